@@ -1,0 +1,27 @@
+# `make demo`, `make test` and `make check` each do their own set-up.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: demo test check venv
+
+demo: venv  ## animate the demo photo into out/demo
+	$(BIN)/duchenne demo -o out/demo
+
+test: venv  ## all tests, those with the real weights included
+	$(BIN)/python -m pytest
+
+check: venv  ## format, lint, types
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	touch $(STAMP)

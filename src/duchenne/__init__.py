@@ -1,0 +1,1 @@
+"""Animate a face photo by FACS Action Units, in the latent space of a pretrained StyleGAN."""

@@ -1,0 +1,154 @@
+"""The pipeline, Eq. 6: A = g(h_D(f_B(g^-1(I_x)))). The stages are elsewhere; this composes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import align, boundaries, codes, edit, facs, landmarks, pixels, regions
+from .boundaries import Boundaries, slot_intensities
+from .encode import EncodeCache, Encoder, EncodeSettings, Progress
+from .errors import NoFaceFound
+from .generators import mobile
+from .generators.base import Generator, draw_z, truncate
+from .paste import PasteBack, face_mask
+from .render import Renderer, Scene
+from .timeline import Timeline
+from .types import AlignedFace, LatentCode, Photo, Pixels
+
+
+class Studio:
+    """One generator with its boundaries, ready to take faces. Everything loads on first use.
+
+    generator: None is the built-in MobileStyleGAN-FFHQ. boundaries: None is the built-in file.
+    settings: how photos are encoded. threads: cores to use, None is all.
+    """
+
+    def __init__(
+        self,
+        *,
+        generator: Generator | None = None,
+        boundaries: Boundaries | None = None,
+        settings: EncodeSettings | None = None,
+        cache: EncodeCache | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self._generator, self._boundaries = generator, boundaries
+        self.settings, self._threads = settings or EncodeSettings(), threads
+        self.cache = cache or EncodeCache()
+
+    @cached_property
+    def generator(self) -> Generator:
+        return self._generator or mobile.load()
+
+    @cached_property
+    def boundaries(self) -> Boundaries:
+        found = self._boundaries or boundaries.built_in()
+        found.require_space(self.generator.fingerprint)
+        return found
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        return Renderer(self.generator, threads=self._threads)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        return Encoder(self.generator, self.settings)
+
+    def face(
+        self, source: str | Path, *, index: int | None = None, progress: Progress | None = None
+    ) -> Subject:
+        """A face from a photo (encoded now, or found in the cache) or from a saved code.
+
+        index: which face of the photo, the largest being 0.
+        """
+        path = Path(source)
+        if path.suffix == codes.SUFFIX:
+            return Subject(self, codes.read_code(path))
+        photo = pixels.load_photo(path)
+        return self.encode(photo, align.align(photo, face=index), progress=progress)
+
+    def encode(
+        self, photo: Photo, aligned: AlignedFace, *, progress: Progress | None = None
+    ) -> Subject:
+        """The subject of an aligned face."""
+        code = self.cache.get(aligned.pixels, self.encoder)
+        if code is None:
+            code = self.encoder.encode(aligned.pixels, progress=progress)
+            self.cache.put(aligned.pixels, self.encoder, code)
+        return Subject(self, code, photo, aligned)
+
+    def sample(self, seed: int, *, truncation: float = 0.7) -> Subject:
+        """A synthetic person: the same seed gives the same face."""
+        w = truncate(self.generator.mapping(draw_z(seed)), self.generator.w_mean, truncation)
+        rows = np.repeat(w.numpy(), self.generator.rows, axis=0)
+        provenance = {"made_by": "sample", "seed": seed, "truncation": truncation}
+        return Subject(self, LatentCode(rows, self.generator.fingerprint, provenance))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A face in latent space, with the photo it came from, if any."""
+
+    studio: Studio
+    code: LatentCode
+    photo: Photo | None = None
+    aligned: AlignedFace | None = None
+
+    @cached_property
+    def scene(self) -> Scene:
+        """The face rendered as it is, with its regions of influence."""
+        renderer = self.studio.renderer
+        return renderer.open(renderer.require_space(self.code), find_regions)
+
+    def edit(self, descriptor: Mapping[str, float], *, paste: bool = False) -> Pixels:
+        """The face with the descriptor's Action Units added (Eq. 4): uint8 [H, W, 3]."""
+        table = slot_intensities(facs.check(descriptor, low=-1.0))
+        return next(self.frames(table[None], paste=paste))
+
+    def animate(self, timeline: Timeline, *, paste: bool = False) -> Iterator[Pixels]:
+        """The frames of a timeline (Eq. 5 and 6), one at a time.
+
+        paste: put every frame back into the photo instead of giving the aligned crop.
+        """
+        sides = np.array([slot_intensities({code: 1.0}) for code in facs.CODES]).sum(axis=0)
+        return self.frames(timeline.intensities[:, :, None] * sides, paste=paste)
+
+    def frames(self, tables: NDArray[np.float64], *, paste: bool) -> Iterator[Pixels]:
+        """tables: [k, 12, 8], every frame's intensity of each AU in each of `regions.SLOTS`."""
+        limits = self.studio.boundaries
+        paster = self._paster(tables) if paste else None
+        for table in tables:
+            if limits.regional:
+                offsets = edit.local_transfer(limits.distances(table), limits.normals)
+                frame = self.scene.frame(offsets)
+            else:
+                moved = edit.transfer(
+                    self.code.w, limits.distances(table).max(axis=1), limits.normals
+                )
+                frame = self.studio.renderer.still(moved)
+            yield paster.paste(frame) if paster else frame
+
+    def _paster(self, tables: NDArray[np.float64]) -> PasteBack:
+        """Pastes only where some frame changes something: the rest of the face stays the photo."""
+        if self.photo is None or self.aligned is None:
+            raise ValueError("only a face that came from a photo can be put back into one")
+        active = tables.any(axis=(0, 1))
+        scene = self.scene
+        size = len(scene.base)
+        changed = scene.regions.blend(active, size // 2).repeat(2, axis=0).repeat(2, axis=1)
+        mask = face_mask(self.aligned) * changed
+        return PasteBack(self.photo, self.aligned, reconstruction=scene.base, mask=mask)
+
+
+def find_regions(face: Pixels) -> regions.Regions:
+    """Regions of influence of a rendered face; NoFaceFound if the mesh sees none."""
+    mesh = landmarks.mesh_of_aligned(face)
+    if mesh is None:
+        raise NoFaceFound("the latent code does not draw a face; encode or sample another one")
+    return regions.find(mesh, len(face))

@@ -1,0 +1,146 @@
+"""The Action Unit boundaries B (section 3.3) as a file: normals, lengths, and where they came from.
+
+`duchenne fit boundaries` writes it; the package carries one for its built-in generator.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import codes, facs
+from .errors import InputError, SpaceMismatch
+from .regions import SLOTS
+
+Array = NDArray[np.float32]
+
+FORMAT = "duchenne-boundaries-1"
+BUILT_IN = "boundaries.safetensors"
+
+REGION_OF: Mapping[str, str] = MappingProxyType(
+    {unit.code: unit.area for unit in facs.ACTION_UNITS}
+)
+"""Which region of influence (`regions.ZONES`) each Action Unit edits."""
+
+
+@dataclass(frozen=True)
+class Boundaries:
+    """One boundary for each Action Unit, in the order of `facs.CODES`.
+
+    normals: float32 [12, L, 512], unit length over all rows; zero rows are not edited.
+    biases: float32 [12]; the hyperplane of AU i is <normals[i], w> + biases[i] = 0.
+    lengths: float32 [12, K], the latent distances that stand for the intensities 1/K, 2/K, ... 1;
+        found by measurement, so that equal steps of intensity look equal. Linear in between.
+    generator: fingerprint of the generator whose W+ this is.
+    regional: each AU acts inside its region of influence only; False is the paper's literal recipe,
+        which changes the whole code.
+    provenance: sampling, scorer, seed, accuracy: JSON-ready.
+    """
+
+    normals: Array
+    biases: Array
+    lengths: Array
+    generator: str
+    regional: bool = True
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def distances(self, intensities: NDArray[np.floating[Any]]) -> Array:
+        """[12, ...] intensities in [-1, 1] -> latent distances, E of Eq. 3.
+
+        A negative intensity is the same distance the other way.
+        """
+        knots = np.linspace(0, 1, self.lengths.shape[1] + 1)
+        result = np.zeros(intensities.shape, np.float32)
+        for i, lengths in enumerate(self.lengths):
+            values = np.interp(np.abs(intensities[i]), knots, np.concatenate([[0], lengths]))
+            result[i] = np.sign(intensities[i]) * values
+        return result
+
+    def require_space(self, generator: str) -> None:
+        """Raise SpaceMismatch unless these boundaries belong to that generator."""
+        if self.generator != generator:
+            raise SpaceMismatch(
+                f"the boundaries belong to {self.generator}, the code to {generator}; "
+                "fit boundaries for that generator with `duchenne fit boundaries`"
+            )
+
+
+def slot_intensities(descriptor: Mapping[str, float]) -> NDArray[np.float64]:
+    """Descriptor -> [12, 8]: each AU's intensity in each mask of `regions.SLOTS`.
+
+    "AU12" acts on both sides; a trailing L or R ("AU12L") on the subject's left or right only.
+    """
+    table = np.zeros((len(facs.CODES), len(SLOTS)))
+    for key, value in descriptor.items():
+        code, side = facs.split_side(key)
+        for s, slot in enumerate(SLOTS):
+            if slot[:-1] == REGION_OF[code] and slot.endswith(side):
+                table[facs.INDEX[code], s] += value
+    return table
+
+
+def save_boundaries(boundaries: Boundaries, path: Path) -> None:
+    """Write safetensors, with the provenance in its header and beside it as JSON. Atomic."""
+    tensors = {
+        "normals": boundaries.normals.astype(np.float16),  # 3 digits; halves the file
+        "biases": boundaries.biases.astype(np.float32),
+        "lengths": boundaries.lengths.astype(np.float32),
+    }
+    metadata = {
+        "format": FORMAT,
+        "generator": boundaries.generator,
+        "action_units": ",".join(facs.CODES),
+        "regional": str(boundaries.regional).lower(),
+    }
+    codes.write_tensors(tensors, metadata, boundaries.provenance, path)
+    readable = json.dumps(dict(boundaries.provenance), sort_keys=True, indent=1) + "\n"
+    codes.write_atomically(readable.encode(), path.with_suffix(".json"))
+
+
+def load_boundaries(path: Path) -> Boundaries:
+    """Read and check a boundary file; InputError names what is wrong with it."""
+    expected = "boundaries from `duchenne fit boundaries`"
+    tensors, metadata = codes.read_tensors(path, FORMAT, expected)
+    if metadata.get("action_units") != ",".join(facs.CODES):
+        raise InputError(f"{path}: expected the Action Units {', '.join(facs.CODES)}")
+    count = len(facs.CODES)
+    normals = tensors.get("normals")
+    shapes_ok = (
+        normals is not None
+        and normals.ndim == 3
+        and normals.shape[0] == count
+        and normals.shape[2] == 512
+        and tensors.get("biases", np.zeros(0)).shape == (count,)
+        and tensors.get("lengths", np.zeros(0)).shape[:1] == (count,)
+    )
+    if not shapes_ok or not all(np.isfinite(t).all() for t in tensors.values()):
+        raise InputError(f"{path}: expected {expected}, but its tensors have other shapes")
+    assert normals is not None
+    normals = normals.astype(np.float32)
+    norms = np.linalg.norm(normals.reshape(count, -1), axis=1)
+    if not np.all(np.abs(norms - 1) < 0.01):
+        raise InputError(f"{path}: the normals do not have unit length; the file is damaged")
+    return Boundaries(
+        normals=normals / norms[:, None, None],  # undo the rounding of float16
+        biases=tensors["biases"],
+        lengths=tensors["lengths"],
+        generator=metadata.get("generator", "unknown"),
+        regional=metadata.get("regional") != "false",
+        provenance=json.loads(metadata.get("provenance", "{}")),
+    )
+
+
+@cache
+def built_in() -> Boundaries:
+    """The boundaries that come with the package, for the built-in generator."""
+    with resources.as_file(resources.files(__package__) / "data" / BUILT_IN) as path:
+        return load_boundaries(path)

@@ -1,0 +1,116 @@
+"""The command line: one module for each group of commands, and one way out of all of them.
+
+The modules here stay light, so that `duchenne --help` answers at once: what is heavy is imported
+inside the commands. To add a command, write it in a module of this package under `@recorded`
+(see `run`) and name it in `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from ..errors import DuchenneError
+from . import animation, demo, faces, weights
+from .run import Run
+
+COMMANDS: tuple[click.Command, ...] = (
+    animation.animate,
+    animation.edit,
+    faces.encode,
+    faces.sample,
+    demo.demo,
+    weights.weights,
+)
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+TERMINATED = 143  # 128 + SIGTERM
+
+
+class Commands(click.Group):
+    """Turns user errors and an interrupt into one line and an exit code; bugs propagate."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DuchenneError as error:
+            raise _failure(f"error: {error}", error.exit_code) from error
+        except KeyboardInterrupt as error:
+            done = ctx.obj.outputs if isinstance(ctx.obj, Run) else []
+            what = f"complete are {', '.join(map(str, done))}" if done else "nothing was written"
+            raise _failure(f"interrupted; {what}", INTERRUPTED) from error
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # the main ones first, not by the alphabet
+
+
+def _failure(message: str, exit_code: int) -> click.exceptions.Exit:
+    click.echo(f"duchenne: {' '.join(message.splitlines())}", err=True)
+    return click.exceptions.Exit(exit_code)
+
+
+@click.group(
+    "duchenne",
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+@click.version_option(package_name="duchenne", message="%(prog)s %(version)s")
+@click.option("-v", "--verbose", count=True, help="Say more of what is going on; twice: all.")
+def commands(verbose: int) -> None:
+    """Animate a face photo by FACS Action Units.
+
+    The photo is encoded into the latent space of a pretrained StyleGAN, Action Unit boundaries are
+    added to its code, and the frames between are rendered. Results are synthetic and marked so.
+
+    \b
+    Examples:
+      duchenne animate photo.jpg --expression happiness -o smile.mp4
+      duchenne edit photo.jpg --au AU12=0.8,AU6=0.5 -o smile.png
+
+    Exit codes: 0 done, 2 wrong usage, 3 unusable input, 4 no face found, 5 wrong Action Units, 6
+    unwritable output, 7 model files missing or damaged, 8 codes of another generator, 130
+    interrupted.
+    """
+    _log_to_stderr(verbose)
+
+
+for _command in COMMANDS:
+    commands.add_command(_command)
+
+
+def main() -> NoReturn:
+    """Entry point of the program."""
+    signal.signal(signal.SIGTERM, _terminate)
+    logging.captureWarnings(True)  # other libraries' warnings: shown with --verbose
+    commands(prog_name="duchenne")
+    raise AssertionError("click ends the process")
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    """Leave as after an error, so that temporary files are removed on the way."""
+    sys.exit(TERMINATED)
+
+
+class _Stderr(logging.Handler):
+    """Log records as lines of this program, on the standard error of the moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = "warning: " if record.levelno >= logging.WARNING else ""
+        text = " ".join(record.getMessage().split())
+        click.echo(f"duchenne: {kind}{text}", err=True)
+
+
+def _log_to_stderr(verbose: int) -> None:
+    levels = (logging.WARNING, logging.INFO, logging.DEBUG)
+    level = levels[min(verbose, len(levels) - 1)]
+    handler = _Stderr()
+    logger = logging.getLogger("duchenne")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+    # A download is said always: it takes long and uses the network.
+    logging.getLogger("duchenne.weights").setLevel(min(level, logging.INFO))
+    if verbose:
+        logging.getLogger("py.warnings").handlers[:] = [handler]

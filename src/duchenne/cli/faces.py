@@ -1,0 +1,187 @@
+"""Faces in latent space: `encode`, `sample`, and how every command opens its input."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import InputError
+from .run import Run, encoding_bar, recorded
+
+if TYPE_CHECKING:
+    from ..animate import Studio, Subject
+
+face_option: Callable[..., Any] = click.option(
+    "--face",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Which face; 0, the default, is the largest.",
+)
+steps_option: Callable[..., Any] = click.option(
+    "--steps", type=click.IntRange(min=1), metavar="N", help="Optimisation steps of the encoding."
+)
+
+
+@click.command()
+@click.argument("photo")
+@click.option("-o", "--output", required=True, metavar="FILE", help="The code, .safetensors.")
+@click.option("--picture", metavar="FILE", help="Also draw the face that the code stands for.")
+@face_option
+@steps_option
+@recorded
+def encode(
+    run: Run, photo: str, output: str, picture: str | None, face: int | None, steps: int | None
+) -> None:
+    """Find the latent code of the face in PHOTO.
+
+    The code can be animated and edited any number of times without the photo.
+
+    \b
+    Examples:
+      duchenne encode photo.jpg -o anna.safetensors
+      duchenne encode photo.jpg -o anna.safetensors --picture anna_encoded.png
+    """
+    from .. import codes, pixels
+
+    pixels.check_writable(output, (codes.SUFFIX,))
+    if picture is not None:
+        pixels.check_writable(picture)
+    run.check_outputs([photo], [Path(p) for p in (output, picture) if p is not None])
+    subject = open_photo(run, photo, face=face, steps=steps)
+    assert subject.aligned is not None
+    provenance = {
+        **subject.code.provenance,
+        "photo": Path(photo).name,
+        "photo_sha256": run.facts["input"]["sha256"],
+        "face": subject.aligned.index,
+    }
+    codes.write_code(replace(subject.code, provenance=provenance), Path(output))
+    run.wrote(output)
+    if picture is not None:
+        with run.stages("render"):
+            drawn = subject.studio.renderer.still(subject.code.w)
+        pixels.save_image(drawn, picture)
+        run.wrote(picture)
+    run.note(str(run.stages))
+
+
+@click.command()
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), required=True, help="Chooses the person."
+)
+@click.option(
+    "--truncation",
+    type=float,
+    metavar="PSI",
+    help="0 gives the average face, 1 the most varied ones; 0.7 by default.",
+)
+@click.option("-o", "--output", required=True, metavar="FILE", help="The picture, .png.")
+@recorded
+def sample(run: Run, seed: int, truncation: float | None, output: str) -> None:
+    """Draw a synthetic person; the same seed gives the same bytes.
+
+    The latent code is saved beside the picture, for `animate` and `edit`.
+
+    \b
+    Examples:
+      duchenne sample --seed 7 -o face.png
+      duchenne sample --seed 7 --truncation 0.5 -o plain_face.png
+    """
+    from .. import codes, pixels
+
+    if truncation is not None and not 0 <= truncation <= 1:
+        raise InputError(f"truncation {truncation:g}: must lie between 0 and 1")
+    code_path = Path(output).with_suffix(codes.SUFFIX)
+    pixels.check_writable(output)
+    pixels.check_writable(code_path, (codes.SUFFIX,))
+    from ..animate import Studio
+
+    studio = Studio()
+    with run.stages("load"):
+        describe_generator(run, studio)
+    with run.stages("sample"):
+        options = {} if truncation is None else {"truncation": truncation}
+        code = studio.sample(seed, **options).code
+        drawn = studio.renderer.still(code.w)
+    run.facts["code"] = dict(code.provenance)
+    pixels.save_image(drawn, output)
+    run.wrote(output)
+    codes.write_code(code, code_path)
+    run.wrote(code_path)
+
+
+def is_code(source: str) -> bool:
+    """Whether an input is a saved code rather than a photo."""
+    from .. import codes
+
+    return Path(source).suffix == codes.SUFFIX
+
+
+def open_subject(run: Run, source: str, *, face: int | None, steps: int | None) -> Subject:
+    """The face of a photo or a saved code, ready to be edited; fails early where it can."""
+    if not is_code(source):
+        return open_photo(run, source, face=face, steps=steps, edits=True)
+    if face is not None or steps is not None:
+        raise click.UsageError("--face and --steps are for photos, not for a saved code")
+    from .. import codes
+    from ..animate import Studio
+
+    with run.stages("load"):
+        codes.read_code(Path(source))  # what is wrong with the file is said before the model loads
+        run.read("input", source)
+        studio = Studio()
+        describe_generator(run, studio, edits=True)
+        subject = studio.face(source)
+    run.facts["code"] = dict(subject.code.provenance)
+    return subject
+
+
+def open_photo(
+    run: Run, source: str, *, face: int | None, steps: int | None, edits: bool = False
+) -> Subject:
+    """The face of a photo, encoded. edits: boundaries are needed later, so load them first."""
+    from .. import pixels
+
+    with run.stages("load"):
+        photo = pixels.load_photo(source)
+        run.read("input", source)
+        from .. import align
+
+        studio = new_studio(steps)
+        describe_generator(run, studio, edits=edits)
+    with run.stages("align"):
+        aligned = align.align(photo, face=face, size=studio.generator.size)
+    run.facts["face"] = {"index": aligned.index, "count": aligned.count}
+    if aligned.count > 1:
+        largest = " (the largest)" if aligned.index == 0 else ""
+        run.note(
+            f"{source}: took face {aligned.index} of {aligned.count}{largest}; --face N chooses, "
+            "counting from 0"
+        )
+    with run.stages("encode"), encoding_bar() as progress:
+        subject = studio.encode(photo, aligned, progress=progress)
+    run.facts["code"] = dict(subject.code.provenance)
+    return subject
+
+
+def new_studio(steps: int | None) -> Studio:
+    """The library's studio; only what was asked for differs from its defaults."""
+    from ..animate import Studio
+    from ..encode import EncodeSettings
+
+    return Studio(settings=None if steps is None else EncodeSettings(steps=steps))
+
+
+def describe_generator(run: Run, studio: Studio, *, edits: bool = False) -> None:
+    """Load the generator (and the boundaries) and record which they are."""
+    run.facts["generator"] = studio.generator.fingerprint
+    if edits:
+        provenance = json.dumps(dict(studio.boundaries.provenance), sort_keys=True)
+        digest = hashlib.sha256(provenance.encode()).hexdigest()
+        run.facts["boundaries"] = {"provenance_sha256": digest}

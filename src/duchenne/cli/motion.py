@@ -1,0 +1,172 @@
+"""Which motion was asked for: the options that say it, and what they become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .. import facs
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..timeline import Timeline
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+EXPRESSION_OPTIONS: tuple[Decorator, ...] = (
+    click.option(
+        "--au",
+        metavar="LIST",
+        help="Action Units and intensities in [0, 1], AU12=1,AU6=0.8; AU12L is the subject's left "
+        "side only.",
+    ),
+    click.option(
+        "--descriptor",
+        metavar="VECTOR",
+        help="The paper's vector: twelve intensities, for " + ", ".join(facs.CODES) + ".",
+    ),
+    click.option(
+        "--expression", metavar="NAME", help="One of " + ", ".join(facs.EXPRESSIONS) + "."
+    ),
+)
+FILE_OPTIONS: tuple[Decorator, ...] = (
+    click.option("--keyframes", metavar="FILE", help="Keys of each Action Unit, .toml or .csv."),
+    click.option("--drive", metavar="FILE", help="A recording: the CSV of OpenFace 2 or py-feat."),
+)
+TIME_OPTIONS: tuple[Decorator, ...] = (
+    click.option(
+        "--frames",
+        type=int,
+        metavar="N",
+        help="Frames from neutral to full, 24 by default; not with --keyframes or --drive.",
+    ),
+    click.option(
+        "--fps",
+        metavar="RATE",
+        help="Frames a second: 25, 23.976, 30000/1001; 24 by default, or what the keyframes say.",
+    ),
+    click.option(
+        "--easing",
+        metavar="NAME",
+        help="Course of the intensity: linear (the paper's and the default), smooth, ease-in, "
+        "ease-out, natural, hold; not with --keyframes or --drive.",
+    ),
+    click.option("--hold", type=float, metavar="S", help="Keep the last frame S seconds longer."),
+    click.option("--ping-pong", is_flag=True, help="There and back again."),
+    click.option("--loop", type=int, metavar="N", help="All of it N times in a row."),
+)
+
+
+def options(*groups: tuple[Decorator, ...]) -> Decorator:
+    """All options of the groups, in their order."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed([option for group in groups for option in group]):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What the two sides of the face do; the same timeline twice unless a side was named."""
+
+    left: Timeline
+    right: Timeline
+
+    def map(self, change: Callable[[Timeline], Timeline]) -> Motion:
+        """The same change of both sides."""
+        return Motion(change(self.left), change(self.right))
+
+    def tables(self) -> NDArray[np.float64]:
+        """[k, 12, 8], every frame's intensity of each AU in each of `regions.SLOTS`."""
+        from ..boundaries import slot_intensities
+
+        parts = []
+        for side, timeline in (("L", self.left), ("R", self.right)):
+            slots = slot_intensities({code + side: 1.0 for code in facs.CODES})  # [12, 8]
+            parts.append(timeline.intensities[:, :, None] * slots)
+        return parts[0] + parts[1]
+
+    def intensities(self) -> NDArray[np.float64]:
+        """[k, 12] for the table beside the film; one side counts half (see facs.to_vector)."""
+        return (self.left.intensities + self.right.intensities) / 2
+
+
+def require_one(sources: Mapping[str, str | None]) -> None:
+    """Usage error unless exactly one source of motion is given. sources: option -> value."""
+    given = [option for option, value in sources.items() if value is not None]
+    if len(given) != 1:
+        *most, last = sources
+        came = f"; given: {', '.join(given)}" if given else ""
+        raise click.UsageError(f"give one of {', '.join(most)} or {last}{came}")
+
+
+def descriptor_of(au: str | None, descriptor: str | None, expression: str | None) -> Any:
+    """The descriptor of whichever is given, checked; None if none is."""
+    if au is not None:
+        return facs.parse(au)
+    if descriptor is not None:
+        return facs.parse_vector(descriptor)
+    return None if expression is None else facs.expression(expression)
+
+
+def read(
+    descriptor: facs.Descriptor | None,
+    keyframes: str | None,
+    drive: str | None,
+    *,
+    frames: int | None,
+    fps: str | None,
+    easing: str | None,
+    hold: float | None,
+    ping_pong: bool,
+    loop: int | None,
+) -> Motion:
+    """The motion that the options describe. Defaults are the library's."""
+    if descriptor is None and (frames is not None or easing is not None):
+        raise click.UsageError("--frames and --easing are for --au, --descriptor and --expression")
+    if descriptor is not None:
+        ramp = {"frames": frames, "fps": fps, "easing": easing}
+        motion = _ramp(descriptor, {k: v for k, v in ramp.items() if v is not None})
+    else:
+        timeline = _from_file(keyframes, drive, fps)
+        motion = Motion(timeline, timeline)
+    if hold is not None:
+        seconds = hold
+        motion = motion.map(lambda t: t.hold(seconds))
+    if ping_pong:
+        motion = motion.map(lambda t: t.ping_pong())
+    if loop is not None:
+        times = loop
+        motion = motion.map(lambda t: t.loop(times))
+    return motion
+
+
+def _ramp(descriptor: facs.Descriptor, settings: Mapping[str, Any]) -> Motion:
+    from ..timeline import from_descriptor
+
+    def side(wanted: str) -> Timeline:
+        parts = ((*facs.split_side(key), value) for key, value in descriptor.items())
+        return from_descriptor(
+            {code: value for code, at, value in parts if at in ("", wanted)}, **settings
+        )
+
+    return Motion(side("L"), side("R"))
+
+
+def _from_file(keyframes: str | None, drive: str | None, fps: str | None) -> Timeline:
+    if keyframes is not None:
+        from ..timeline import from_keyframes
+
+        return from_keyframes(keyframes, fps)
+    from ..drive import Drive, read_recording
+
+    assert drive is not None
+    return read_recording(drive, Drive() if fps is None else Drive(fps=fps)).timeline

@@ -1,0 +1,158 @@
+"""What one command did: its stages, its outputs, and the JSON record of both."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ..errors import OutputError
+from ..stages import Stages, peak_memory
+
+if TYPE_CHECKING:
+    from ..encode import Progress
+
+T = TypeVar("T")
+STANDARD_OUTPUT = "-"
+
+
+@dataclass
+class Run:
+    """One call of a command.
+
+    settings: the command's parameters as they were given or defaulted, JSON-ready.
+    facts: what else the record says; the commands add to it. outputs: files and folders written.
+    """
+
+    command: str
+    settings: dict[str, Any]
+    json_file: str | None = None
+    stages: Stages = field(default_factory=Stages)
+    facts: dict[str, Any] = field(default_factory=dict)
+    outputs: list[Path] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        """A result, on stdout, or on stderr if the JSON goes to stdout."""
+        click.echo(text, err=self.json_file == STANDARD_OUTPUT)
+
+    def note(self, text: str) -> None:
+        """Something to know, on stderr."""
+        click.echo(text, err=True)
+
+    def wrote(self, path: str | Path, about: str = "") -> None:
+        """Record and report an output that is complete."""
+        self.outputs.append(Path(path))
+        self.say(f"{path}  {about}".rstrip())
+
+    def read(self, name: str, path: str | Path) -> None:
+        """Record an input file under `name`."""
+        self.facts[name] = {"path": str(path), "sha256": _sha256(Path(path))}
+
+    def check_outputs(self, inputs: Iterable[str | Path | None], outputs: Iterable[Path]) -> None:
+        """OutputError if an output would replace an input: the only copy of a photo, perhaps."""
+        sources = {Path(path).resolve() for path in inputs if path is not None}
+        for path in (*outputs, *self._json_paths()):
+            if path.resolve() in sources:
+                raise OutputError(f"{path}: is an input of this command; choose another name")
+
+    def check_json(self) -> None:
+        """OutputError unless the record can be written."""
+        from .. import pixels
+
+        for path in self._json_paths():
+            pixels.check_writable(path, (".json",))
+
+    def finish(self) -> None:
+        """Write the record, if it was asked for."""
+        if self.json_file is None:
+            return
+        record = {
+            "command": self.command,
+            "version": metadata.version("duchenne"),
+            "settings": self.settings,
+            **self.facts,
+            "outputs": [_described(path) for path in self.outputs],
+            "seconds": {name: round(value, 3) for name, value in self.stages.seconds.items()},
+            "peak_memory_bytes": peak_memory(),
+        }
+        text = json.dumps(record, indent=1, ensure_ascii=False, default=str)
+        if self.json_file == STANDARD_OUTPUT:
+            click.echo(text)
+            return
+        from .. import codes
+
+        codes.write_atomically(f"{text}\n".encode(errors="surrogateescape"), Path(self.json_file))
+
+    def _json_paths(self) -> list[Path]:
+        return [] if self.json_file in (None, STANDARD_OUTPUT) else [Path(str(self.json_file))]
+
+
+def recorded(function: Callable[..., None]) -> Callable[..., None]:
+    """Decorator for the function of a command: it gets a Run first, and the option --json.
+
+    Stands below the other decorators, right above the function.
+    """
+
+    @click.option(
+        "--json",
+        "json_file",
+        metavar="FILE",
+        help="Write what was done to FILE (.json): settings, times, outputs. - is stdout.",
+    )
+    @functools.wraps(function)
+    def command(*, json_file: str | None, **parameters: Any) -> None:
+        context = click.get_current_context()
+        name = context.command_path.partition(" ")[2]
+        run = Run(name, dict(parameters), json_file)
+        context.find_root().obj = run
+        run.check_json()
+        function(run, **parameters)
+        run.finish()
+
+    return command
+
+
+@contextmanager
+def encoding_bar() -> Iterator[Progress]:
+    """A progress bar with time left, on stderr where that is a terminal."""
+    from tqdm import tqdm
+
+    with tqdm(desc="encoding", unit="step", disable=None, leave=False) as bar:
+
+        def progress(done: int, total: int, loss: float) -> None:
+            bar.total = total
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            bar.update(done - bar.n)
+
+        yield progress
+
+
+def with_bar(items: Iterable[T], total: int, what: str) -> Iterable[T]:
+    """The items, counted by a progress bar on stderr where that is a terminal."""
+    from tqdm import tqdm
+
+    counted: Iterable[T] = tqdm(
+        items, total=total, desc=what, unit="frame", disable=None, leave=False
+    )
+    return counted
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _described(path: Path) -> dict[str, Any]:
+    """What the record says of an output: a file's size and hash, a folder's count and size."""
+    if path.is_dir():
+        sizes = [p.stat().st_size for p in path.iterdir() if p.is_file()]
+        return {"path": str(path), "files": len(sizes), "bytes": sum(sizes)}
+    return {"path": str(path), "bytes": path.stat().st_size, "sha256": _sha256(path)}

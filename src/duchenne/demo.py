@@ -1,0 +1,80 @@
+"""The paper's example (Fig. 1) on a real photo: the astronaut Eileen Collins, smiling more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import align, codes, facs, pixels, video, weights
+from .animate import Studio
+from .encode import Progress
+from .errors import InputError
+from .stages import Stages
+from .timeline import from_descriptor
+from .types import Photo
+
+DESCRIPTOR = "0,0,0,0,1,0,1,0,0,0,1,0"  # section 4.3: AU6, AU12 and AU25, happiness
+LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
+HOLD = 0.5  # seconds that the smile stays
+NAMES = (
+    "happiness.mp4",
+    "happiness.csv",
+    "aligned.png",
+    "encoded.png",
+    "encoded.safetensors",
+    "contact_sheet.png",
+)
+
+
+def photo() -> Photo:
+    """NASA's portrait in scikit-image, public domain; InputError if that is not installed."""
+    try:
+        from skimage import data
+    except ImportError:
+        raise InputError(
+            "the demo's photo comes with scikit-image, which is not installed; "
+            "`pip install 'duchenne[demo]'`, or animate a photo of your own"
+        ) from None
+    return Photo(data.astronaut(), "astronaut")
+
+
+def prepare(folder: Path, stages: Stages) -> None:
+    """All that can fail early: the photo, the folder, the weights (fetched if need be)."""
+    photo()
+    with pixels.reporting_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name in NAMES:
+        pixels.check_writable(folder / name, (Path(name).suffix,))
+    with stages("weights"):
+        for entry in weights.entries():
+            if not entry.optional:
+                weights.fetch(entry.name, progressbar=True)
+
+
+def make(
+    folder: Path, studio: Studio, stages: Stages, *, progress: Progress | None = None
+) -> list[Path]:
+    """Animate the photo to happiness and write NAMES into the folder; returns their paths."""
+    film, table, aligned_path, encoded_path, code_path, sheet_path = (folder / n for n in NAMES)
+    source = photo()
+    with stages("align"):
+        aligned = align.align(source, size=studio.generator.size)
+        pixels.save_image(aligned.pixels, aligned_path, source=None)
+    with stages("encode"):
+        subject = studio.encode(source, aligned, progress=progress)
+        codes.write_code(subject.code, code_path)
+    with stages("prepare"):
+        encoded = subject.scene.base
+        pixels.save_image(encoded, encoded_path)
+    happiness = facs.parse_vector(DESCRIPTOR)
+    timeline = from_descriptor(happiness).hold(HOLD)
+    with stages("render and write"):
+        frames = subject.animate(timeline, paste=True)
+        video.write_frames(frames, film, fps=timeline.fps, source=pixels.SourceType.EDITED)
+        video.write_sidecar(table, timeline.times, timeline.intensities)
+    with stages("contact sheet"):
+        steps = list(subject.animate(from_descriptor(happiness, frames=len(LEVELS))))
+        labels = ["photo", "aligned", "encoded", *(f"E = {level:g}" for level in LEVELS)]
+        row = [source.pixels, aligned.pixels, encoded, *steps]
+        sheet = pixels.contact_sheet([row], column_labels=labels)
+        pixels.save_image(sheet, sheet_path, source=pixels.SourceType.EDITED)
+    return [film, table, aligned_path, encoded_path, code_path, sheet_path]

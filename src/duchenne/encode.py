@@ -1,0 +1,159 @@
+"""g^-1: from an aligned face to its latent code, by optimisation (section 3.2).
+
+The loss compares VGG features of the generated and the given picture, as the paper does, together
+with plain pixel terms; a prior keeps the code where the generator draws faces. The rows of W+ are
+written as one common vector and a small deviation each, in units of the latent's standard
+deviation: the common part finds the face, the deviations its details.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from . import codes, features, pixels, weights
+from .errors import DuchenneError
+from .generators.base import Generator, draw_z
+from .types import LatentCode, Pixels
+
+STD_DRAWS, STD_SEED = 10_000, 0
+
+
+@dataclass(frozen=True)
+class EncodeSettings:
+    """How a face is encoded. Every default lives here.
+
+    steps: optimisation steps. rate: Adam's peak learning rate (units of the latent's deviation).
+    warmup: steps to reach it, after which it falls along a cosine.
+    loss_size: side in pixels at which features and pixels are compared.
+    pixel_weight, coarse_weight: mean squared error at loss_size and at a quarter of it, relative
+        to the VGG distance. prior_weight: mean square of the code in units of its deviation.
+    """
+
+    steps: int = 80
+    rate: float = 0.1
+    warmup: int = 5
+    loss_size: int = 256
+    pixel_weight: float = 1.0
+    coarse_weight: float = 1.0
+    prior_weight: float = 0.02
+
+
+Progress = Callable[[int, int, float], None]
+"""Called after every step with (steps done, steps in all, loss)."""
+
+
+class Encoder:
+    """Encodes faces into one generator's W+; holds the VGG trunk between calls."""
+
+    def __init__(self, generator: Generator, settings: EncodeSettings | None = None) -> None:
+        assert isinstance(generator, nn.Module)
+        # Channels-last: convolutions on the CPU are twice as fast (benchmarks/encode.py).
+        self.generator = generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.settings = settings or EncodeSettings()
+
+    @cached_property
+    def _trunk(self) -> features.VGG16Trunk:
+        return features.load().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    @cached_property
+    def _deviation(self) -> Tensor:
+        """[512], standard deviation of W."""
+        w: Tensor = self.generator.mapping(draw_z(STD_SEED, STD_DRAWS))
+        return w.std(dim=0)
+
+    def encode(self, face: Pixels, *, progress: Progress | None = None) -> LatentCode:
+        """The code whose picture looks like `face`.
+
+        face: uint8 [S, S, 3], aligned as the generator's own faces. Deterministic on one machine.
+        """
+        settings = self.settings
+        target = _shrink(torch.from_numpy(pixels.to_planes(face))[None], settings.loss_size)
+        with torch.no_grad():
+            target_features = features.normalised(self._trunk(target))
+        common = torch.zeros(512, requires_grad=True)
+        rows = torch.zeros(self.generator.rows, 512, requires_grad=True)
+        optimiser = torch.optim.Adam([common, rows], lr=settings.rate)
+        loss = math.nan
+        for step in range(settings.steps):
+            optimiser.param_groups[0]["lr"] = _rate(step, settings)
+            total = self._loss(common, rows, target, target_features)
+            optimiser.zero_grad()
+            total.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            loss = total.item()
+            if progress:
+                progress(step + 1, settings.steps, loss)
+        w = self._code(common, rows).detach().numpy().astype(np.float32)
+        provenance = {"made_by": "encode", "loss": loss, "settings": asdict(settings)}
+        return LatentCode(w, self.generator.fingerprint, provenance)
+
+    def _code(self, common: Tensor, rows: Tensor) -> Tensor:
+        return self.generator.w_mean + (common + rows) * self._deviation
+
+    def _loss(
+        self, common: Tensor, rows: Tensor, target: Tensor, target_features: list[Tensor]
+    ) -> Tensor:
+        settings = self.settings
+        size = self.generator.size
+        # Half the side is the cheapest picture that a large generator gives.
+        image = self.generator.synthesize(self._code(common, rows)[None], size // 2)
+        image = _shrink(image, settings.loss_size)
+        found = features.normalised(self._trunk(image))
+        coarse = settings.loss_size // 4
+        return (
+            features.distance(found, target_features)
+            + settings.pixel_weight * F.mse_loss(image, target)
+            + settings.coarse_weight * F.mse_loss(_shrink(image, coarse), _shrink(target, coarse))
+            + settings.prior_weight * (common.square().mean() + rows.square().mean())
+        )
+
+
+class EncodeCache:
+    """Codes of faces that were encoded before, keyed by pixels, settings and generator."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or weights.cache_root() / "codes"
+
+    def path(self, face: Pixels, encoder: Encoder) -> Path:
+        settings = json.dumps(asdict(encoder.settings), sort_keys=True)
+        digest = hashlib.sha256(face.tobytes())
+        digest.update(f"{face.shape}{settings}{encoder.generator.fingerprint}".encode())
+        return self.folder / f"{digest.hexdigest()[:32]}{codes.SUFFIX}"
+
+    def get(self, face: Pixels, encoder: Encoder) -> LatentCode | None:
+        """The stored code, or None; a damaged file counts as absent and will be replaced."""
+        path = self.path(face, encoder)
+        if not path.exists():
+            return None
+        try:
+            return codes.read_code(path)
+        except DuchenneError:
+            return None
+
+    def put(self, face: Pixels, encoder: Encoder, code: LatentCode) -> None:
+        path = self.path(face, encoder)
+        with pixels.reporting_disk_errors(path):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        codes.write_code(code, path)
+
+
+def _rate(step: int, settings: EncodeSettings) -> float:
+    """Learning rate: linear warm-up, then a half cosine to zero."""
+    rise = min(1.0, (step + 1) / settings.warmup)
+    return settings.rate * rise * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+
+
+def _shrink(image: Tensor, size: int) -> Tensor:
+    """Mean over cells: [B, 3, S, S] -> [B, 3, size, size]."""
+    return image if image.shape[-1] == size else F.adaptive_avg_pool2d(image, size)

@@ -1,0 +1,1 @@
+"""Judging boundaries and encodings on faces that no fit has seen."""

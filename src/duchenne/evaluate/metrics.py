@@ -1,0 +1,99 @@
+"""What makes an edit good, as numbers; arrays in, arrays out.
+
+Throughout, `scores` is [F, 12, K, 12]: faces, edited Action Unit, levels (the first is the unedited
+face), measured Action Unit; on the scale 0 to 5, not clipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from .. import facs
+
+Array = NDArray[np.float64]
+
+RESPONDS = 0.5  # half a FACS step: the smallest change that counts as an answer
+
+# Action Units that share a muscle's pull or a piece of skin, so that one moves the other's
+# measure whatever the method: raising the cheeks narrows the eye, the jaw parts the lips.
+KIN: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "AU1": ("AU2", "AU4"),
+        "AU2": ("AU1", "AU4"),
+        "AU4": ("AU1", "AU2", "AU9"),
+        "AU5": ("AU6",),
+        "AU6": ("AU5", "AU9"),
+        "AU9": ("AU4", "AU6", "AU1"),
+        "AU12": ("AU6", "AU15", "AU20"),
+        "AU15": ("AU12", "AU17"),
+        "AU17": ("AU15", "AU25", "AU26"),
+        "AU20": ("AU12",),
+        "AU25": ("AU26", "AU17"),
+        "AU26": ("AU25", "AU17"),
+    }
+)
+
+
+def change(scores: Array) -> Array:
+    """[F, 12, 12] measured change from the unedited face to the strongest level."""
+    return np.asarray(scores[:, :, -1] - scores[:, :, 0])
+
+
+def response_rate(scores: Array) -> Array:
+    """[12] part of the faces whose target AU rises by at least RESPONDS."""
+    own = np.diagonal(change(scores), axis1=1, axis2=2)  # [F, 12]
+    return np.asarray((own >= RESPONDS).mean(axis=0))
+
+
+def monotonicity(scores: Array) -> Array:
+    """[12] mean over faces of Spearman's rank correlation of level and target score."""
+    faces, units, levels, _ = scores.shape
+    result = np.zeros((faces, units))
+    for f in range(faces):
+        for i in range(units):
+            curve = scores[f, i, :, i]
+            flat = np.ptp(curve) < 1e-9
+            result[f, i] = 0.0 if flat else spearmanr(np.arange(levels), curve).statistic
+    return result.mean(axis=0)
+
+
+def leakage_matrix(scores: Array) -> Array:
+    """[12, 12] mean size of every AU's change, relative to the target's mean change (row: target)."""
+    moved = change(scores)
+    own = np.maximum(np.diagonal(moved, axis1=1, axis2=2).mean(axis=0), 1e-9)
+    return np.asarray(np.abs(moved).mean(axis=0) / own[:, None])
+
+
+def leakage(scores: Array) -> Array:
+    """[12] mean over the Action Units that are not kin of the target of `leakage_matrix`."""
+    matrix = leakage_matrix(scores)
+    return np.array([matrix[i, ~_related(code)].mean() for i, code in enumerate(facs.CODES)])
+
+
+def leads(scores: Array) -> Array:
+    """[12] part of the faces where the target's change is the largest among the AUs not its kin."""
+    moved = change(scores)
+    result = np.zeros(len(facs.CODES))
+    for i, code in enumerate(facs.CODES):
+        others = np.abs(moved[:, i][:, ~_related(code)]).max(axis=1)
+        result[i] = (moved[:, i, i] > others).mean()
+    return result
+
+
+def linearity(scores: Array) -> Array:
+    """[12] largest distance of the mean target curve from a straight line, relative to its rise."""
+    result = np.zeros(len(facs.CODES))
+    for i in range(len(facs.CODES)):
+        curve = scores[:, i, :, i].mean(axis=0)
+        line = np.linspace(curve[0], curve[-1], len(curve))
+        result[i] = np.abs(curve - line).max() / max(abs(curve[-1] - curve[0]), 1e-9)
+    return result
+
+
+def _related(code: str) -> NDArray[np.bool_]:
+    return np.isin(facs.CODES, (code, *KIN[code]))

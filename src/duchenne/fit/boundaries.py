@@ -1,0 +1,173 @@
+"""The boundaries of the default method: one linear SVM per Action Unit on matched pairs.
+
+A plain data set of faces ties Action Units to gender, age, glasses and pose, and a boundary fitted
+on it inherits the ties. Here every pair is one person: a code, and the nearest code inside the
+AU's region of influence that shows the AU and changes nothing else, found from the face's own
+responses (`fit.responses`). Identity cancels, and what all pairs share is the Action Unit.
+
+For each Action Unit, in coordinates where W is white (so that length means improbability):
+
+1. pairs: d_f = A_f^T (A_f A_f^T + lambda I)^-1 t, with A_f the slopes of the measures of face f
+   and t the wanted change: the AU's evidence moves, unrelated measures stay;
+2. a linear SVM between the neutral codes w_f - d_f / 2 and the AU codes w_f + d_f / 2 of section
+   3.3, each pair centred on its own face; n is its normal;
+3. subspace projection: n <- (I + mu C)^-1 n, with C the mean square slope of everything that must
+   not move. This is projection onto the complement of those slopes, softened by how much they vary
+   from face to face; mu to infinity gives InterFaceGAN's conditional projection (Shen et al. 2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.svm import LinearSVC
+
+from .. import boundaries, facs, regions, score
+from ..generators.base import Generator, draw_z
+from ..render import editable_rows
+from .probe import NAMES
+from .responses import Responses
+
+Array = NDArray[np.float64]
+
+# Measures that an Action Unit moves by anatomy, or that read the same skin another way: neither
+# asked for nor held still. FACS (Ekman, Friesen & Hager 2002) describes these side effects.
+TIED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "AU1": ("brow", "browDown", "brow_gap"),
+        "AU2": ("brow", "browDown"),
+        "AU4": ("browInnerUp", "browOuterUp", "outer_brow", "eyeWide", "eyeSquint"),
+        "AU5": ("eyeBlink", "eyeSquint"),
+        "AU6": ("eye_opening", "eyeBlink", "eyeWide"),
+        "AU9": (
+            *("eyeSquint", "browDown", "mouthUpperUp", "lower_lid", "brow", "eye_opening"),
+            *("browInnerUp", "mouthShrugLower"),
+        ),
+        "AU12": (
+            *("cheek", "mouthPress", "mouthFrown", "mouthPucker", "mouthShrugLower"),
+            *("mouthStretch", "nostril_wing", "upper_lip", "mouthRollLower", "mouthUpperUp"),
+        ),
+        "AU15": ("mouthSmile", "mouthPress", "mouthPucker", "mouthStretch"),
+        "AU17": ("mouthClose", "mouthRollLower", "mouthPucker", "mouthPress", "mouthFrown"),
+        "AU20": ("mouthLowerDown", "mouthPucker", "mouthPress", "mouthFrown"),
+        "AU25": (
+            *("mouthClose", "mouthRollLower", "mouthPress", "lower_lip", "upper_lip"),
+            *("mouthPucker", "mouthShrugLower"),
+        ),
+        "AU26": (
+            *("mouthClose", "mouthLowerDown", "mouthPress", "mouthRollLower"),
+            *("mouthShrugLower", "mouthPucker", "mouthStretch"),
+        ),
+    }
+)
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """components: principal components of W that a row may move along.
+
+    pair_ridge: lambda, relative to the mean square slope of the measures.
+    purity: mu, relative to the mean square slope of what must not move; 0 leaves the SVM's normal.
+    margin: C of the SVM.
+    """
+
+    components: int = 160
+    pair_ridge: float = 0.2
+    purity: float = 3.0
+    margin: float = 0.1
+
+
+@dataclass(frozen=True)
+class Normals:
+    """normals: float32 [12, L, 512], unit length. white: [12], length of one whitened unit.
+
+    agreement: [12], the part of held-out faces whose evidence rises along the normal.
+    leak: [12], mean size of the unrelated slopes on held-out faces, relative to the evidence's.
+    """
+
+    normals: NDArray[np.float32]
+    white: Array
+    agreement: Array
+    leak: Array
+
+
+def whitening(generator: Generator, components: int) -> NDArray[np.float32]:
+    """[P, 512]: principal axes of W, each as long as its standard deviation."""
+    with torch.no_grad():
+        w = generator.mapping(draw_z(12_345, 20_000)).double().numpy()
+    variances, axes = np.linalg.eigh(np.cov(w.T))
+    largest = slice(-1, -components - 1, -1)
+    return (axes[:, largest] * np.sqrt(variances[largest])).T.astype(np.float32)
+
+
+def fit_normals(
+    generator: Generator, responses: Responses, settings: FitSettings | None = None
+) -> Normals:
+    """The twelve normals; every fifth face is held out for `agreement` and `leak`, then used."""
+    settings = settings or FitSettings()
+    basis = whitening(generator, settings.components)
+    slopes = responses.slopes @ basis.T  # [F, S, Z, R, P]
+    slopes /= responses.values.std(axis=0)[None, :, None, None, None]
+    held_out = np.arange(len(slopes)) % 5 == 4
+    rows = editable_rows(generator)
+    count = len(facs.CODES)
+    normals = np.zeros((count, generator.rows, 512), np.float32)
+    white, agreement, leak = np.zeros(count), np.zeros(count), np.zeros(count)
+    for i, code in enumerate(facs.CODES):
+        zone = regions.ZONES.index(boundaries.REGION_OF[code])
+        local = slopes[:, :, zone].reshape(len(slopes), len(NAMES), -1).astype(np.float64)
+        wanted, kept = wishes(code)
+        trial = _normal(local[~held_out], wanted, kept, settings)
+        evidence, unrelated = local[held_out] @ trial @ wanted, local[held_out][:, kept] @ trial
+        agreement[i] = (evidence > 0).mean()
+        leak[i] = np.abs(unrelated).mean() / (evidence.mean() / np.abs(wanted).sum())
+        normal = _normal(local, wanted, kept, settings)
+        normal = normal.reshape(len(rows), -1) @ basis
+        white[i] = np.linalg.norm(normal)
+        normals[i, rows.start : rows.stop] = normal / white[i]
+    return Normals(normals, white, agreement, leak)
+
+
+def wishes(code: str) -> tuple[Array, NDArray[np.bool_]]:
+    """([S] wanted change in standard deviations, [S] what must not change)."""
+    wanted = np.zeros(len(NAMES))
+    for name, weight in score.EVIDENCE[code].items():
+        wanted[NAMES.index(name)] = weight
+    tied = np.isin(NAMES, TIED[code])
+    return wanted, (wanted == 0) & ~tied
+
+
+def _normal(local: Array, wanted: Array, kept: NDArray[np.bool_], settings: FitSettings) -> Array:
+    """[D] unit normal from slopes [F, S, D]; steps 1 to 3 of the module's docstring."""
+    asked = kept | (wanted != 0)
+    pairs = np.stack([_pair(a[asked], wanted[asked], settings.pair_ridge) for a in local])
+    pairs /= np.linalg.norm(pairs, axis=1, keepdims=True)
+    machine = LinearSVC(C=settings.margin, fit_intercept=False, max_iter=100_000)
+    machine.fit(np.concatenate([-pairs / 2, pairs / 2]), np.repeat([0, 1], len(pairs)))
+    normal = _project(machine.coef_[0], local[:, kept], settings.purity)
+    return normal / np.linalg.norm(normal)
+
+
+def _pair(slopes: Array, wanted: Array, ridge: float) -> Array:
+    """[D]: the shortest change of one face that moves the measures [S] as wanted."""
+    gram = slopes @ slopes.T
+    gram += ridge * np.trace(gram) / 10 * np.eye(len(gram))
+    return np.asarray(slopes.T @ np.linalg.solve(gram, wanted))
+
+
+def _project(normal: Array, unrelated: Array, purity: float) -> Array:
+    """(I + mu C)^-1 n with C the mean over faces of A^T A, unrelated: [F, S, D].
+
+    Solved in the span of the slopes (Woodbury), which is smaller than D for few faces.
+    """
+    if purity == 0:
+        return normal
+    stacked = unrelated.reshape(-1, unrelated.shape[-1])
+    covariance = stacked.T @ stacked / len(unrelated)
+    mu = purity * 10 / np.trace(covariance)
+    return np.asarray(np.linalg.solve(np.eye(len(normal)) + mu * covariance, normal))

@@ -1,0 +1,132 @@
+"""What intensity 1 stands for: the score scale, and the latent length of every Action Unit.
+
+Both are found by rendering edits of generated faces and measuring them. `REACH` says how far along
+its boundary each AU may go (in standard deviations of W) before the picture stops being a natural
+face, judged by eye on many faces; intensity 1 goes exactly that far, and the steps in between are
+spaced so that the measured change is linear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import facs, landmarks, score
+from ..animate import find_regions
+from ..boundaries import slot_intensities
+from ..edit import local_transfer
+from ..errors import NoFaceFound
+from ..render import Renderer, Scene
+from .boundaries import Normals
+from .responses import identity
+
+Array = NDArray[np.float64]
+
+REACH: Mapping[str, float] = MappingProxyType(
+    {
+        **{"AU1": 6.5, "AU2": 6.0, "AU4": 6.5, "AU5": 5.0, "AU6": 6.0, "AU9": 6.5},
+        **{"AU12": 6.0, "AU15": 6.5, "AU17": 6.0, "AU20": 6.0, "AU25": 6.0, "AU26": 7.0},
+    }
+)
+FIRST_FACE = 5_000  # numbers of `responses.identity` used here; the fit's own start at 0
+POPULATION = 150
+STEPS = 6  # measurements along each boundary
+KNOTS = 4
+
+Progress = Callable[[int, int], None]
+Measure = Callable[[NDArray[np.uint8]], Array]
+
+
+def open_faces(renderer: Renderer, count: int, first: int = FIRST_FACE) -> list[Scene]:
+    """The first `count` generated people from number `first` on in whom a face is found."""
+    scenes: list[Scene] = []
+    number = first
+    while len(scenes) < count:
+        w = np.repeat(identity(renderer.generator, number)[None], renderer.generator.rows, axis=0)
+        number += 1
+        try:
+            scenes.append(renderer.open(w, find_regions))
+        except NoFaceFound:
+            continue
+    return scenes
+
+
+def curves(
+    scenes: list[Scene], normals: Normals, measure: Measure, progress: Progress | None = None
+) -> Array:
+    """[12, F, 2 STEPS + 1, M]: measures of every face along every boundary.
+
+    From -REACH over 0 to +REACH, in equal steps.
+    """
+    reach = np.linspace(-1, 1, 2 * STEPS + 1)
+    result = []
+    total, done = len(facs.CODES) * len(scenes), 0
+    for i, code in enumerate(facs.CODES):
+        table = slot_intensities({code: 1.0})  # [12, 8]
+        per_face = []
+        for scene in scenes:
+            rows = []
+            for step in reach:
+                distances = table * step * REACH[code] * normals.white[i]
+                frame = scene.frame(local_transfer(distances, normals.normals))
+                rows.append(measure(frame))
+            per_face.append(np.stack(rows))
+            done += 1
+            if progress:
+                progress(done, total)
+        result.append(np.stack(per_face))
+    return np.stack(result)
+
+
+def fit_scale(
+    population: Array, along: Array, template: Array, mirror: NDArray[np.int64]
+) -> score.Scale:
+    """The levels of neutral faces and of full actions.
+
+    population: [N, M] measures of random faces; along: `curves`. Neutral is the median of the
+    quarter of the population that smiles least. A measure's full rise (fall) is the larger of what
+    the population reaches in its outermost 2 % and of what the edits for which it is evidence reach
+    on average.
+    """
+    smile = population[:, score.MEASURES.index("mouthSmile")]
+    neutral = np.median(population[smile <= np.quantile(smile, 0.25)], axis=0)
+    rise = np.quantile(population, 0.98, axis=0) - neutral
+    fall = neutral - np.quantile(population, 0.02, axis=0)
+    for i, code in enumerate(facs.CODES):
+        change = (along[i, :, -1] - along[i, :, STEPS]).mean(axis=0)  # [M], from 0 to full
+        for name, weight in score.EVIDENCE[code].items():
+            m = score.MEASURES.index(name)
+            if weight > 0:
+                rise[m] = max(rise[m], change[m])
+            else:
+                fall[m] = max(fall[m], -change[m])
+    return score.Scale(template, mirror, neutral, rise, fall)
+
+
+def fit_lengths(along: Array, scale: score.Scale, normals: Normals) -> NDArray[np.float32]:
+    """[12, KNOTS] latent lengths of intensities 1/KNOTS ... 1, from the mean measured response."""
+    lengths = np.zeros((len(facs.CODES), KNOTS), np.float32)
+    steps = np.linspace(0, 1, STEPS + 1)
+    for i, code in enumerate(facs.CODES):
+        scores = np.array([[scale.scores(m)[i] for m in face] for face in along[i]])  # [F, 2S+1]
+        response = (scores - scores[:, [STEPS]]).mean(axis=0)[STEPS:]  # [STEPS + 1]
+        response = np.maximum.accumulate(response)
+        wanted = np.linspace(0, 1, KNOTS + 1)[1:] * response[-1]
+        reached = np.interp(wanted, response + 1e-9 * steps, steps)
+        lengths[i] = reached * REACH[code] * normals.white[i]
+    return lengths
+
+
+def measure_with(scorer: score.Scorer) -> Measure:
+    """The measures of a rendered face."""
+
+    def measure(frame: NDArray[np.uint8]) -> Array:
+        mesh = landmarks.mesh_of_aligned(frame)
+        if mesh is None:
+            raise NoFaceFound("an edited face is no longer a face; lower REACH")
+        return scorer.measure(frame, mesh)
+
+    return measure

@@ -1,0 +1,145 @@
+"""From a generator to its boundaries, the way the built-in files were made; resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import facs, score
+from ..boundaries import Boundaries
+from ..generators.base import Generator
+from ..render import Renderer
+from . import boundaries as svm
+from . import calibrate, responses
+from .probe import Probe
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, done, total)."""
+
+
+@dataclass(frozen=True)
+class RecipeSettings:
+    """faces: people whose responses are fitted. calibration: people that lengths are measured on.
+
+    population: random faces that the score scale is taken from.
+    """
+
+    faces: int = 96
+    calibration: int = 12
+    population: int = calibrate.POPULATION
+    svm: svm.FitSettings = field(default_factory=svm.FitSettings)
+
+
+def fit(
+    generator: Generator,
+    folder: Path,
+    settings: RecipeSettings | None = None,
+    *,
+    progress: Progress | None = None,
+) -> tuple[Boundaries, score.Scale]:
+    """Boundaries and score scale of a generator; intermediate results are kept in `folder`."""
+    settings = settings or RecipeSettings()
+    tell = progress or (lambda stage, done, total: None)
+    template, mirror = collect_share(generator, folder, settings, (0, 1), tell)
+    found = responses.load(generator, settings.faces, folder)
+    normals = svm.fit_normals(generator, found, settings.svm)
+    scale, lengths = _calibrate(generator, normals, template, mirror, settings, tell)
+    return (
+        Boundaries(
+            normals=normals.normals,
+            biases=_biases(found, normals, generator.rows),
+            lengths=lengths,
+            generator=generator.fingerprint,
+            provenance=_provenance(found, normals, settings),
+        ),
+        scale,
+    )
+
+
+def collect_share(
+    generator: Generator,
+    folder: Path,
+    settings: RecipeSettings,
+    share: tuple[int, int],
+    progress: Progress,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fill one share of the responses in `folder` (see `responses.collect`).
+
+    Returns (template, mirror), which the scores hang on.
+    """
+    template, mirror = responses.mean_template(generator, lambda t: Probe(generator, t))
+    responses.collect(
+        generator,
+        Probe(generator, template),
+        settings.faces,
+        folder,
+        share=share,
+        progress=lambda done, total: progress("responses", done, total),
+    )
+    return template, mirror
+
+
+def _calibrate(
+    generator: Generator,
+    normals: svm.Normals,
+    template: np.ndarray,
+    mirror: np.ndarray,
+    settings: RecipeSettings,
+    tell: Progress,
+) -> tuple[score.Scale, np.ndarray]:
+    renderer = Renderer(generator)
+    blank = np.ones(len(score.MEASURES))
+    scorer = score.Scorer(score.Scale(template, mirror, 0 * blank, blank, blank))
+    measure = calibrate.measure_with(scorer)
+    scenes = calibrate.open_faces(renderer, settings.calibration)
+    along = calibrate.curves(
+        scenes, normals, measure, progress=lambda done, total: tell("calibration", done, total)
+    )
+    population = []
+    first = calibrate.FIRST_FACE + 1_000
+    for number in range(settings.population):
+        (face,) = calibrate.open_faces(renderer, 1, first + 10 * number)
+        population.append(measure(face.base))
+        tell("population", number + 1, settings.population)
+    scale = calibrate.fit_scale(np.stack(population), along, template, mirror)
+    return scale, calibrate.fit_lengths(along, scale, normals)
+
+
+def _biases(found: responses.Responses, normals: svm.Normals, rows: int) -> np.ndarray:
+    """The hyperplane of each AU passes midway between the fit's weakest and strongest thirds.
+
+    Strength is the AU's evidence on the unedited faces; d(b, z) is then positive where it shows.
+    """
+    biases = np.zeros(len(facs.CODES), np.float32)
+    standard = (found.values - found.values.mean(axis=0)) / found.values.std(axis=0)
+    for i, code in enumerate(facs.CODES):
+        wanted, _ = svm.wishes(code)
+        strength = standard @ wanted
+        along = np.einsum("rd,fd->f", normals.normals[i], found.w)
+        low, high = np.quantile(strength, [1 / 3, 2 / 3])
+        weak, strong = along[strength <= low].mean(), along[strength >= high].mean()
+        biases[i] = -(weak + strong) / 2
+    return biases
+
+
+def _provenance(
+    found: responses.Responses, normals: svm.Normals, settings: RecipeSettings
+) -> Mapping[str, Any]:
+    return {
+        "method": "svm on matched pairs, projected; regional",
+        "scorer": "MediaPipe Face Landmarker (face_landmarker.task): blendshapes and mesh geometry",
+        "faces": len(found.w),
+        "first_seed": responses.FIRST_SEED,
+        "settings": asdict(settings),
+        "held_out_agreement": _by_code(normals.agreement),
+        "held_out_leak": _by_code(normals.leak),
+        "reach": dict(calibrate.REACH),
+    }
+
+
+def _by_code(values: np.ndarray) -> dict[str, float]:
+    return {code: round(float(v), 3) for code, v in zip(facs.CODES, values, strict=True)}

@@ -1,0 +1,255 @@
+"""MobileStyleGAN (Belousov 2021), distilled from StyleGAN2-FFHQ at 1024 px.
+
+The published checkpoint is an OpenVINO IR inside the wheel `random-face`. The network is rebuilt
+here as a plain PyTorch module, so that it has gradients and a W+ space; the IR serves as a
+container of weights and, in the tests, as the reference.
+
+Inside: a learned constant, one 3x3 convolution at 4 px, then seven blocks from 8 to 512 px that
+work on Haar wavelet coefficients: inverse wavelet transform (size x 2, channels / 4), then twice a
+depthwise 3x3 and a pointwise 1x1 convolution. A last 1x1 gives the twelve wavelet coefficients of
+the RGB image. The export folded demodulation into the weights and froze the noise: the generator
+is deterministic.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .. import weights
+from .base import PlainView, View, as_rows
+
+WIDTHS = (512, 512, 512, 512, 512, 256, 128, 64)  # channels at 4, 8, ..., 512 px
+STYLE_DIM = 512
+MEAN_DRAWS, MEAN_SEED = 10_000, 0  # the export has no w_avg; this many draws estimate it
+
+Array = NDArray[np.float32]
+
+
+class MappingNetwork(nn.Module):
+    """Eight dense layers from z to w; the IR stores each already multiplied by its gain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(STYLE_DIM, STYLE_DIM) for _ in range(8))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """z: [B, 512] -> w: [B, 512]."""
+        x = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.2) * 2**0.5
+        return x
+
+
+class Finish(nn.Module):
+    """What follows every convolution: constant noise, bias, LeakyReLU."""
+
+    noise: Tensor
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.empty(1, channels, 1, 1))
+        self.register_buffer("noise", torch.empty(1, 1, size, size))
+
+    def forward(self, x: Tensor, view: View, layer: int) -> Tensor:
+        return F.leaky_relu(x + (view.noise(layer, self.noise) + self.bias), 0.2)
+
+
+class SeparableConv(nn.Module):
+    """Modulate, depthwise 3x3, pointwise 1x1, finish."""
+
+    def __init__(self, inputs: int, outputs: int, size: int) -> None:
+        super().__init__()
+        self.affine = nn.Linear(STYLE_DIM, inputs)
+        self.depthwise = nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False)
+        self.pointwise = nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.finish = Finish(outputs, size)
+
+
+class Block(nn.Module):
+    """One octave: inverse wavelet from size / 2 to size, then two separable convolutions."""
+
+    def __init__(self, inputs: int, outputs: int, size: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(STYLE_DIM, inputs)
+        self.conv1 = SeparableConv(inputs // 4, outputs, size)
+        self.conv2 = SeparableConv(outputs, outputs, size)
+
+
+def inverse_haar(x: Tensor) -> Tensor:
+    """Inverse Haar wavelet transform: [B, 4 C, h, w] -> [B, C, 2 h, 2 w].
+
+    The first C channels are the low band; then come, for each output channel in turn, its
+    vertical, horizontal and diagonal details.
+    """
+    b, c4, h, w = x.shape
+    low = x[:, : c4 // 4]
+    details = x[:, c4 // 4 :].reshape(b, c4 // 4, 3, h, w)
+    vertical, horizontal, diagonal = details[:, :, 0], details[:, :, 1], details[:, :, 2]
+    top, bottom = low + vertical, low - vertical
+    tilt_top, tilt_bottom = horizontal + diagonal, horizontal - diagonal
+    corners = (top + tilt_top, top - tilt_top, bottom + tilt_bottom, bottom - tilt_bottom)
+    quads = torch.stack(corners, dim=2).reshape(b, c4, h, w)
+    return F.pixel_shuffle(quads, 2) * 0.5
+
+
+class MobileStyleGAN(nn.Module):
+    """The generator; see the module's docstring. 16 rows of W+, 1024 x 1024 px.
+
+    Row 0 steers the convolution at 4 px; block k (8 px << k) reads row 1 + 2 k in its wavelet and
+    first convolution and row 2 + 2 k in its second; the last row steers the RGB layer.
+    """
+
+    rows = 2 * len(WIDTHS)
+    size = 8 << (len(WIDTHS) - 1)
+    row_sizes = (4, *(8 << k for k in range(7) for _ in (1, 2)), 1024)
+    layer_sizes = (4, *(8 << k for k in range(7) for _ in (1, 2)))
+    constant: Tensor
+    w_mean: Tensor
+
+    def __init__(self, fingerprint: str = "untrained") -> None:
+        super().__init__()
+        self.fingerprint = fingerprint
+        self.mapping = MappingNetwork()
+        self.register_buffer("constant", torch.empty(1, WIDTHS[0], 4, 4))
+        self.affine = nn.Linear(STYLE_DIM, WIDTHS[0])
+        self.conv = nn.Conv2d(WIDTHS[0], WIDTHS[0], 3, padding=1, bias=False)
+        self.finish = Finish(WIDTHS[0], 4)
+        self.blocks = nn.ModuleList(
+            Block(WIDTHS[k], WIDTHS[k + 1], 8 << k) for k in range(len(WIDTHS) - 1)
+        )
+        self.rgb_affine = nn.Linear(STYLE_DIM, WIDTHS[-1])
+        self.rgb = nn.Conv2d(WIDTHS[-1], 12, 1)
+        self.register_buffer("w_mean", torch.zeros(STYLE_DIM))
+
+    def synthesize(self, w: Tensor, size: int | None = None) -> Tensor:
+        """w: [B, 16, 512] or [B, 512] -> [B, 3, 1024, 1024] in about [-1, 1]."""
+        return self.run(PlainView(as_rows(w, self.rows)), size)
+
+    def run(self, view: View, size: int | None = None) -> Tensor:
+        """One pass over the view's window; see `generators.base.Generator.run`."""
+        x = self.constant * view.style(self.affine, 0, 4)
+        x = view.visit(0, 4, self.finish(self.conv(x), view, 0))
+        for k, block in enumerate(self.blocks):
+            x = self._block(block, k, x, view)  # [B, C, 8 << k, 8 << k]
+        coefficients = self.rgb(x * view.style(self.rgb_affine, self.rows - 1, self.size // 2))
+        if size == self.size // 2:
+            return coefficients[:, :3] * 0.5  # the low band is the 2 x 2 mean of the full image
+        if size not in (None, self.size):
+            raise ValueError(f"size {size}: this generator renders {self.size} or {self.size // 2}")
+        return inverse_haar(coefficients)
+
+    @staticmethod
+    def _block(block: nn.Module, k: int, x: Tensor, view: View) -> Tensor:
+        assert isinstance(block, Block)
+        size, first_row = 8 << k, 1 + 2 * k
+        x = inverse_haar(x * view.style(block.up, first_row, size // 2))
+        x = view.enter(size, x)
+        for layer, conv in ((1 + 2 * k, block.conv1), (2 + 2 * k, block.conv2)):
+            x = x * view.style(conv.affine, layer, size)  # row numbers and layer numbers agree
+            x = conv.finish(conv.pointwise(conv.depthwise(x)), view, layer)
+            x = view.visit(layer, size, x)
+        return x
+
+
+def load() -> MobileStyleGAN:
+    """The pretrained network, in evaluation mode on the CPU; every weight accounted for."""
+    parts = {kind: weights.read(f"mobilestylegan-{kind}") for kind in _IR_FILES}
+    core = ov.Core()
+    mapping = core.read_model(parts["mapping-xml"], parts["mapping-bin"])
+    synthesis = core.read_model(parts["synthesis-xml"], parts["synthesis-bin"])
+    digest = hashlib.sha256(parts["mapping-bin"] + parts["synthesis-bin"]).hexdigest()
+    network = MobileStyleGAN(fingerprint=f"mobilestylegan-ffhq-{digest[:12]}")
+    state = {**_mapping_state(mapping), **_synthesis_state(synthesis)}
+    state["w_mean"] = network.w_mean
+    network.load_state_dict(state, strict=True)
+    network.requires_grad_(False).eval()
+    rng = torch.Generator().manual_seed(MEAN_SEED)
+    draws = torch.randn(MEAN_DRAWS, STYLE_DIM, generator=rng)
+    network.w_mean.copy_(network.mapping(draws).mean(dim=0))
+    return network
+
+
+_IR_FILES = ("mapping-xml", "mapping-bin", "synthesis-xml", "synthesis-bin")
+
+
+def _constants(node: Any) -> list[Array]:
+    """The constant inputs of an IR node, as float32 arrays."""
+    sources = (port.get_source_output().get_node() for port in node.inputs())
+    return [np.array(s.get_data()) for s in sources if s.get_type_name() == "Constant"]
+
+
+def _next(node: Any, kind: str) -> Any:
+    """The consumer of a node's output that has the given type."""
+    consumers = (port.get_node() for port in node.output(0).get_target_inputs())
+    return next(c for c in consumers if c.get_type_name() == kind)
+
+
+def _mapping_state(model: Any) -> Mapping[str, Tensor]:
+    state: dict[str, Tensor] = {}
+    layers = [op for op in model.get_ordered_ops() if op.get_type_name() == "MatMul"]
+    for i, matmul in enumerate(layers):
+        weight = _constants(matmul)[0]
+        if not matmul.get_attributes()["transpose_b"]:
+            weight = weight.T
+        state[f"mapping.layers.{i}.weight"] = torch.tensor(weight)
+        state[f"mapping.layers.{i}.bias"] = torch.tensor(_constants(_next(matmul, "Add"))[0][0])
+    return state
+
+
+def _synthesis_state(model: Any) -> Mapping[str, Tensor]:
+    """Walk the IR in execution order and give every constant its name in the module."""
+    ops = model.get_ordered_ops()
+    affines = sorted(
+        (op for op in ops if op.get_type_name() == "MatMul"),
+        key=lambda op: int(
+            re.findall(r"\d+", op.get_friendly_name())[0]
+        ),  # "Gemm_N": network order
+    )
+    convolutions = [op for op in ops if "Convolution" == op.get_type_name()]
+    depthwise = [op for op in ops if "GroupConvolution" == op.get_type_name()]
+    constant = next(op for op in ops if op.get_friendly_name() == "m.input.input")
+
+    separable = [f"blocks.{k}.conv{i}" for k in range(7) for i in (1, 2)]
+    affine_names = ["affine"]
+    for k in range(7):
+        affine_names += [f"blocks.{k}.up", f"blocks.{k}.conv1.affine", f"blocks.{k}.conv2.affine"]
+    affine_names.append("rgb_affine")
+
+    state: dict[str, Array] = {"constant": np.array(constant.get_data())}
+    for name, matmul in zip(affine_names, affines, strict=True):
+        state |= _affine(name, matmul)
+    for name, op in zip(separable, depthwise, strict=True):
+        weight = _constants(op)[0]
+        state[f"{name}.depthwise.weight"] = weight.reshape(weight.shape[0], 1, 3, 3)
+    dense = ["conv", *(f"{name}.pointwise" for name in separable), "rgb"]
+    finishes = ["finish", *(f"{name}.finish" for name in separable)]
+    for name, op in zip(dense, convolutions, strict=True):
+        state[f"{name}.weight"] = _constants(op)[0]
+    for name, op in zip(finishes, convolutions[:-1], strict=True):
+        noise = _next(op, "Add")
+        state[f"{name}.noise"] = _constants(noise)[0]
+        state[f"{name}.bias"] = _constants(_next(noise, "Add"))[0]
+    state["rgb.bias"] = _constants(_next(convolutions[-1], "Add"))[0].reshape(-1)
+    return {name: torch.tensor(array) for name, array in state.items()}
+
+
+def _affine(name: str, matmul: Any) -> Mapping[str, Array]:
+    """Weight and bias of a style affine, with the scalar gain that follows it folded in."""
+    add = _next(matmul, "Add")
+    scale = _next(_next(add, "Reshape"), "Multiply")
+    gains = _constants(scale)
+    gain = float(gains[0].reshape(-1)[0]) if gains else 1.0
+    return {
+        f"{name}.weight": _constants(matmul)[0] * gain,
+        f"{name}.bias": _constants(add)[0].reshape(-1) * gain,
+    }

@@ -1,0 +1,68 @@
+"""Which model files a test sees, and what the tests of the command line share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from duchenne import weights
+from duchenne.errors import WeightsError
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A fresh cache for every test: no code that was encoded before answers for today's encoder.
+
+    Tests marked `weights` find the real store in it, so that nothing is fetched twice; for the
+    others the store is empty and fetching is off, so that they can run anywhere.
+    """
+    cache = tmp_path_factory.mktemp("cache")
+    if request.node.get_closest_marker("weights"):
+        real = weights.cache_root() / "weights"
+        real.mkdir(parents=True, exist_ok=True)
+        (cache / "weights").symlink_to(real, target_is_directory=True)
+    else:
+        monkeypatch.delenv("DUCHENNE_WEIGHTS", raising=False)
+        monkeypatch.setenv("DUCHENNE_OFFLINE", "1")
+    monkeypatch.setenv("DUCHENNE_CACHE", str(cache))
+
+
+@pytest.fixture
+def landmarker_task() -> Path:
+    """face_landmarker.task; the test is skipped where the file cannot be had."""
+    try:
+        return weights.locate("face-landmarker-task")
+    except WeightsError as error:
+        pytest.skip(f"face_landmarker.task is not here: {error}")
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> np.ndarray:
+    """scikit-image's public-domain photo: uint8 [512, 512, 3]."""
+    from skimage import data
+
+    return data.astronaut()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder of a command, with the photo.jpg that the examples name."""
+    Image.fromarray(astronaut).save(tmp_path / "photo.jpg", quality=95)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def tiny_studio(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands run for real, but on the tiny generator of tests/tiny.py."""
+    import tiny
+
+    monkeypatch.setattr("duchenne.animate.Studio", tiny.TinyStudio)
+    monkeypatch.setattr("duchenne.animate.find_regions", tiny.golden_regions)
+    monkeypatch.setattr("duchenne.align.align", tiny.golden_align)

@@ -1,0 +1,221 @@
+"""The boundary file, and intensities as latent distances."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from safetensors.numpy import save_file
+
+from duchenne import boundaries, facs
+from duchenne.boundaries import Boundaries, load_boundaries, save_boundaries, slot_intensities
+from duchenne.errors import InputError, SpaceMismatch
+from duchenne.regions import SLOTS
+
+LENGTHS = np.array([3.0, 5.0, 9.0, 20.0], np.float32)  # of intensities 1/4, 1/2, 3/4, 1
+
+
+@pytest.fixture
+def limits() -> Boundaries:
+    plain = tiny.boundaries(tiny.GENERATOR)
+    scale = np.arange(1, 13, dtype=np.float32)[:, None]
+    return Boundaries(
+        normals=plain.normals,
+        biases=scale[:, 0] / 10,
+        lengths=LENGTHS * scale,
+        generator=plain.generator,
+        provenance={"seed": 3},
+    )
+
+
+def test_boundaries_come_back(limits: Boundaries, tmp_path: Path) -> None:
+    path = tmp_path / "b.safetensors"
+    save_boundaries(limits, path)
+    read = load_boundaries(path)
+    norms = np.linalg.norm(read.normals.reshape(12, -1).astype(np.float64), axis=1)
+    np.testing.assert_allclose(norms, 1, atol=1e-6)
+    np.testing.assert_allclose(read.normals, limits.normals, atol=2e-4)  # kept as float16
+    cosines = (read.normals * limits.normals).sum(axis=(1, 2))
+    assert cosines.min() > 0.999999
+    np.testing.assert_array_equal(read.biases, limits.biases)
+    np.testing.assert_array_equal(read.lengths, limits.lengths)
+    assert read.normals.dtype == read.lengths.dtype == np.float32
+    assert (read.generator, read.provenance) == (limits.generator, {"seed": 3})
+    assert json.loads((tmp_path / "b.json").read_text()) == {"seed": 3}
+
+
+@pytest.mark.parametrize("regional", [True, False])
+def test_a_file_says_whether_it_acts_in_regions(
+    limits: Boundaries, tmp_path: Path, regional: bool
+) -> None:
+    save_boundaries(dataclasses.replace(limits, regional=regional), tmp_path / "b.safetensors")
+    assert load_boundaries(tmp_path / "b.safetensors").regional is regional
+
+
+def test_rows_that_are_not_edited_stay_zero(limits: Boundaries, tmp_path: Path) -> None:
+    save_boundaries(limits, tmp_path / "b.safetensors")
+    unedited = ~limits.normals.any(axis=(0, 2))
+    assert unedited.any()
+    assert not load_boundaries(tmp_path / "b.safetensors").normals[:, unedited].any()
+
+
+def test_a_second_round_trip_changes_nothing(limits: Boundaries, tmp_path: Path) -> None:
+    save_boundaries(limits, tmp_path / "a.safetensors")
+    save_boundaries(load_boundaries(tmp_path / "a.safetensors"), tmp_path / "b.safetensors")
+    one, two = (load_boundaries(tmp_path / f"{n}.safetensors").normals for n in "ab")
+    np.testing.assert_allclose(one, two, atol=2e-5)
+
+
+# Files that are something else
+
+
+def tensors_of(limits: Boundaries) -> dict[str, np.ndarray]:
+    return {"normals": limits.normals, "biases": limits.biases, "lengths": limits.lengths}
+
+
+HEADER = {
+    "format": boundaries.FORMAT,
+    "generator": "tiny-0",
+    "action_units": ",".join(facs.CODES),
+    "provenance": "{}",
+}
+
+
+def refused(tmp_path: Path, tensors: dict[str, Any], header: dict[str, str], match: str) -> None:
+    path = tmp_path / "b.safetensors"
+    save_file({name: np.ascontiguousarray(t) for name, t in tensors.items()}, path, header)
+    with pytest.raises(InputError, match=match) as caught:
+        load_boundaries(path)
+    assert "\n" not in str(caught.value)
+    assert "b.safetensors" in str(caught.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file; expected boundaries"):
+        load_boundaries(tmp_path / "b.safetensors")
+
+
+@pytest.mark.parametrize("keep", [0, 9, 500, -1])
+def test_a_truncated_file(limits: Boundaries, tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "b.safetensors"
+    save_boundaries(limits, path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(InputError, match="expected boundaries"):
+        load_boundaries(path)
+
+
+def test_text_and_other_formats(limits: Boundaries, tmp_path: Path) -> None:
+    (tmp_path / "b.safetensors").write_text("AU12 = 3\n" * 20)
+    with pytest.raises(InputError, match="expected boundaries"):
+        load_boundaries(tmp_path / "b.safetensors")
+    tensors = tensors_of(limits)
+    refused(tmp_path, tensors, HEADER | {"format": "duchenne-code-1"}, "its format is")
+    refused(tmp_path, tensors, HEADER | {"action_units": "AU1,AU2"}, "expected the Action Units")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        *(("normals", (11, 6, 512)), ("normals", (12, 6, 511)), ("normals", (12, 3072))),
+        *(("biases", (11,)), ("biases", (12, 1))),
+        *(("lengths", (11, 4)), ("lengths", (12,)), ("lengths", (12, 0))),
+    ],
+)
+def test_tensors_of_other_shapes(
+    limits: Boundaries, tmp_path: Path, name: str, shape: tuple[int, ...]
+) -> None:
+    wrong = np.ones(shape, np.float32)
+    refused(tmp_path, tensors_of(limits) | {name: wrong}, HEADER, "shapes")
+
+
+@pytest.mark.parametrize("name", ["normals", "biases", "lengths"])
+def test_missing_tensors_and_nan(limits: Boundaries, tmp_path: Path, name: str) -> None:
+    tensors = tensors_of(limits)
+    damaged = tensors[name].copy()
+    damaged.flat[5] = np.nan
+    refused(tmp_path, tensors | {name: damaged}, HEADER, "expected boundaries")
+    del tensors[name]
+    refused(tmp_path, tensors, HEADER, "expected boundaries")
+
+
+def test_normals_that_are_not_of_unit_length(limits: Boundaries, tmp_path: Path) -> None:
+    normals = limits.normals.copy()
+    normals[3] *= 1.5
+    refused(tmp_path, tensors_of(limits) | {"normals": normals}, HEADER, "unit length")
+    normals[3] = 0
+    refused(tmp_path, tensors_of(limits) | {"normals": normals}, HEADER, "unit length")
+
+
+@pytest.mark.parametrize("provenance", ["{", "[]"])
+def test_a_broken_provenance(limits: Boundaries, tmp_path: Path, provenance: str) -> None:
+    header = HEADER | {"provenance": provenance}
+    refused(tmp_path, tensors_of(limits), header, "provenance")
+
+
+def test_another_generators_boundaries_are_not_mixed_in(limits: Boundaries) -> None:
+    limits.require_space("tiny-0")
+    with pytest.raises(SpaceMismatch, match="boundaries belong to tiny-0, the code to tiny-1"):
+        limits.require_space("tiny-1")
+
+
+# Intensities
+
+
+def test_distances_go_through_the_measured_knots(limits: Boundaries) -> None:
+    asked = np.tile([0, 0.125, 0.25, 0.375, 0.5, 0.75, 0.9, 1], (12, 1))
+    found = limits.distances(asked)
+    by_hand = np.array([0, 1.5, 3, 4, 5, 9, 9 + 0.6 * 11, 20])
+    np.testing.assert_allclose(found, by_hand * np.arange(1, 13)[:, None], rtol=1e-6)
+    assert found.dtype == np.float32
+
+
+def test_distances_are_odd(limits: Boundaries) -> None:
+    asked = np.random.default_rng(0).uniform(-1, 1, (12, 8))
+    np.testing.assert_array_equal(limits.distances(-asked), -limits.distances(asked))
+    assert not limits.distances(np.zeros((12, 8))).any()
+
+
+def test_one_length_is_a_straight_line() -> None:
+    plain = tiny.boundaries(tiny.GENERATOR)
+    asked = np.linspace(-1, 1, 9)
+    np.testing.assert_allclose(plain.distances(np.tile(asked, (12, 1)))[4], 20 * asked, rtol=1e-6)
+
+
+# Which mask an Action Unit edits
+
+
+def used(descriptor: dict[str, float]) -> dict[str, float]:
+    """slot -> intensity of the only Action Unit that is asked for."""
+    table = slot_intensities(descriptor)
+    assert table.shape == (12, len(SLOTS))
+    (unit,) = {facs.INDEX[facs.split_side(code)[0]] for code in descriptor}
+    assert not np.delete(table, unit, axis=0).any()
+    return {slot: value for slot, value in zip(SLOTS, table[unit], strict=True) if value}
+
+
+def test_a_unit_acts_on_both_halves_of_its_region() -> None:
+    assert used({"AU12": 0.8}) == {"mouthR": 0.8, "mouthL": 0.8}
+    assert used({"AU4": -0.5}) == {"browsR": -0.5, "browsL": -0.5}
+    assert used({"AU9": 1.0}) == {"noseR": 1.0, "noseL": 1.0}
+    assert used({"AU6": 1.0}) == {"eyesR": 1.0, "eyesL": 1.0}
+
+
+def test_a_side_acts_on_its_half() -> None:
+    assert used({"AU12L": 0.8}) == {"mouthL": 0.8}
+    assert used({"AU12L": 0.8, "AU12R": 0.2}) == {"mouthL": 0.8, "mouthR": 0.2}
+
+
+def test_every_unit_has_two_masks_and_several_units_share_them() -> None:
+    table = slot_intensities({code: 1.0 for code in facs.CODES})
+    assert (table.sum(axis=1) == 2).all()
+    assert table.sum(axis=0)[SLOTS.index("mouthL")] == 6  # AU12, 15, 17, 20, 25, 26
+
+
+def test_nothing_asked_is_nothing() -> None:
+    assert not slot_intensities({}).any()
+    assert not slot_intensities({"AU12": 0.0}).any()

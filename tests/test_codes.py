@@ -1,0 +1,152 @@
+"""Latent codes as files: what was written comes back, and nothing else is believed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from duchenne import codes
+from duchenne.errors import InputError, OutputError
+from duchenne.types import LatentCode
+
+
+@pytest.fixture
+def code() -> LatentCode:
+    w = np.random.default_rng(0).standard_normal((16, 512)).astype(np.float32)
+    return LatentCode(w, "net-1", {"made_by": "sample", "seed": 7, "name": "Zoë", "n": [1, 2.5]})
+
+
+GOOD = {"format": codes.FORMAT, "generator": "net-1", "provenance": "{}"}
+W = np.zeros((16, 512), np.float32)
+
+
+def written(tmp_path: Path, tensors: dict[str, np.ndarray], header: dict[str, str]) -> Path:
+    path = tmp_path / "code.safetensors"
+    save_file(tensors, path, header)
+    return path
+
+
+def test_a_code_comes_back_to_the_bit(code: LatentCode, tmp_path: Path) -> None:
+    path = tmp_path / "code.safetensors"
+    codes.write_code(code, path)
+    read = codes.read_code(path)
+    assert read.w.tobytes() == code.w.tobytes()
+    assert read.w.dtype == np.float32
+    assert (read.generator, read.provenance) == (code.generator, code.provenance)
+
+
+def test_a_view_of_a_larger_array_is_written_as_what_it_shows(tmp_path: Path) -> None:
+    w = np.arange(16 * 1024, dtype=np.float32).reshape(16, 1024)[:, ::2]
+    codes.write_code(LatentCode(w, "net-1"), tmp_path / "c.safetensors")
+    np.testing.assert_array_equal(codes.read_code(tmp_path / "c.safetensors").w, w)
+
+
+def test_the_same_code_gives_the_same_file(code: LatentCode, tmp_path: Path) -> None:
+    files = [tmp_path / f"{i}.safetensors" for i in range(8)]
+    for path in files:
+        codes.write_code(code, path)
+    assert len({path.read_bytes() for path in files}) == 1
+
+
+@pytest.mark.parametrize("name", ["code.pt", "code", "missing/code.safetensors"])
+def test_a_place_that_cannot_hold_a_code(code: LatentCode, tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError):
+        codes.write_code(code, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.safetensors: no such file"):
+        codes.read_code(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("keep", [0, 1, 7, 8, 60, 200, -1])
+def test_a_truncated_file_is_refused(code: LatentCode, tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "code.safetensors"
+    codes.write_code(code, path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(InputError, match=r"code\.safetensors: expected a latent code"):
+        codes.read_code(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"hello, this is text and no tensor at all\n",
+        b"\xff" * 64,  # a header of 2^64 bytes
+        (2**40).to_bytes(8, "little") + b"{}",
+        (2).to_bytes(8, "little") + b"{}",
+        (4).to_bytes(8, "little") + b"null",
+        (3).to_bytes(8, "little") + b"\xff\xfe{",
+    ],
+)
+def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "code.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="expected a latent code"):
+        codes.read_code(path)
+
+
+@pytest.mark.parametrize("header", [{}, {"format": "duchenne-boundaries-1"}, {"format": "pt"}])
+def test_tensors_of_another_format_are_refused(tmp_path: Path, header: dict[str, str]) -> None:
+    with pytest.raises(InputError, match="its format is"):
+        codes.read_code(written(tmp_path, {"w": W}, header))
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {},
+        {"v": W},
+        {"w": W[0]},
+        {"w": W[None]},
+        {"w": W[:, :511].copy()},
+        {"w": W[:0]},
+        {"w": np.where(np.arange(512) == 3, np.nan, W).astype(np.float32)},
+        {"w": np.where(np.arange(512) == 3, np.inf, W).astype(np.float32)},
+        {"w": np.full((16, 512), 1e300)},  # infinite as float32
+    ],
+    ids=["none", "name", "1d", "3d", "width", "rows", "nan", "inf", "overflow"],
+)
+def test_other_tensors_are_refused(tmp_path: Path, tensors: dict[str, np.ndarray]) -> None:
+    with pytest.raises(InputError, match=r"finite numbers `w` of shape \[L, 512\]"):
+        codes.read_code(written(tmp_path, tensors, GOOD))
+
+
+def test_numbers_that_numpy_lacks_are_refused(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file as save_torch
+
+    path = tmp_path / "code.safetensors"
+    save_torch({"w": torch.zeros(16, 512, dtype=torch.bfloat16)}, path, GOOD)
+    with pytest.raises(InputError, match=r"code\.safetensors"):
+        codes.read_code(path)
+
+
+def test_a_code_without_its_generator_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="which generator"):
+        codes.read_code(written(tmp_path, {"w": W}, {"format": codes.FORMAT}))
+
+
+@pytest.mark.parametrize("provenance", ["{", "nonsense", "[1]", "3"])
+def test_a_broken_provenance_is_refused(tmp_path: Path, provenance: str) -> None:
+    with pytest.raises(InputError, match="provenance"):
+        codes.read_code(written(tmp_path, {"w": W}, {**GOOD, "provenance": provenance}))
+
+
+def test_a_code_without_provenance_is_read(tmp_path: Path) -> None:
+    header = {"format": codes.FORMAT, "generator": "net-1"}
+    assert codes.read_code(written(tmp_path, {"w": W}, header)).provenance == {}
+
+
+def test_provenance_is_readable_without_the_library(code: LatentCode, tmp_path: Path) -> None:
+    path = tmp_path / "code.safetensors"
+    codes.write_code(code, path)
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])["__metadata__"]
+    assert json.loads(header["provenance"]) == code.provenance

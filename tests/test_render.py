@@ -1,0 +1,272 @@
+"""Frames: exact inside the regions, untouched outside, the same every time.
+
+The reference is the whole-canvas pass in PyTorch, without a window.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from duchenne import pixels, regions
+from duchenne.errors import SpaceMismatch
+from duchenne.generators.base import Generator, draw_z, truncate
+from duchenne.generators.regional import WINDOW_FROM, FeaturePass, RegionalPass, RegionalView
+from duchenne.regions import CANVAS, SLOTS, Regions
+from duchenne.render import Renderer, Scene, editable_rows
+from duchenne.types import LatentCode, Pixels
+
+
+@pytest.fixture(scope="module")
+def generator() -> tiny.TinyGenerator:
+    """Two convolutions a size, as the real generators have, and two sizes above WINDOW_FROM."""
+    return tiny.TinyGenerator(seed=3, sizes=(4, 8, 16, 32, 64, 128), depth=2)
+
+
+@pytest.fixture(scope="module")
+def renderer(generator: tiny.TinyGenerator) -> Renderer:
+    return Renderer(generator, threads=1)
+
+
+@pytest.fixture(scope="module")
+def w(generator: tiny.TinyGenerator) -> np.ndarray:
+    return draw_z(1, generator.rows).numpy()
+
+
+@pytest.fixture(scope="module")
+def scene(renderer: Renderer, w: np.ndarray) -> Scene:
+    return renderer.open(w, tiny.golden_regions)
+
+
+def slots(*names: str) -> np.ndarray:
+    """[8] those whose name begins with one of the names."""
+    return np.array([slot.startswith(names) for slot in SLOTS])
+
+
+def offsets_for(generator: Generator, active: np.ndarray, size: float = 1.0) -> np.ndarray:
+    """[8, L, 512], another random change of the editable rows for every active slot."""
+    result = np.zeros((len(SLOTS), generator.rows, 512), np.float32)
+    rows = editable_rows(generator)
+    draws = np.random.default_rng(7).standard_normal((len(SLOTS), len(rows), 512))
+    result[:, rows.start : rows.stop] = size * draws * active[:, None, None]
+    return result
+
+
+def whole_canvas(
+    generator: Generator, w: np.ndarray, offsets: np.ndarray, found: Regions
+) -> Pixels:
+    """The regional pass in PyTorch on the whole canvas."""
+    active = offsets.any(axis=(1, 2))
+    net = RegionalPass(generator, editable_rows(generator))
+    with torch.no_grad():
+        code = torch.from_numpy(w)[None]
+        _, *features = FeaturePass(generator)(code)
+        view = RegionalView(
+            code,
+            torch.from_numpy(offsets),
+            net.rows,
+            masks={s: torch.from_numpy(found.pyramid(s)) for s in net.mask_sizes},
+            blends={s: torch.from_numpy(found.blend(active, s))[None, None] for s in net.blend_sizes},
+            features=dict(zip(net.feature_layers, features, strict=True)),
+            noises={},
+            window=(torch.arange(WINDOW_FROM), torch.arange(WINDOW_FROM)),
+        )
+        return pixels.from_planes(generator.run(view)[0].numpy())
+
+
+def may_change(generator: Generator, found: Regions, active: np.ndarray) -> np.ndarray:
+    """[H, W] where the widest mask of the finest layer is not zero."""
+    last = generator.layer_sizes[-1]
+    factor = generator.size // last
+    return (found.blend(active, last) > 0).repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def difference(one: Pixels, other: Pixels) -> np.ndarray:
+    return np.abs(one.astype(int) - other.astype(int))
+
+
+def check_frame(scene: Scene, generator: Generator, offsets: np.ndarray) -> None:
+    """The frame is the whole-canvas pass inside, the unedited picture outside, and not dull."""
+    frame = scene.frame(offsets)
+    expected = whole_canvas(generator, scene.w, offsets, scene.regions)
+    inside = may_change(generator, scene.regions, offsets.any(axis=(1, 2)))
+    assert frame.shape == scene.base.shape
+    assert frame.dtype == np.uint8
+    assert difference(frame, expected)[inside].max() <= 2
+    assert frame[~inside].tobytes() == scene.base[~inside].tobytes()
+    assert difference(frame, scene.base)[inside].mean() > 1
+
+
+# Smoke and errors
+
+
+def test_editable_rows_are_those_from_8_to_32_px(generator: tiny.TinyGenerator) -> None:
+    assert editable_rows(generator) == range(2, 8)  # 4 px: rows 0 and 1
+    assert editable_rows(tiny.GENERATOR) == range(1, 4)
+
+
+def test_a_code_of_another_generator_is_refused(renderer: Renderer, w: np.ndarray) -> None:
+    assert renderer.require_space(LatentCode(w, "tiny-3")) is w
+    with pytest.raises(SpaceMismatch, match="belongs to other-1, the generator is tiny-3"):
+        renderer.require_space(LatentCode(w, "other-1"))
+
+
+def test_the_regions_are_asked_about_the_rendered_face(renderer: Renderer, w: np.ndarray) -> None:
+    seen = []
+    scene = renderer.open(w, lambda face: (seen.append(face), tiny.golden_regions(face))[1])
+    assert len(seen) == 1
+    assert seen[0] is scene.base
+
+
+# Values
+
+
+def test_a_still_is_the_modules_picture(
+    renderer: Renderer, generator: tiny.TinyGenerator, w: np.ndarray
+) -> None:
+    with torch.no_grad():
+        expected = pixels.from_planes(generator.synthesize(torch.from_numpy(w)[None])[0].numpy())
+    found = renderer.still(w)
+    assert found.shape == (256, 256, 3)
+    assert difference(found, expected).max() <= 1
+    assert found.std() > 10
+
+
+def test_the_base_is_the_still(renderer: Renderer, scene: Scene) -> None:
+    assert scene.base.tobytes() == renderer.still(scene.w).tobytes()
+
+
+def test_nothing_asked_is_the_base(scene: Scene, generator: tiny.TinyGenerator) -> None:
+    nothing = np.zeros((len(SLOTS), generator.rows, 512), np.float32)
+    assert scene.frame(nothing).tobytes() == scene.base.tobytes()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("brows",), ("eyes",), ("nose",), ("mouth",), ("mouthL",), ("eyesR",)]
+    + [("browsR", "mouthL"), ("brows", "mouth"), ("eyes", "nose"), ("",)],
+)
+def test_a_frame_is_the_whole_pass_inside_and_the_base_outside(
+    scene: Scene, generator: tiny.TinyGenerator, names: tuple[str, ...]
+) -> None:
+    check_frame(scene, generator, offsets_for(generator, slots(*names)))
+
+
+@pytest.mark.parametrize("size", [0.05, 4.0])
+def test_small_and_large_changes(
+    scene: Scene, generator: tiny.TinyGenerator, size: float
+) -> None:
+    offsets = offsets_for(generator, slots("mouth"), size)
+    expected = whole_canvas(generator, scene.w, offsets, scene.regions)
+    inside = may_change(generator, scene.regions, slots("mouth"))
+    assert difference(scene.frame(offsets), expected)[inside].max() <= 2
+
+
+def test_only_a_window_is_computed(scene: Scene, generator: tiny.TinyGenerator) -> None:
+    scene.frame(offsets_for(generator, slots("mouth")))
+    stage = scene._stages[tuple(slots("mouth").tolist())]
+    height, width = (side.stop - side.start for side in stage.window)
+    assert height * width < 0.7 * scene.base.shape[0] * scene.base.shape[1]
+
+
+def blob(x: float, y: float, radius: float) -> np.ndarray:
+    rows, columns = np.mgrid[:CANVAS, :CANVAS] + 0.5
+    distance = np.hypot(columns - x, rows - y)
+    return np.clip(2 - 2 * distance / radius, 0, 1).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "centre",
+    [(0, 128), (256, 128), (128, 0), (128, 256), (0, 0), (256, 256), (20, 240), (128, 128)],
+)
+def test_a_region_at_the_border(
+    renderer: Renderer, generator: tiny.TinyGenerator, w: np.ndarray, centre: tuple[int, int]
+) -> None:
+    masks = np.zeros((len(SLOTS), CANVAS, CANVAS), np.float32)
+    masks[6] = blob(*centre, radius=40)
+    scene = renderer.open(w, lambda face: Regions(masks))
+    check_frame(scene, generator, offsets_for(generator, slots("mouthR")))
+
+
+def test_a_region_outside_the_picture_changes_nothing(
+    renderer: Renderer, generator: tiny.TinyGenerator, w: np.ndarray
+) -> None:
+    """A face that is cut off: its mouth lies below the picture."""
+    masks = np.zeros((len(SLOTS), CANVAS, CANVAS), np.float32)
+    scene = renderer.open(w, lambda face: Regions(masks))
+    frame = scene.frame(offsets_for(generator, slots("mouth")))
+    assert frame.tobytes() == scene.base.tobytes()
+
+
+def test_the_same_bytes_twice(
+    renderer: Renderer, scene: Scene, generator: tiny.TinyGenerator
+) -> None:
+    offsets = offsets_for(generator, slots("brows", "mouth"))
+    first = scene.frame(offsets)
+    scene.frame(offsets_for(generator, slots("eyes")))
+    assert scene.frame(offsets).tobytes() == first.tobytes()
+    assert renderer.open(scene.w, tiny.golden_regions).frame(offsets).tobytes() == first.tobytes()
+    assert Renderer(generator, threads=1).open(scene.w, tiny.golden_regions).frame(
+        offsets
+    ).tobytes() == (first.tobytes())
+
+
+def test_the_base_is_not_drawn_over(scene: Scene, generator: tiny.TinyGenerator) -> None:
+    before = scene.base.copy()
+    frame = scene.frame(offsets_for(generator, slots("mouth")))
+    frame[:] = 0
+    assert scene.base.tobytes() == before.tobytes()
+
+
+def test_rows_that_expressions_do_not_live_in_are_left_alone(
+    scene: Scene, generator: tiny.TinyGenerator
+) -> None:
+    offsets = offsets_for(generator, slots("mouth"))
+    expected = scene.frame(offsets)
+    rows = editable_rows(generator)
+    others = [row for row in range(generator.rows) if row not in rows]
+    offsets[6:, others] = 50.0
+    assert scene.frame(offsets).tobytes() == expected.tobytes()
+
+
+def test_a_mask_is_where_its_own_offset_acts(
+    scene: Scene, generator: tiny.TinyGenerator
+) -> None:
+    """Beside another region's edit, a far one's result is as it is alone."""
+    brows, both = slots("brows"), slots("brows", "mouth")
+    alone = scene.frame(offsets_for(generator, brows))
+    together = scene.frame(offsets_for(generator, both))
+    far = ~may_change(generator, scene.regions, slots("mouth"))
+    assert difference(alone, together)[far].max() <= 1
+
+
+# The real generator
+
+
+@pytest.mark.weights
+def test_every_region_of_a_sampled_face(
+    mobile_renderer: Renderer, mobile_sample: np.ndarray
+) -> None:
+    generator = mobile_renderer.generator
+    scene = mobile_renderer.open(mobile_sample, tiny.golden_regions)
+    for zone in regions.ZONES:
+        check_frame(scene, generator, offsets_for(generator, slots(zone), size=0.1))
+
+
+@pytest.mark.weights
+def test_a_sampled_face_is_the_modules_picture(
+    mobile_renderer: Renderer, mobile_sample: np.ndarray
+) -> None:
+    generator = mobile_renderer.generator
+    with torch.no_grad():
+        expected = generator.synthesize(torch.from_numpy(mobile_sample)[None])[0].numpy()
+    assert difference(mobile_renderer.still(mobile_sample), pixels.from_planes(expected)).max() <= 1
+
+
+def test_truncation_pulls_towards_the_centre() -> None:
+    w, mean = torch.full((1, 512), 3.0), torch.ones(512)
+    assert torch.equal(truncate(w, mean, 0.0)[0], mean)
+    assert torch.equal(truncate(w, mean, 1.0), w)
+    assert torch.equal(truncate(w, mean, 0.5), torch.full((1, 512), 2.0))
