@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,6 +11,10 @@ from PIL import Image
 
 from duchenne import weights
 from duchenne.errors import WeightsError
+
+if TYPE_CHECKING:  # heavy, and not needed by most tests
+    from duchenne.generators.mobile import MobileStyleGAN
+    from duchenne.render import Renderer
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +61,31 @@ def folder(tmp_path: Path, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatc
     Image.fromarray(astronaut).save(tmp_path / "photo.jpg", quality=95)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def generator() -> MobileStyleGAN:
+    """The built-in generator with its real weights, read once."""
+    from duchenne.generators import mobile
+
+    return mobile.load()
+
+
+@pytest.fixture(scope="session")
+def mobile_renderer(generator: MobileStyleGAN) -> Renderer:
+    """The built-in generator, compiled once, on one core."""
+    from duchenne.render import Renderer
+
+    return Renderer(generator, threads=1)
+
+
+@pytest.fixture(scope="session")
+def mobile_sample(generator: MobileStyleGAN) -> np.ndarray:
+    """W+ of one synthetic person: float32 [16, 512]."""
+    from duchenne.generators.base import draw_z, truncate
+
+    w = truncate(generator.mapping(draw_z(7)), generator.w_mean, 0.7)
+    return w.numpy().repeat(generator.rows, axis=0)
 
 
 @pytest.fixture

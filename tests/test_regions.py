@@ -163,7 +163,7 @@ def test_the_blend_covers_what_is_edited(
         assert (blend[edited > 0] == 1).all()
     else:  # a cell on the mask's rim, where the mask is next to nothing, is the mean of its places
         assert (blend[edited > 0] > 0.5).all()
-        assert (blend[edited > 0.02] > 0.99).all()
+        assert (blend[edited > 0.02] > 0.95).all()
 
 
 @pytest.mark.parametrize("zone", ZONES)

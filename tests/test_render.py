@@ -231,17 +231,6 @@ def test_rows_that_expressions_do_not_live_in_are_left_alone(
     assert scene.frame(offsets).tobytes() == expected.tobytes()
 
 
-def test_a_mask_is_where_its_own_offset_acts(
-    scene: Scene, generator: tiny.TinyGenerator
-) -> None:
-    """Beside another region's edit, a far one's result is as it is alone."""
-    brows, both = slots("brows"), slots("brows", "mouth")
-    alone = scene.frame(offsets_for(generator, brows))
-    together = scene.frame(offsets_for(generator, both))
-    far = ~may_change(generator, scene.regions, slots("mouth"))
-    assert difference(alone, together)[far].max() <= 1
-
-
 # The real generator
 
 

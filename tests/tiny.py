@@ -47,6 +47,8 @@ class TinyGenerator(nn.Module):
             self.convolutions = nn.ModuleList(
                 nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1) for _ in self.layer_sizes
             )
+            for convolution in self.convolutions:
+                convolution.weight.data *= 6**0.5  # keeps the variance (He et al. 2015)
             self.rgb = nn.Conv2d(CHANNELS, 12, 1)
             self.register_buffer("constant", torch.randn(1, CHANNELS, 4, 4))
             for layer, size in enumerate(self.layer_sizes):
@@ -69,9 +71,8 @@ class TinyGenerator(nn.Module):
             noise = view.noise(layer, getattr(self, f"noise{layer}"))
             x = view.visit(layer, side, F.leaky_relu(self.convolutions[layer](x) + noise, 0.2))
         x = self.rgb(x * (1 + view.style(self.affines[-1], self.rows - 1, self.size)))
-        if size == self.size // 2:
-            return torch.tanh(x[:, :3])
-        return torch.tanh(F.pixel_shuffle(x, 2))
+        image = torch.tanh(F.pixel_shuffle(x, 2))
+        return F.avg_pool2d(image, 2) if size == self.size // 2 else image
 
 
 def boundaries(generator: TinyGenerator) -> Boundaries:

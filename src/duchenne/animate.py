@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from . import align, boundaries, codes, edit, facs, landmarks, pixels, regions
+from . import align, boundaries, codes, edit, facs, landmarks, pixels, regions, target
 from .boundaries import Boundaries, slot_intensities
 from .encode import EncodeCache, Encoder, EncodeSettings, Progress
 from .errors import NoFaceFound
@@ -18,6 +18,8 @@ from .generators import mobile
 from .generators.base import Generator, draw_z, truncate
 from .paste import PasteBack, face_mask
 from .render import Renderer, Scene
+from .score import FULL, Scorer
+from .target import Reached
 from .timeline import Timeline
 from .types import AlignedFace, LatentCode, Photo, Pixels
 
@@ -60,6 +62,11 @@ class Studio:
     def encoder(self) -> Encoder:
         return Encoder(self.generator, self.settings)
 
+    @cached_property
+    def scorer(self) -> Scorer:
+        """Measures Action Units; needs the weights file `face-landmarker-task`."""
+        return Scorer()
+
     def face(
         self, source: str | Path, *, index: int | None = None, progress: Progress | None = None
     ) -> Subject:
@@ -71,7 +78,8 @@ class Studio:
         if path.suffix == codes.SUFFIX:
             return Subject(self, codes.read_code(path))
         photo = pixels.load_photo(path)
-        return self.encode(photo, align.align(photo, face=index), progress=progress)
+        aligned = align.align(photo, size=self.generator.size, face=index)
+        return self.encode(photo, aligned, progress=progress)
 
     def encode(
         self, photo: Photo, aligned: AlignedFace, *, progress: Progress | None = None
@@ -111,6 +119,18 @@ class Subject:
         table = slot_intensities(facs.check(descriptor, low=-1.0))
         return next(self.frames(table[None], paste=paste))
 
+    def measure(self, frame: Pixels) -> NDArray[np.float64]:
+        """[12] measured intensities of an edited crop, score / 5, not limited to [0, 1]."""
+        mesh = landmarks.mesh_of_aligned(frame)
+        if mesh is None:
+            raise NoFaceFound("the edited picture is no longer a face; ask for less")
+        scorer = self.studio.scorer
+        return scorer.scale.scores(scorer.measure(frame, mesh)) / FULL
+
+    def reach(self, targets: Mapping[str, float]) -> Reached:
+        """Offsets for `edit` with which this face measures the targets; see `duchenne.target`."""
+        return target.reach(targets, lambda offsets: self.measure(self.edit(offsets)))
+
     def animate(self, timeline: Timeline, *, paste: bool = False) -> Iterator[Pixels]:
         """The frames of a timeline (Eq. 5 and 6), one at a time.
 
@@ -138,7 +158,7 @@ class Subject:
         """Pastes only where some frame changes something: the rest of the face stays the photo."""
         if self.photo is None or self.aligned is None:
             raise ValueError("only a face that came from a photo can be put back into one")
-        active = tables.any(axis=(0, 1))
+        active = np.asarray(tables.any(axis=(0, 1)))
         scene = self.scene
         size = len(scene.base)
         changed = scene.regions.blend(active, size // 2).repeat(2, axis=0).repeat(2, axis=1)

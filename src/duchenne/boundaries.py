@@ -90,7 +90,7 @@ def slot_intensities(descriptor: Mapping[str, float]) -> NDArray[np.float64]:
 
 def save_boundaries(boundaries: Boundaries, path: Path) -> None:
     """Write safetensors, with the provenance in its header and beside it as JSON. Atomic."""
-    tensors = {
+    tensors: dict[str, NDArray[Any]] = {
         "normals": boundaries.normals.astype(np.float16),  # 3 digits; halves the file
         "biases": boundaries.biases.astype(np.float32),
         "lengths": boundaries.lengths.astype(np.float32),
@@ -135,7 +135,7 @@ def load_boundaries(path: Path) -> Boundaries:
         lengths=tensors["lengths"],
         generator=metadata.get("generator", "unknown"),
         regional=metadata.get("regional") != "false",
-        provenance=json.loads(metadata.get("provenance", "{}")),
+        provenance=metadata.get("provenance", {}),
     )
 
 

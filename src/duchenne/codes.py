@@ -18,6 +18,7 @@ from .types import LatentCode
 
 FORMAT = "duchenne-code-1"
 SUFFIX = ".safetensors"
+HEADER = "duchenne"
 
 
 def write_code(code: LatentCode, path: Path) -> None:
@@ -35,19 +36,19 @@ def read_code(path: Path) -> LatentCode:
         raise InputError(f"{path}: expected finite numbers `w` of shape [L, 512]")
     if "generator" not in metadata:
         raise InputError(f"{path}: the file does not say which generator its code belongs to")
-    provenance = json.loads(metadata.get("provenance", "{}"))
+    provenance = metadata.get("provenance", {})
     return LatentCode(w.astype(np.float32), metadata["generator"], provenance)
 
 
 def read_tensors(
     path: Path, file_format: str, expected: str
-) -> tuple[dict[str, Any], Mapping[str, str]]:
+) -> tuple[dict[str, Any], Mapping[str, Any]]:
     """Tensors and header of a safetensors file whose header names `file_format`."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected {expected}")
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
+            metadata = json.loads((file.metadata() or {}).get(HEADER, "{}"))
             found = metadata.get("format", "none")
             if found != file_format:
                 raise InputError(f"{path}: expected {expected}, but its format is {found!r}")
@@ -62,9 +63,11 @@ def write_tensors(
     provenance: Mapping[str, Any],
     path: Path,
 ) -> None:
-    """Safetensors with metadata and provenance in the header. Atomic."""
-    header = {**metadata, "provenance": json.dumps(dict(provenance), sort_keys=True)}
-    write_atomically(save(dict(tensors), header), path)
+    """Safetensors with metadata and provenance in the header. Atomic; same content, same bytes."""
+    header = {**metadata, "provenance": dict(provenance)}
+    # One entry: safetensors writes several in a random order.
+    packed = {HEADER: json.dumps(header, sort_keys=True)}
+    write_atomically(save(dict(tensors), packed), path)
 
 
 def write_atomically(content: bytes, path: Path) -> None:

@@ -99,7 +99,8 @@ class Encoder:
         return LatentCode(w, self.generator.fingerprint, provenance)
 
     def _code(self, common: Tensor, rows: Tensor) -> Tensor:
-        return self.generator.w_mean + (common + rows) * self._deviation
+        w: Tensor = self.generator.w_mean + (common + rows) * self._deviation
+        return w
 
     def _loss(
         self, common: Tensor, rows: Tensor, target: Tensor, target_features: list[Tensor]

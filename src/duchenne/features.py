@@ -14,8 +14,13 @@ from torch.nn import functional as F
 
 from . import weights
 
-CONVOLUTIONS = ((3, 64), (64, 64)), ((64, 128), (128, 128)), ((128, 256), *[(256, 256)] * 2)
-CONVOLUTIONS += ((256, 512), *[(512, 512)] * 2), ((512, 512), *[(512, 512)] * 2)
+CONVOLUTIONS: tuple[tuple[tuple[int, int], ...], ...] = (
+    ((3, 64), (64, 64)),
+    ((64, 128), (128, 128)),
+    ((128, 256), (256, 256), (256, 256)),
+    ((256, 512), (512, 512), (512, 512)),
+    ((512, 512), (512, 512), (512, 512)),
+)
 
 # Caffe's ImageNet means, in the order blue, green, red, on the scale 0 to 255.
 _BGR_MEAN = (103.939, 116.779, 123.68)

@@ -58,6 +58,8 @@ PRESENCE_TURNED = 0.99
 PASSES = 3
 # A detector's box is about as wide as the mesh; half of the wanted size leaves room for profiles.
 SMALLEST_BOX = 0.5
+# A patch of cloth or a hand may look a little like a face; it counts only where nothing surer is.
+CERTAIN = 0.65
 # Meshes whose points lie on average closer than this part of their width are one face.
 SAME_FACE = 0.3
 # Where FFHQ framing puts the region of a frontal face, in parts of the picture's side.
@@ -104,6 +106,8 @@ def find_faces(pixels: Pixels, *, min_size: int = MIN_SIZE) -> list[Face]:
             candidates.append(
                 (presence * float(found.scores[i]), Face(box, float(found.scores[i]), mesh))
             )
+    if any(face.score >= CERTAIN for _, face in candidates):
+        candidates = [(p, face) for p, face in candidates if face.score >= CERTAIN]
     candidates.sort(key=lambda candidate: -candidate[0])
     faces: list[Face] = []
     for _, face in candidates:

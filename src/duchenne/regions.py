@@ -53,28 +53,170 @@ _OUTLINES: Mapping[str, _Outline] = MappingProxyType(
     {
         # brows, forehead, glabella, and the lid fold that moves with the brow
         "brows": _Outline(
-            (70, 63, 105, 66, 107, 46, 53, 52, 65, 55, 224, 223, 222, 8, 151, 108, 69, 104, 68)
-            + (300, 293, 334, 296, 336, 276, 283, 282, 295, 285, 444, 443, 442, 337, 299, 333, 298),
+            (
+                *(
+                    70,
+                    63,
+                    105,
+                    66,
+                    107,
+                    46,
+                    53,
+                    52,
+                    65,
+                    55,
+                    224,
+                    223,
+                    222,
+                    8,
+                    151,
+                    108,
+                    69,
+                    104,
+                    68,
+                ),
+                *(
+                    300,
+                    293,
+                    334,
+                    296,
+                    336,
+                    276,
+                    283,
+                    282,
+                    295,
+                    285,
+                    444,
+                    443,
+                    442,
+                    337,
+                    299,
+                    333,
+                    298,
+                ),
+            ),
             grow=0.05,
         ),
         # lids, crow's feet, infraorbital triangle down to the cheek's apple
         "eyes": _Outline(
-            (33, 133, 159, 145, 247, 30, 29, 27, 28, 226, 35, 143, 111, 117, 118, 119, 120, 121)
-            + (50, 101, 36, 205, 123, 6)
-            + (263, 362, 386, 374, 467, 260, 259, 257, 258, 446, 265, 372, 340, 346, 347, 348, 349)
-            + (350, 280, 330, 266, 425, 352),
+            (
+                *(
+                    33,
+                    133,
+                    159,
+                    145,
+                    247,
+                    30,
+                    29,
+                    27,
+                    28,
+                    226,
+                    35,
+                    143,
+                    111,
+                    117,
+                    118,
+                    119,
+                    120,
+                    121,
+                ),
+                *(50, 101, 36, 205, 123, 6),
+                *(
+                    263,
+                    362,
+                    386,
+                    374,
+                    467,
+                    260,
+                    259,
+                    257,
+                    258,
+                    446,
+                    265,
+                    372,
+                    340,
+                    346,
+                    347,
+                    348,
+                    349,
+                ),
+                *(350, 280, 330, 266, 425, 352),
+            ),
             grow=0.02,
         ),
         # nose and its root between the brows, nasolabial furrow, the upper lip's middle
         "nose": _Outline(
-            (9, 8, 55, 285, 168, 6, 129, 358, 98, 327, 2, 0, 37, 267, 36, 266, 101, 330, 120, 349)
-            + (107, 336, 205, 425),
+            (
+                *(
+                    9,
+                    8,
+                    55,
+                    285,
+                    168,
+                    6,
+                    129,
+                    358,
+                    98,
+                    327,
+                    2,
+                    0,
+                    37,
+                    267,
+                    36,
+                    266,
+                    101,
+                    330,
+                    120,
+                    349,
+                ),
+                *(107, 336, 205, 425),
+            ),
             grow=0.02,
         ),
         # lips, cheeks up to the furrow, chin and jaw with what is below it
         "mouth": _Outline(
-            (61, 291, 0, 17, 2, 98, 327, 36, 266, 50, 280, 205, 425, 187, 411, 207, 427, 123, 352)
-            + (147, 376, 213, 433, 192, 416, 136, 365, 150, 379, 149, 378, 176, 400, 148, 377, 152),
+            (
+                *(
+                    61,
+                    291,
+                    0,
+                    17,
+                    2,
+                    98,
+                    327,
+                    36,
+                    266,
+                    50,
+                    280,
+                    205,
+                    425,
+                    187,
+                    411,
+                    207,
+                    427,
+                    123,
+                    352,
+                ),
+                *(
+                    147,
+                    376,
+                    213,
+                    433,
+                    192,
+                    416,
+                    136,
+                    365,
+                    150,
+                    379,
+                    149,
+                    378,
+                    176,
+                    400,
+                    148,
+                    377,
+                    152,
+                ),
+            ),
             grow=0.05,
             below_chin=0.35,
         ),
@@ -108,8 +250,8 @@ class Regions:
         full = _smooth(1 - distance).astype(np.float32)
         if size < 64:
             cell = CANVAS // size
-            return full.reshape(size, cell, size, cell).max(axis=(1, 3))
-        return _resize(full[None], size)[0]
+            return np.asarray(full.reshape(size, cell, size, cell).max(axis=(1, 3)))
+        return np.asarray(_resize(full[None], size)[0])
 
 
 _REFERENCE_EYES = 0.21  # distance between the pupils in FFHQ framing, as a part of the side
@@ -176,6 +318,6 @@ def _resize(masks: Array, size: int) -> Array:
     k, side, _ = masks.shape
     if size <= side:
         cell = side // size
-        return masks.reshape(k, size, cell, size, cell).mean(axis=(2, 4))
+        return np.asarray(masks.reshape(k, size, cell, size, cell).mean(axis=(2, 4)))
     resized = [Image.fromarray(m).resize((size, size), Image.Resampling.BILINEAR) for m in masks]
     return np.stack([np.asarray(m, dtype=np.float32) for m in resized])

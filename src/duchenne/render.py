@@ -9,6 +9,7 @@ a frame equals the unedited one to the bit.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -264,8 +265,10 @@ def _compile(
             for axis in range(-min(2, tensor.dim()), 0):
                 dims[axis] = -1
         shapes.append(ov.PartialShape(dims))
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # OpenVINO converts traced modules; torch would rather export them, OpenVINO not yet as well.
+        warnings.simplefilter("ignore", DeprecationWarning)
         # Tracing here and not in convert_model: that one runs the network three times to check.
-        traced = torch.jit.trace(module.eval(), example, check_trace=False)
+        traced = torch.jit.trace(module.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
         model = ov.convert_model(traced, example_input=example, input=shapes)
     return ov.Core().compile_model(model, "CPU", options)

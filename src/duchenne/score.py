@@ -257,7 +257,7 @@ class Scale:
 
 
 def mirror_points(points: Array, mirror: NDArray[np.int64]) -> Array:
-    """The mesh of the mirrored face, its points renamed so that left is the subject's left again."""
+    """The mesh of the mirrored face, its points renamed: left is the subject's left again."""
     flipped = points[mirror].copy()
     flipped[:, 0] *= -1
     return flipped
@@ -353,7 +353,7 @@ def look_at(mesh: landmarks.Mesh) -> Affine:
 
 
 def read_networks() -> tuple[Any, Any]:
-    """(478 landmarks, 52 blendshapes): the members of the Face Landmarker task, as OpenVINO models."""
+    """(478 landmarks, 52 blendshapes): the Face Landmarker task's members as OpenVINO models."""
     archive = zipfile.ZipFile(BytesIO(weights.read("face-landmarker-task")))
     with tempfile.TemporaryDirectory() as folder:
         models = []

@@ -79,7 +79,9 @@ def evaluate(
             for k, frame in enumerate(frames):
                 scores[f, i, k] = _scores(frame, scorer)
             identity[f, i] = np.linalg.norm(recogniser.describe(frame) - person)
-            elsewhere = subject.scene.regions.blend(table.any(axis=0), len(before) // 2) == 0
+            elsewhere = (
+                subject.scene.regions.blend(np.asarray(table.any(axis=0)), len(before) // 2) == 0
+            )
             difference = np.abs(frame.astype(int) - before).max(axis=2)
             outside[f, i] = difference[elsewhere.repeat(2, axis=0).repeat(2, axis=1)].max()
             turned[f, i] = np.abs(_pose(frame, scorer) - pose).max()

@@ -59,11 +59,11 @@ def monotonicity(scores: Array) -> Array:
             curve = scores[f, i, :, i]
             flat = np.ptp(curve) < 1e-9
             result[f, i] = 0.0 if flat else spearmanr(np.arange(levels), curve).statistic
-    return result.mean(axis=0)
+    return np.asarray(result.mean(axis=0))
 
 
 def leakage_matrix(scores: Array) -> Array:
-    """[12, 12] mean size of every AU's change, relative to the target's mean change (row: target)."""
+    """[12, 12] mean size of every AU's change, relative to the target's (row) mean change."""
     moved = change(scores)
     own = np.maximum(np.diagonal(moved, axis1=1, axis2=2).mean(axis=0), 1e-9)
     return np.asarray(np.abs(moved).mean(axis=0) / own[:, None])

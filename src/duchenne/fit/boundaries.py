@@ -78,7 +78,7 @@ class FitSettings:
 
     components: int = 160
     pair_ridge: float = 0.2
-    purity: float = 3.0
+    purity: float = 5.0
     margin: float = 0.1
 
 
@@ -102,7 +102,7 @@ def whitening(generator: Generator, components: int) -> NDArray[np.float32]:
         w = generator.mapping(draw_z(12_345, 20_000)).double().numpy()
     variances, axes = np.linalg.eigh(np.cov(w.T))
     largest = slice(-1, -components - 1, -1)
-    return (axes[:, largest] * np.sqrt(variances[largest])).T.astype(np.float32)
+    return np.asarray((axes[:, largest] * np.sqrt(variances[largest])).T, np.float32)
 
 
 def fit_normals(

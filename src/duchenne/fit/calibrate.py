@@ -27,13 +27,12 @@ Array = NDArray[np.float64]
 
 REACH: Mapping[str, float] = MappingProxyType(
     {
-        **{"AU1": 6.5, "AU2": 6.0, "AU4": 6.5, "AU5": 5.0, "AU6": 6.0, "AU9": 6.5},
-        **{"AU12": 6.0, "AU15": 6.5, "AU17": 6.0, "AU20": 6.0, "AU25": 6.0, "AU26": 7.0},
+        **{"AU1": 8.0, "AU2": 7.0, "AU4": 8.0, "AU5": 6.0, "AU6": 6.0, "AU9": 7.5},
+        **{"AU12": 7.0, "AU15": 8.0, "AU17": 7.0, "AU20": 8.0, "AU25": 7.0, "AU26": 8.0},
     }
 )
 FIRST_FACE = 5_000  # numbers of `responses.identity` used here; the fit's own start at 0
-POPULATION = 150
-STEPS = 6  # measurements along each boundary
+STEPS = 4  # measurements along each boundary, each way
 KNOTS = 4
 
 Progress = Callable[[int, int], None]

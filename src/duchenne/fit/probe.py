@@ -105,7 +105,9 @@ class Probe:
             picture, torch.from_numpy(places).float()[None], mode="bicubic", align_corners=False
         )
         raw = self._landmarks(((look + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1))[0].reshape(-1, 3)
-        linear, shift = torch.from_numpy(to_picture).float().split([2, 1], dim=1)
+        linear, shift = (
+            torch.from_numpy(part).float() for part in np.split(to_picture, [2], axis=1)
+        )
         return torch.cat(
             [raw[:, :2] @ linear.T + shift.T, raw[:, 2:] * scale_of(to_picture)], dim=1
         )
@@ -140,7 +142,8 @@ class Probe:
                 x = torch.cat([x, torch.ones(1, x.shape[1])])
                 gram, moment = gram + x @ x.T, moment + x @ picture[0].flatten(1).T
             ridge = READOUT_RIDGE * gram.diagonal().mean() * torch.eye(len(gram))
-            return torch.linalg.solve(gram + ridge, moment)
+            readout: Tensor = torch.linalg.solve(gram + ridge, moment)
+        return readout
 
 
 _WHOLE = (torch.arange(WINDOW_FROM), torch.arange(WINDOW_FROM))
@@ -183,7 +186,8 @@ def _frontalise(points: Tensor, template: Tensor) -> Tensor:
     signs = torch.stack([torch.ones(()), torch.ones(()), torch.sign(torch.linalg.det(u @ vt))])
     rotation = (u * signs) @ vt
     scale = (s * signs).sum() / a.square().sum()
-    return scale * (points - source.mean(dim=0)) @ rotation + target.mean(dim=0)
+    front: Tensor = scale * (points - source.mean(dim=0)) @ rotation + target.mean(dim=0)
+    return front
 
 
 def _colours(picture: Tensor, whole: NDArray[np.float32]) -> Tensor:

@@ -29,8 +29,8 @@ class RecipeSettings:
     """
 
     faces: int = 96
-    calibration: int = 12
-    population: int = calibrate.POPULATION
+    calibration: int = 8
+    population: int = 120
     svm: svm.FitSettings = field(default_factory=svm.FitSettings)
 
 

@@ -61,7 +61,9 @@ class Finish(nn.Module):
         self.register_buffer("noise", torch.empty(1, 1, size, size))
 
     def forward(self, x: Tensor, view: View, layer: int) -> Tensor:
-        return F.leaky_relu(x + (view.noise(layer, self.noise) + self.bias), 0.2)
+        # In place: a convolution's output is nobody else's, and memory is what an encoding needs.
+        x = x.add_(view.noise(layer, self.noise) + self.bias)
+        return F.leaky_relu_(x, 0.2)
 
 
 class SeparableConv(nn.Module):
@@ -143,7 +145,9 @@ class MobileStyleGAN(nn.Module):
             x = self._block(block, k, x, view)  # [B, C, 8 << k, 8 << k]
         coefficients = self.rgb(x * view.style(self.rgb_affine, self.rows - 1, self.size // 2))
         if size == self.size // 2:
-            return coefficients[:, :3] * 0.5  # the low band is the 2 x 2 mean of the full image
+            # The low band is the 2 x 2 mean of the full image.
+            half: Tensor = coefficients[:, :3] * 0.5
+            return half
         if size not in (None, self.size):
             raise ValueError(f"size {size}: this generator renders {self.size} or {self.size // 2}")
         return inverse_haar(coefficients)
@@ -215,8 +219,8 @@ def _synthesis_state(model: Any) -> Mapping[str, Tensor]:
             re.findall(r"\d+", op.get_friendly_name())[0]
         ),  # "Gemm_N": network order
     )
-    convolutions = [op for op in ops if "Convolution" == op.get_type_name()]
-    depthwise = [op for op in ops if "GroupConvolution" == op.get_type_name()]
+    convolutions = [op for op in ops if op.get_type_name() == "Convolution"]
+    depthwise = [op for op in ops if op.get_type_name() == "GroupConvolution"]
     constant = next(op for op in ops if op.get_friendly_name() == "m.input.input")
 
     separable = [f"blocks.{k}.conv{i}" for k in range(7) for i in (1, 2)]

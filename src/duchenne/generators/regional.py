@@ -93,14 +93,18 @@ class RegionalPass(nn.Module):
         self, w: Tensor, offsets: Tensor, rows: Tensor, columns: Tensor, *rest: Tensor
     ) -> Tensor:
         """Image [1, 3, h, w] of the window."""
-        groups = (self.mask_sizes, self.blend_sizes, self.feature_layers, self.noise_layers)
-        named = []
-        for keys in groups:
-            named.append(dict(zip(keys, rest, strict=False)))
-            rest = rest[len(keys) :]
-        view = RegionalView(w, offsets, self.rows, *named, (rows, columns))
-        image: Tensor = self.generator.run(view)  # type: ignore[operator]
-        return image
+        given = iter(rest)
+        view = RegionalView(
+            w,
+            offsets,
+            self.rows,
+            masks={size: next(given) for size in self.mask_sizes},
+            blends={size: next(given) for size in self.blend_sizes},
+            features={layer: next(given) for layer in self.feature_layers},
+            noises={layer: next(given) for layer in self.noise_layers},
+            window=(rows, columns),
+        )
+        return self.generator.run(view)
 
 
 class FeaturePass(nn.Module):
@@ -115,8 +119,7 @@ class FeaturePass(nn.Module):
     def forward(self, w: Tensor) -> tuple[Tensor, ...]:
         """w: [1, L, 512] -> (image [1, 3, H, W], features of `self.layers`)."""
         view = _Keep(w, self.layers)
-        image: Tensor = self.generator.run(view)  # type: ignore[operator]
-        return (image, *view.kept)
+        return (self.generator.run(view), *view.kept)
 
 
 class _Keep(PlainView):
