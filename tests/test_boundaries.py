@@ -12,7 +12,7 @@ import pytest
 import tiny
 from safetensors.numpy import save_file
 
-from duchenne import boundaries, facs
+from duchenne import boundaries, codes, facs
 from duchenne.boundaries import Boundaries, load_boundaries, save_boundaries, slot_intensities
 from duchenne.errors import InputError, SpaceMismatch
 from duchenne.regions import SLOTS
@@ -82,13 +82,15 @@ HEADER = {
     "format": boundaries.FORMAT,
     "generator": "tiny-0",
     "action_units": ",".join(facs.CODES),
-    "provenance": "{}",
+    "regional": True,
+    "provenance": {},
 }
 
 
-def refused(tmp_path: Path, tensors: dict[str, Any], header: dict[str, str], match: str) -> None:
+def refused(tmp_path: Path, tensors: dict[str, Any], header: dict[str, Any], match: str) -> None:
     path = tmp_path / "b.safetensors"
-    save_file({name: np.ascontiguousarray(t) for name, t in tensors.items()}, path, header)
+    whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    save_file(whole, path, {codes.HEADER: json.dumps(header)})
     with pytest.raises(InputError, match=match) as caught:
         load_boundaries(path)
     assert "\n" not in str(caught.value)
@@ -151,8 +153,8 @@ def test_normals_that_are_not_of_unit_length(limits: Boundaries, tmp_path: Path)
     refused(tmp_path, tensors_of(limits) | {"normals": normals}, HEADER, "unit length")
 
 
-@pytest.mark.parametrize("provenance", ["{", "[]"])
-def test_a_broken_provenance(limits: Boundaries, tmp_path: Path, provenance: str) -> None:
+@pytest.mark.parametrize("provenance", ["text", [1], None])
+def test_a_broken_provenance(limits: Boundaries, tmp_path: Path, provenance: object) -> None:
     header = HEADER | {"provenance": provenance}
     refused(tmp_path, tensors_of(limits), header, "provenance")
 
@@ -186,6 +188,21 @@ def test_one_length_is_a_straight_line() -> None:
     np.testing.assert_allclose(plain.distances(np.tile(asked, (12, 1)))[4], 20 * asked, rtol=1e-6)
 
 
+def test_the_built_in_boundaries() -> None:
+    built_in = boundaries.built_in()
+    assert built_in.normals.shape == (12, 16, 512)
+    assert built_in.generator.startswith("mobilestylegan-ffhq-")
+    assert built_in.provenance
+    norms = np.linalg.norm(built_in.normals.reshape(12, -1).astype(np.float64), axis=1)
+    np.testing.assert_allclose(norms, 1, atol=1e-6)
+    edited = built_in.normals.any(axis=(0, 2))
+    assert not edited[[0, *range(7, 16)]].any()  # pose; colour and texture
+    assert (built_in.lengths > 0).all()
+    assert (np.diff(built_in.lengths, axis=1) > 0).all()  # more intensity is further out
+    products = np.einsum("ird,jrd->ij", built_in.normals, built_in.normals) - np.eye(12)
+    assert np.abs(products).max() < 0.95  # twelve different directions
+
+
 # Which mask an Action Unit edits
 
 
@@ -211,7 +228,7 @@ def test_a_side_acts_on_its_half() -> None:
 
 
 def test_every_unit_has_two_masks_and_several_units_share_them() -> None:
-    table = slot_intensities({code: 1.0 for code in facs.CODES})
+    table = slot_intensities(dict.fromkeys(facs.CODES, 1.0))
     assert (table.sum(axis=1) == 2).all()
     assert table.sum(axis=0)[SLOTS.index("mouthL")] == 6  # AU12, 15, 17, 20, 25, 26
 

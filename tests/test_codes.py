@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,13 +21,15 @@ def code() -> LatentCode:
     return LatentCode(w, "net-1", {"made_by": "sample", "seed": 7, "name": "Zoë", "n": [1, 2.5]})
 
 
-GOOD = {"format": codes.FORMAT, "generator": "net-1", "provenance": "{}"}
+GOOD = {"format": codes.FORMAT, "generator": "net-1", "provenance": {}}
 W = np.zeros((16, 512), np.float32)
 
 
-def written(tmp_path: Path, tensors: dict[str, np.ndarray], header: dict[str, str]) -> Path:
+def written(tmp_path: Path, tensors: dict[str, np.ndarray], header: Any) -> Path:
+    """A file that somebody else wrote. header: a string is taken as it is."""
     path = tmp_path / "code.safetensors"
-    save_file(tensors, path, header)
+    text = header if isinstance(header, str) else json.dumps(header)
+    save_file(tensors, path, {codes.HEADER: text})
     return path
 
 
@@ -43,6 +46,16 @@ def test_a_view_of_a_larger_array_is_written_as_what_it_shows(tmp_path: Path) ->
     w = np.arange(16 * 1024, dtype=np.float32).reshape(16, 1024)[:, ::2]
     codes.write_code(LatentCode(w, "net-1"), tmp_path / "c.safetensors")
     np.testing.assert_array_equal(codes.read_code(tmp_path / "c.safetensors").w, w)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_tensors_come_back_whatever_their_order_in_memory(tmp_path: Path, order: str) -> None:
+    matrix = np.asarray(np.arange(12, dtype=np.float32).reshape(4, 3), order=order)
+    tensors = {"m": matrix, "every_other": np.arange(10.0)[::2]}
+    codes.write_tensors(tensors, {"format": "x"}, {}, tmp_path / "t.safetensors")
+    read, _ = codes.read_tensors(tmp_path / "t.safetensors", "x", "a matrix")
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(read[name], tensor)
 
 
 def test_the_same_code_gives_the_same_file(code: LatentCode, tmp_path: Path) -> None:
@@ -91,9 +104,23 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
         codes.read_code(path)
 
 
-@pytest.mark.parametrize("header", [{}, {"format": "duchenne-boundaries-1"}, {"format": "pt"}])
-def test_tensors_of_another_format_are_refused(tmp_path: Path, header: dict[str, str]) -> None:
+@pytest.mark.parametrize("header", [{}, {"format": "duchenne-boundaries-1"}, {"format": 3}])
+def test_tensors_of_another_format_are_refused(tmp_path: Path, header: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="its format is"):
+        codes.read_code(written(tmp_path, {"w": W}, header))
+
+
+def test_tensors_of_another_program_are_refused(tmp_path: Path) -> None:
+    for number, header in enumerate((None, {"format": "pt"})):
+        path = tmp_path / f"{number}.safetensors"
+        save_file({"w": W}, path, header)
+        with pytest.raises(InputError, match="its format is 'none'"):
+            codes.read_code(path)
+
+
+@pytest.mark.parametrize("header", ["{", "nonsense", "[1]", "3", "null", ""])
+def test_a_broken_header_is_refused(tmp_path: Path, header: str) -> None:
+    with pytest.raises(InputError, match=r"code\.safetensors: expected a latent code"):
         codes.read_code(written(tmp_path, {"w": W}, header))
 
 
@@ -122,7 +149,9 @@ def test_numbers_that_numpy_lacks_are_refused(tmp_path: Path) -> None:
     from safetensors.torch import save_file as save_torch
 
     path = tmp_path / "code.safetensors"
-    save_torch({"w": torch.zeros(16, 512, dtype=torch.bfloat16)}, path, GOOD)
+    save_torch(
+        {"w": torch.zeros(16, 512, dtype=torch.bfloat16)}, path, {codes.HEADER: json.dumps(GOOD)}
+    )
     with pytest.raises(InputError, match=r"code\.safetensors"):
         codes.read_code(path)
 
@@ -132,8 +161,8 @@ def test_a_code_without_its_generator_is_refused(tmp_path: Path) -> None:
         codes.read_code(written(tmp_path, {"w": W}, {"format": codes.FORMAT}))
 
 
-@pytest.mark.parametrize("provenance", ["{", "nonsense", "[1]", "3"])
-def test_a_broken_provenance_is_refused(tmp_path: Path, provenance: str) -> None:
+@pytest.mark.parametrize("provenance", ["text", [1], 3, None])
+def test_a_broken_provenance_is_refused(tmp_path: Path, provenance: object) -> None:
     with pytest.raises(InputError, match="provenance"):
         codes.read_code(written(tmp_path, {"w": W}, {**GOOD, "provenance": provenance}))
 
@@ -149,4 +178,4 @@ def test_provenance_is_readable_without_the_library(code: LatentCode, tmp_path: 
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])["__metadata__"]
-    assert json.loads(header["provenance"]) == code.provenance
+    assert json.loads(header[codes.HEADER])["provenance"] == code.provenance

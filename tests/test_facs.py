@@ -25,7 +25,7 @@ def test_the_twelve_units_are_the_papers_in_its_order() -> None:
     ],
 )
 def test_an_unknown_unit_is_refused_and_the_known_ones_are_named(text: str) -> None:
-    with pytest.raises(DescriptorError, match="unknown Action Unit.*AU1, AU2.*AU26"):
+    with pytest.raises(DescriptorError, match=r"unknown Action Unit.*AU1, AU2.*AU26"):
         facs.parse(text)
 
 
@@ -36,7 +36,7 @@ def test_a_number_too_long_for_an_integer_is_an_unknown_unit() -> None:
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1.01", "-0.01", "1e400"])
 def test_an_intensity_outside_0_to_1_is_refused(value: str) -> None:
-    with pytest.raises(DescriptorError, match="AU12=.*between 0 and 1"):
+    with pytest.raises(DescriptorError, match=r"AU12=.*between 0 and 1"):
         facs.parse(f"AU12={value}")
     with pytest.raises(DescriptorError, match="between 0 and 1"):
         facs.parse_vector(",".join(["0"] * 11 + [value]))
@@ -61,7 +61,7 @@ def test_a_unit_given_twice_is_refused(text: str) -> None:
     with pytest.raises(DescriptorError, match="twice"):
         facs.parse(text)
     with pytest.raises(DescriptorError, match="twice"):
-        facs.check({key: 1.0 for key in ("12", "AU12")})
+        facs.check(dict.fromkeys(("12", "AU12"), 1.0))
 
 
 @pytest.mark.parametrize("text", ["", " ", ",", " , ,"])
@@ -133,7 +133,7 @@ def test_every_preset_is_a_valid_descriptor_and_a_copy() -> None:
 
 
 def test_an_unknown_expression_names_the_known_ones() -> None:
-    with pytest.raises(DescriptorError, match="unknown expression 'joy'.*happiness.*contempt"):
+    with pytest.raises(DescriptorError, match=r"unknown expression 'joy'.*happiness.*contempt"):
         facs.expression("joy")
 
 

@@ -54,7 +54,7 @@ def test_shape_type_and_range(found: Regions) -> None:
 
 
 def test_slots_are_right_then_left_of_every_zone() -> None:
-    assert SLOTS == tuple(zone + side for zone in ZONES for side in "RL")
+    assert tuple(zone + side for zone in ZONES for side in "RL") == SLOTS
 
 
 def test_the_halves_add_up_and_divide_the_face_at_its_middle(found: Regions) -> None:
@@ -96,7 +96,13 @@ def test_the_masks_fall_softly(found: Regions) -> None:
 
 @pytest.mark.parametrize(
     ("angle", "scale", "shift"),
-    [(0, 1, (64, -40)), (0.35, 1, (0, 0)), (-0.6, 1, (0, 0)), (0, 0.7, (0, 0)), (0.2, 0.8, (40, 16))],
+    [
+        (0, 1, (64, -40)),
+        (0.35, 1, (0, 0)),
+        (-0.6, 1, (0, 0)),
+        (0, 0.7, (0, 0)),
+        (0.2, 0.8, (40, 16)),
+    ],
 )
 def test_the_masks_follow_the_face(
     found: Regions, angle: float, scale: float, shift: tuple[float, float]
@@ -121,7 +127,7 @@ def test_the_size_of_the_crop_does_not_matter(found: Regions) -> None:
 
 
 def test_a_face_at_the_border_is_cut_off(found: Regions) -> None:
-    beyond = regions.find((aligned_mesh() + [SIZE / 2, 0]).astype(np.float32), SIZE)
+    beyond = regions.find((aligned_mesh() + np.array([SIZE / 2, 0])).astype(np.float32), SIZE)
     assert beyond.masks.max() <= 1
     assert beyond.masks[SLOTS.index("mouthR"), :, -1].max() > 0
     assert beyond.blend(only("mouth"), 512).shape == (512, 512)
@@ -150,9 +156,7 @@ def test_a_coarse_cell_is_the_mean_of_its_places(found: Regions) -> None:
 
 @pytest.mark.parametrize("size", [4, 8, 16, 32, 64, 128, 256, 512])
 @pytest.mark.parametrize("zones", [("mouth",), ("brows", "eyes"), ZONES])
-def test_the_blend_covers_what_is_edited(
-    found: Regions, size: int, zones: tuple[str, ...]
-) -> None:
+def test_the_blend_covers_what_is_edited(found: Regions, size: int, zones: tuple[str, ...]) -> None:
     slots = np.any([only(zone) for zone in zones], axis=0)
     blend = found.blend(slots, size)
     assert blend.shape == (size, size)

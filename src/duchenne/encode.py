@@ -23,7 +23,8 @@ from torch.nn import functional as F
 
 from . import codes, features, pixels, weights
 from .errors import DuchenneError
-from .generators.base import Generator, draw_z
+from .generators.base import Generator, PlainView, draw_z
+from .generators.readout import Readout
 from .types import LatentCode, Pixels
 
 STD_DRAWS, STD_SEED = 10_000, 0
@@ -33,20 +34,28 @@ STD_DRAWS, STD_SEED = 10_000, 0
 class EncodeSettings:
     """How a face is encoded. Every default lives here.
 
-    steps: optimisation steps. rate: Adam's peak learning rate (units of the latent's deviation).
-    warmup: steps to reach it, after which it falls along a cosine.
+    steps: optimisation steps. fine_part: the part of them, at the end, that sees the full picture;
+        the others see the cheap quarter-size read-out (`generators.readout`).
+    rate: Adam's learning rate in units of the latent's deviation, reached after `warmup` steps;
+        fine_rate: that of the fine steps at their start, from where it falls along a cosine.
     loss_size: side in pixels at which features and pixels are compared.
     pixel_weight, coarse_weight: mean squared error at loss_size and at a quarter of it, relative
         to the VGG distance. prior_weight: mean square of the code in units of its deviation.
     """
 
-    steps: int = 80
-    rate: float = 0.1
+    steps: int = 150
+    fine_part: float = 1 / 6
+    rate: float = 0.13
+    fine_rate: float = 0.05
     warmup: int = 5
-    loss_size: int = 256
-    pixel_weight: float = 1.0
-    coarse_weight: float = 1.0
-    prior_weight: float = 0.02
+    loss_size: int = 192
+    pixel_weight: float = 2.0
+    coarse_weight: float = 4.0
+    prior_weight: float = 0.012
+
+    @property
+    def coarse_steps(self) -> int:
+        return self.steps - max(1, round(self.steps * self.fine_part))
 
 
 Progress = Callable[[int, int, float], None]
@@ -59,7 +68,9 @@ class Encoder:
     def __init__(self, generator: Generator, settings: EncodeSettings | None = None) -> None:
         assert isinstance(generator, nn.Module)
         # Channels-last: convolutions on the CPU are twice as fast (benchmarks/encode.py).
-        self.generator = generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.generator: Generator = generator.to(  # type: ignore[call-overload]
+            memory_format=torch.channels_last
+        )
         self.settings = settings or EncodeSettings()
 
     @cached_property
@@ -67,10 +78,15 @@ class Encoder:
         return features.load().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     @cached_property
+    def _readout(self) -> Readout:
+        return Readout(self.generator)
+
+    @cached_property
     def _deviation(self) -> Tensor:
         """[512], standard deviation of W."""
         w: Tensor = self.generator.mapping(draw_z(STD_SEED, STD_DRAWS))
-        return w.std(dim=0)
+        deviation: Tensor = w.std(dim=0)
+        return deviation
 
     def encode(self, face: Pixels, *, progress: Progress | None = None) -> LatentCode:
         """The code whose picture looks like `face`.
@@ -87,7 +103,10 @@ class Encoder:
         loss = math.nan
         for step in range(settings.steps):
             optimiser.param_groups[0]["lr"] = _rate(step, settings)
-            total = self._loss(common, rows, target, target_features)
+            draw = self._quarter if step < settings.coarse_steps else self._half
+            image = draw(self._code(common, rows)[None])
+            prior = settings.prior_weight * (common.square().mean() + rows.square().mean())
+            total = prior + self._loss(image, target, target_features)
             optimiser.zero_grad()
             total.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -102,13 +121,15 @@ class Encoder:
         w: Tensor = self.generator.w_mean + (common + rows) * self._deviation
         return w
 
-    def _loss(
-        self, common: Tensor, rows: Tensor, target: Tensor, target_features: list[Tensor]
-    ) -> Tensor:
+    def _quarter(self, w: Tensor) -> Tensor:
+        return self._readout.picture(PlainView(w))
+
+    def _half(self, w: Tensor) -> Tensor:
+        # Half the side is the cheapest true picture that a large generator gives.
+        return self.generator.synthesize(w, self.generator.size // 2)
+
+    def _loss(self, image: Tensor, target: Tensor, target_features: list[Tensor]) -> Tensor:
         settings = self.settings
-        size = self.generator.size
-        # Half the side is the cheapest picture that a large generator gives.
-        image = self.generator.synthesize(self._code(common, rows)[None], size // 2)
         image = _shrink(image, settings.loss_size)
         found = features.normalised(self._trunk(image))
         coarse = settings.loss_size // 4
@@ -116,7 +137,6 @@ class Encoder:
             features.distance(found, target_features)
             + settings.pixel_weight * F.mse_loss(image, target)
             + settings.coarse_weight * F.mse_loss(_shrink(image, coarse), _shrink(target, coarse))
-            + settings.prior_weight * (common.square().mean() + rows.square().mean())
         )
 
 
@@ -150,9 +170,12 @@ class EncodeCache:
 
 
 def _rate(step: int, settings: EncodeSettings) -> float:
-    """Learning rate: linear warm-up, then a half cosine to zero."""
-    rise = min(1.0, (step + 1) / settings.warmup)
-    return settings.rate * rise * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+    """Learning rate: warm-up and level on the read-out, a half cosine to zero on the picture."""
+    fine = step - settings.coarse_steps
+    if fine < 0:
+        return settings.rate * min(1.0, (step + 1) / settings.warmup)
+    part = fine / (settings.steps - settings.coarse_steps)
+    return settings.fine_rate * 0.5 * (1 + math.cos(math.pi * part))
 
 
 def _shrink(image: Tensor, size: int) -> Tensor:

@@ -62,7 +62,7 @@ EXPRESSIONS: Mapping[str, Descriptor] = MappingProxyType(
         "fear": {"AU1": 1.0, "AU2": 0.6, "AU4": 0.7, "AU5": 1.0, "AU20": 1.0, "AU25": 0.7},
         "anger": {"AU4": 1.0, "AU5": 0.6, "AU17": 0.7},
         "disgust": {"AU9": 1.0, "AU4": 0.4, "AU15": 0.6, "AU17": 0.7},
-        "contempt": {"AU12": 0.45, "AU17": 0.3},
+        "contempt": {"AU12L": 0.8, "AU17": 0.2},
     }
 )
 

@@ -24,8 +24,8 @@ from torch import nn
 from . import pixels
 from .errors import SpaceMismatch
 from .generators.base import Generator
-from .generators.regional import WINDOW_FROM, FeaturePass, RegionalPass
-from .regions import SLOTS, Regions
+from .generators.regional import WINDOW_FROM, FeaturePass, PlainPass, RegionalPass
+from .regions import Regions
 from .types import LatentCode, Pixels
 
 Array = NDArray[np.float32]
@@ -55,26 +55,30 @@ class Renderer:
     def __init__(self, generator: Generator, *, threads: int | None = None) -> None:
         self.generator = generator
         self.rows = editable_rows(generator)
+        self._regional_model: Any = None  # compiled for windows of any size by the first edit
         self._options = {**_PRECISION, "INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1}
 
     def still(self, w: Array) -> Pixels:
         """w: float32 [L, 512] -> uint8 [H, W, 3], the face as the generator draws it."""
-        return pixels.from_planes(self._features(w[None])[0][0])
+        return pixels.from_planes(self._plain_model([w[None]])[0][0])
 
     def open(self, w: Array, find_regions: Callable[[Pixels], Regions]) -> Scene:
         """Render a face once and keep what editing it needs.
 
         find_regions: gives the regions of influence of the rendered face.
         """
-        image, *features = self._features(w[None])
+        # Once for each face: PyTorch, since compiling this pass too takes longer than it saves, and
+        # holds 0.8 GB.
+        with torch.no_grad():
+            image, *features = FeaturePass(self.generator)(torch.from_numpy(w[None]))
         layers = self._regional_pass.feature_layers
-        base = pixels.from_planes(image[0])
+        base = pixels.from_planes(image[0].numpy())
         return Scene(
             renderer=self,
             w=w,
             regions=find_regions(base),
             base=base,
-            features=dict(zip(layers, features, strict=True)),
+            features={i: x.numpy() for i, x in zip(layers, features, strict=True)},
         )
 
     def require_space(self, code: LatentCode) -> Array:
@@ -91,19 +95,17 @@ class Renderer:
         return RegionalPass(self.generator, self.rows)
 
     @cached_property
-    def _feature_model(self) -> Any:
-        w = torch.zeros(1, self.generator.rows, 512)
-        return _compile(FeaturePass(self.generator), (w,), self._options)
+    def _plain_model(self) -> Any:
+        w = np.zeros((1, self.generator.rows, 512), np.float32)
+        return _compile(PlainPass(self.generator), [w], [False], self._options)
 
-    @cached_property
-    def _regional_model(self) -> Any:
-        """Compiled for windows of any size: every spatial extent from WINDOW_FROM up is dynamic."""
-        example = _example(self._regional_pass, self.generator)
-        return _compile(self._regional_pass, example, self._options, dynamic_from=WINDOW_FROM)
-
-    def _features(self, w: Array) -> list[Array]:
-        result = self._feature_model(w)
-        return [result[i] for i in range(len(result))]
+    def _regional(self, inputs: list[NDArray[Any]]) -> Array:
+        """One regional pass: image [1, 3, h, w]. The first inputs serve to trace the model."""
+        if self._regional_model is None:
+            net = self._regional_pass
+            free = [size is not None and size >= WINDOW_FROM for size in net.input_sizes]
+            self._regional_model = _compile(net, inputs, free, self._options)
+        return np.asarray(self._regional_model(inputs)[0])
 
     @cached_property
     def _noises(self) -> dict[int, Array]:
@@ -138,7 +140,7 @@ class Scene:
         stage = self._stages.get(active)
         if stage is None:
             stage = self._stages[active] = _Stage.build(self, np.array(active))
-        image = self.renderer._regional_model([self.w[None], offsets, *stage.inputs])[0]
+        image = self.renderer._regional([self.w[None], offsets, *stage.inputs])
         window = pixels.from_planes(image[0])
         frame = self.base.copy()
         np.copyto(frame[stage.window], window, where=stage.inside)
@@ -231,42 +233,19 @@ class _NoiseSpy:
         return x
 
 
-def _example(net: RegionalPass, generator: Generator) -> tuple[torch.Tensor, ...]:
-    """Inputs of a whole-canvas pass, to trace with."""
-    w = torch.zeros(1, generator.rows, 512)
-    sizes = generator.layer_sizes
-    with torch.no_grad():
-        _, *features = FeaturePass(generator)(w)
-    indices = torch.arange(WINDOW_FROM)
-    return (
-        w,
-        torch.zeros(len(SLOTS), generator.rows, 512),
-        indices,
-        indices,
-        *(torch.zeros(len(SLOTS), size, size) for size in net.mask_sizes),
-        *(torch.zeros(1, 1, size, size) for size in net.blend_sizes),
-        *features,
-        *(torch.zeros(1, 1, sizes[layer], sizes[layer]) for layer in net.noise_layers),
-    )
-
-
 def _compile(
-    module: nn.Module,
-    example: tuple[torch.Tensor, ...],
-    options: dict[str, Any],
-    dynamic_from: int | None = None,
+    module: nn.Module, inputs: list[NDArray[Any]], free: list[bool], options: dict[str, Any]
 ) -> Any:
-    """Convert and compile a module; shapes are the example's, extents >= dynamic_from are free."""
-    shapes: list[ov.PartialShape] = []
-    for tensor in example:
-        dims: list[Any] = list(tensor.shape)
-        extent, is_code = tensor.shape[-1], tensor.dim() in (2, 3) and tensor.shape[-1] == 512
-        if dynamic_from and extent >= dynamic_from and not is_code:
-            for axis in range(-min(2, tensor.dim()), 0):
-                dims[axis] = -1
+    """Trace a module with these inputs and compile it; where `free`, any height and width do."""
+    example = tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in inputs)
+    shapes = []
+    for array, any_size in zip(inputs, free, strict=True):
+        dims: list[Any] = list(array.shape)
+        if any_size:
+            dims[-2:] = [-1] * len(dims[-2:])
         shapes.append(ov.PartialShape(dims))
     with torch.no_grad(), warnings.catch_warnings():
-        # OpenVINO converts traced modules; torch would rather export them, OpenVINO not yet as well.
+        # Deprecated in torch for its exporter, which OpenVINO does not read as well yet.
         warnings.simplefilter("ignore", DeprecationWarning)
         # Tracing here and not in convert_model: that one runs the network three times to check.
         traced = torch.jit.trace(module.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]

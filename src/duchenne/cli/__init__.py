@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from ..errors import DuchenneError
-from . import animation, demo, faces, weights
+from . import animation, demo, faces, fitting, judging, weights
 from .run import Run
 
 COMMANDS: tuple[click.Command, ...] = (
@@ -23,6 +23,9 @@ COMMANDS: tuple[click.Command, ...] = (
     animation.edit,
     faces.encode,
     faces.sample,
+    fitting.score,
+    fitting.fit,
+    judging.evaluate,
     demo.demo,
     weights.weights,
 )

@@ -69,7 +69,7 @@ def fit_boundaries(
     from ..generators import mobile
 
     generator = mobile.load()
-    with run.stages("fit"), _bars() as tell:
+    with run.stages("fit"), progress_bars() as tell:
         if method == "pairs":
             found, levels = _fit_pairs(generator, faces, work, share, tell)
             if found is None:
@@ -171,7 +171,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 
 @contextmanager
-def _bars() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar for each named stage of a long job, on stderr where that is a terminal."""
     from tqdm import tqdm
 

@@ -43,7 +43,7 @@ TIED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "AU2": ("brow", "browDown"),
         "AU4": ("browInnerUp", "browOuterUp", "outer_brow", "eyeWide", "eyeSquint"),
         "AU5": ("eyeBlink", "eyeSquint"),
-        "AU6": ("eye_opening", "eyeBlink", "eyeWide"),
+        "AU6": ("eye_opening", "eyeWide"),
         "AU9": (
             *("eyeSquint", "browDown", "mouthUpperUp", "lower_lid", "brow", "eye_opening"),
             *("browInnerUp", "mouthShrugLower"),

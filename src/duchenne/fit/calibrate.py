@@ -27,13 +27,16 @@ Array = NDArray[np.float64]
 
 REACH: Mapping[str, float] = MappingProxyType(
     {
-        **{"AU1": 8.0, "AU2": 7.0, "AU4": 8.0, "AU5": 6.0, "AU6": 6.0, "AU9": 7.5},
+        **{"AU1": 8.0, "AU2": 7.0, "AU4": 8.0, "AU5": 6.0, "AU6": 5.5, "AU9": 7.5},
         **{"AU12": 7.0, "AU15": 8.0, "AU17": 7.0, "AU20": 8.0, "AU25": 7.0, "AU26": 8.0},
     }
 )
 FIRST_FACE = 5_000  # numbers of `responses.identity` used here; the fit's own start at 0
 STEPS = 4  # measurements along each boundary, each way
 KNOTS = 4
+# Intensity 1 stops where this part of the response within reach is there: what remains would take
+# a long way through the latent space for little that shows.
+SATURATED = 0.95
 
 Progress = Callable[[int, int], None]
 Measure = Callable[[NDArray[np.uint8]], Array]
@@ -113,7 +116,7 @@ def fit_lengths(along: Array, scale: score.Scale, normals: Normals) -> NDArray[n
         scores = np.array([[scale.scores(m)[i] for m in face] for face in along[i]])  # [F, 2S+1]
         response = (scores - scores[:, [STEPS]]).mean(axis=0)[STEPS:]  # [STEPS + 1]
         response = np.maximum.accumulate(response)
-        wanted = np.linspace(0, 1, KNOTS + 1)[1:] * response[-1]
+        wanted = np.linspace(0, SATURATED, KNOTS + 1)[1:] * response[-1]
         reached = np.interp(wanted, response + 1e-9 * steps, steps)
         lengths[i] = reached * REACH[code] * normals.white[i]
     return lengths

@@ -2,13 +2,12 @@
 
 For one face, `Probe.response` gives the measures of `duchenne.score` and their derivatives with
 respect to what each region of influence adds to each editable row of W+. The picture is taken at a
-quarter of the generator's side, through a linear read-out of its features (`fit_readout`): geometry
-is the same there, and a pass costs less than half.
+quarter of the generator's side, through a linear read-out of its features (`generators.readout`):
+geometry is the same there, and a pass costs less than half.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .. import landmarks, pixels, regions, score
-from ..generators.base import Generator, PlainView, View, draw_z, truncate
+from ..generators.base import Generator, PlainView
+from ..generators.readout import Readout
 from ..generators.regional import WINDOW_FROM, RegionalView
 from ..render import editable_rows
 from ..warp import Affine, apply, scale_of
@@ -26,7 +26,6 @@ from .graph import TorchGraph
 
 Array = NDArray[np.float64]
 
-READOUT_FACES, READOUT_SEED, READOUT_RIDGE = 12, 900, 1e-4
 COLOURS = ("light", "red")
 """Nuisances beside the measures: brightness and redness of the skin inside the regions."""
 
@@ -53,19 +52,17 @@ class Probe:
     def __init__(self, generator: Generator, template: Array) -> None:
         self.generator = generator
         self.rows = editable_rows(generator)
-        self.size = generator.size // 4
-        sizes = generator.layer_sizes
-        self._stop = max(i for i, size in enumerate(sizes) if size == self.size)
+        self._readout = Readout(generator)
+        self.size = self._readout.size
         self._landmarks, self._blendshapes = map(TorchGraph, score.read_networks())
         self._template = torch.from_numpy(template).float()
         self._geometry = torch.from_numpy(score.geometry_matrix()).float()
         self._shapes = torch.from_numpy(score.shape_matrix()).float()
-        self._readout = self._fit_readout()
 
     def response(self, w: Tensor) -> Response | None:
         """w: [L, 512], a face; None if the mesh network sees no face in it."""
         with torch.no_grad():
-            plain = self._picture(PlainView(w[None]))
+            plain = self._readout.picture(PlainView(w[None]))
         mesh = landmarks.mesh_of_aligned(pixels.from_planes(plain[0].numpy()))
         if mesh is None:
             return None
@@ -73,7 +70,7 @@ class Probe:
         whole = masks.reshape(len(regions.ZONES), 2, *masks.shape[1:]).sum(axis=1)  # [Z, C, C]
         offsets = torch.zeros(len(regions.ZONES), self.generator.rows, 512, requires_grad=True)
         view = RegionalView(w[None], offsets, self.rows, _pyramid(whole), {}, {}, {}, _WHOLE)
-        picture = self._picture(view)
+        picture = self._readout.picture(view)
         values = torch.cat([self._measures(picture, score.look_at(mesh)), _colours(picture, whole)])
         used = slice(self.rows.start, self.rows.stop)
         slopes = [
@@ -85,7 +82,7 @@ class Probe:
     def points(self, w: Tensor) -> Array:
         """[478, 3] mesh points of a face, in pixels of the quarter-size picture."""
         with torch.no_grad():
-            picture = self._picture(PlainView(w[None]))
+            picture = self._readout.picture(PlainView(w[None]))
             mesh = landmarks.mesh_of_aligned(pixels.from_planes(picture[0].numpy()))
             assert mesh is not None, "the mean face is a face"
             return self._points(picture, score.look_at(mesh)).double().numpy()
@@ -112,64 +109,8 @@ class Probe:
             [raw[:, :2] @ linear.T + shift.T, raw[:, 2:] * scale_of(to_picture)], dim=1
         )
 
-    def _picture(self, view: View) -> Tensor:
-        """[1, 3, size, size] from the features after the last layer of that size."""
-        x = self._features(view)
-        weight, bias = self._readout[:-1], self._readout[-1]
-        return torch.einsum("bchw,cd->bdhw", x, weight) + bias[:, None, None]
-
-    def _features(self, view: View) -> Tensor:
-        caught = _StopAt(view, self._stop)
-        try:
-            self.generator.run(caught)
-        except _Reached as reached:
-            return reached.features
-        raise AssertionError("the layer to stop at exists")
-
-    def _fit_readout(self) -> Tensor:
-        """[C + 1, 3]: least squares from features to the reduced picture, over a few faces."""
-        gram, moment = torch.zeros(()), torch.zeros(())
-        with torch.no_grad():
-            codes = truncate(
-                self.generator.mapping(draw_z(READOUT_SEED, READOUT_FACES)),
-                self.generator.w_mean,
-                0.7,
-            )
-            for code in codes:
-                w = code.expand(1, self.generator.rows, -1)
-                picture = F.adaptive_avg_pool2d(self.generator.synthesize(w), self.size)
-                x = self._features(PlainView(w))[0].flatten(1)
-                x = torch.cat([x, torch.ones(1, x.shape[1])])
-                gram, moment = gram + x @ x.T, moment + x @ picture[0].flatten(1).T
-            ridge = READOUT_RIDGE * gram.diagonal().mean() * torch.eye(len(gram))
-            readout: Tensor = torch.linalg.solve(gram + ridge, moment)
-        return readout
-
 
 _WHOLE = (torch.arange(WINDOW_FROM), torch.arange(WINDOW_FROM))
-
-
-class _Reached(Exception):
-    """Carries the features out of a pass that needs no further layers."""
-
-    def __init__(self, features: Tensor) -> None:
-        self.features = features
-
-
-class _StopAt:
-    """A view that ends the pass after one layer."""
-
-    def __init__(self, view: View, layer: int) -> None:
-        self._view, self._layer = view, layer
-        self.style: Callable[..., Tensor] = view.style
-        self.enter: Callable[..., Tensor] = view.enter
-        self.noise: Callable[..., Tensor] = view.noise
-
-    def visit(self, layer: int, size: int, x: Tensor) -> Tensor:
-        x = self._view.visit(layer, size, x)
-        if layer == self._layer:
-            raise _Reached(x)
-        return x
 
 
 def _pyramid(whole: NDArray[np.float32]) -> dict[int, Tensor]:

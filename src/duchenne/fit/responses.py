@@ -128,4 +128,4 @@ def _good(path: Path, generator: Generator) -> bool:
         _, metadata = codes.read_tensors(path, FORMAT, "the response of a face")
     except DuchenneError:
         return False
-    return metadata["generator"] == generator.fingerprint
+    return bool(metadata["generator"] == generator.fingerprint)

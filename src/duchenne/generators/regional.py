@@ -89,6 +89,18 @@ class RegionalPass(nn.Module):
             i for i, size in enumerate(generator.layer_sizes) if size >= WINDOW_FROM
         )
 
+    @property
+    def input_sizes(self) -> tuple[int | None, ...]:
+        """Resolution of each input of `forward`; None for the code and the offsets."""
+        sizes = self.generator.layer_sizes
+        return (
+            *(None, None, WINDOW_FROM, WINDOW_FROM),
+            *self.mask_sizes,
+            *self.blend_sizes,
+            *(sizes[layer] for layer in self.feature_layers),
+            *(sizes[layer] for layer in self.noise_layers),
+        )
+
     def forward(
         self, w: Tensor, offsets: Tensor, rows: Tensor, columns: Tensor, *rest: Tensor
     ) -> Tensor:
@@ -105,6 +117,19 @@ class RegionalPass(nn.Module):
             window=(rows, columns),
         )
         return self.generator.run(view)
+
+
+class PlainPass(nn.Module):
+    """The published network as a function of the code alone."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        assert isinstance(generator, nn.Module)
+        self.generator = generator
+
+    def forward(self, w: Tensor) -> Tensor:
+        """w: [1, L, 512] -> image [1, 3, H, W]."""
+        return self.generator.synthesize(w)
 
 
 class FeaturePass(nn.Module):

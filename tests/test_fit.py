@@ -1,0 +1,376 @@
+"""Fitting: slopes against finite differences, responses that resume, normals with known answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from duchenne import facs, landmarks, regions, score
+from duchenne.boundaries import REGION_OF
+from duchenne.errors import InputError
+from duchenne.fit import boundaries, probe, responses
+from duchenne.fit.boundaries import TIED, FitSettings, Normals, fit_normals, whitening
+from duchenne.fit.probe import NAMES, Probe, Response
+from duchenne.fit.responses import Responses, collect, identity, load
+from duchenne.generators.base import PlainView, draw_z
+from duchenne.generators.regional import RegionalView
+from duchenne.render import editable_rows
+
+GENERATOR = tiny.GENERATOR
+ROWS = editable_rows(GENERATOR)
+ZONES = len(regions.ZONES)
+
+
+def random_points(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((score.POINTS, 3))
+
+
+# The probe
+
+
+def test_the_differentiable_frontalisation_is_the_scores() -> None:
+    template, mesh = random_points(0), 40 * random_points(1) + 7
+    found = probe._frontalise(torch.from_numpy(mesh), torch.from_numpy(template))
+    np.testing.assert_allclose(found.numpy(), score.frontalise(mesh, template), atol=1e-9)
+
+
+def test_the_differentiable_frontalisation_has_the_right_slope() -> None:
+    template = torch.from_numpy(random_points(0))
+    mesh = torch.from_numpy(random_points(1)).requires_grad_()
+    matrix = torch.from_numpy(random_points(2))
+    slope = torch.autograd.grad((probe._frontalise(mesh, template) * matrix).sum(), mesh)[0]
+    step = 1e-5 * torch.from_numpy(random_points(3))
+    with torch.no_grad():
+        up, down = ((probe._frontalise(mesh + s * step, template) * matrix).sum() for s in (1, -1))
+    assert float((up - down) / 2) == pytest.approx(float((slope * step).sum()), rel=1e-5)
+
+
+def test_colours_by_hand() -> None:
+    whole = np.zeros((ZONES, regions.CANVAS, regions.CANVAS), np.float32)
+    whole[:, :128, :128] = 1
+    picture = torch.full((1, 3, 32, 32), -1.0)
+    picture[0, :, :16, :16] = torch.tensor([0.5, 0.2, -0.1])[:, None, None]
+    light, red = probe._colours(picture, whole)
+    assert float(light) == pytest.approx(ZONES * 0.2)
+    assert float(red) == pytest.approx(ZONES * 0.3)
+
+
+@pytest.fixture
+def tiny_probe(landmarker_task: Path) -> Probe:
+    """The real face networks behind the tiny generator: their answer to noise has slopes too."""
+    return Probe(GENERATOR, score.built_in_scale().template)
+
+
+def mesh_in_the_picture(side: int) -> np.ndarray:
+    """A golden mesh, as if the picture showed its face."""
+    mesh = tiny.golden_face("generated_face_21").mesh
+    low, high = mesh.min(axis=0), mesh.max(axis=0)
+    return ((mesh - (low + high) / 2) / (high - low).max() * side * 0.7 + side / 2).astype(
+        np.float32
+    )
+
+
+@pytest.mark.weights
+def test_slopes_agree_with_finite_differences(
+    tiny_probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mesh = mesh_in_the_picture(tiny_probe.size)
+    monkeypatch.setattr(landmarks, "mesh_of_aligned", lambda picture: mesh)
+    w = draw_z(3, GENERATOR.rows)
+    response = tiny_probe.response(w)
+    assert response is not None
+    assert response.values.shape == (len(NAMES),)
+    assert response.slopes.shape == (len(NAMES), ZONES, len(ROWS), 512)
+    assert np.isfinite(response.slopes).all()
+
+    masks = regions.find(mesh, tiny_probe.size).masks
+    whole = masks.reshape(ZONES, 2, *masks.shape[1:]).sum(axis=1)
+
+    def values(offsets: torch.Tensor) -> np.ndarray:
+        view = RegionalView(w[None], offsets, ROWS, probe._pyramid(whole), {}, {}, {}, probe._WHOLE)
+        with torch.no_grad():
+            picture = tiny_probe._readout.picture(view)
+            measures = tiny_probe._measures(picture, score.look_at(mesh))
+            return torch.cat([measures, probe._colours(picture, whole)]).double().numpy()
+
+    np.testing.assert_allclose(
+        values(torch.zeros(ZONES, GENERATOR.rows, 512)), response.values, atol=1e-4
+    )
+    for name in ("lip_gap", "inner_brow", "mouth_width", "mouthSmile", "light"):
+        measure = NAMES.index(name)
+        slope = torch.from_numpy(response.slopes[measure])
+        steepness = float(slope.norm())
+        assert steepness > 0
+        step = torch.zeros(ZONES, GENERATOR.rows, 512)
+        step[:, ROWS.start : ROWS.stop] = slope / steepness * 0.001  # the networks have kinks
+        rise = (values(step) - values(-step))[measure] / 2
+        assert rise == pytest.approx(0.001 * steepness, rel=0.03), name
+
+
+@pytest.mark.weights
+def test_the_probes_picture_is_the_generators(tiny_probe: Probe) -> None:
+    """The read-out is the least-squares picture: no worse than the mean colour."""
+    w = draw_z(4, GENERATOR.rows)[None]
+    with torch.no_grad():
+        found = tiny_probe._readout.picture(PlainView(w))
+        size = tiny_probe.size
+        picture = torch.nn.functional.adaptive_avg_pool2d(GENERATOR.synthesize(w), size)
+    assert found.shape == picture.shape == (1, 3, size, size)
+    spread = (picture - picture.mean(dim=(2, 3), keepdim=True)).square().mean()
+    assert (found - picture).square().mean() < spread
+
+
+@pytest.mark.weights
+def test_where_there_is_no_face_there_is_no_response(
+    tiny_probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landmarks, "mesh_of_aligned", lambda picture: None)
+    assert tiny_probe.response(draw_z(3, GENERATOR.rows)) is None
+
+
+# The responses
+
+
+class CountingProbe:
+    """Answers from the code alone, and remembers which codes it was asked about."""
+
+    def __init__(self, faceless: tuple[int, ...] = ()) -> None:
+        self.asked: list[bytes] = []
+        self.faceless = {identity(GENERATOR, number).tobytes() for number in faceless}
+
+    def response(self, w: torch.Tensor) -> Response | None:
+        assert w.shape == (GENERATOR.rows, 512)
+        assert torch.equal(w, w[:1].expand_as(w))
+        self.asked.append(w[0].numpy().tobytes())
+        if self.asked[-1] in self.faceless:
+            return None
+        first = float(w[0, 0])
+        slopes = np.full((len(NAMES), ZONES, len(ROWS), 512), first, np.float32)
+        return Response(np.full(len(NAMES), first), slopes, 1.0)
+
+
+def test_identities_are_seeded_and_their_own() -> None:
+    codes = np.stack([identity(GENERATOR, number) for number in range(4)])
+    assert codes.shape == (4, 512)
+    assert codes.dtype == np.float32
+    np.testing.assert_array_equal(codes[2], identity(GENERATOR, 2))
+    assert len({code.tobytes() for code in codes}) == 4
+    by_hand = GENERATOR.mapping(draw_z(responses.FIRST_SEED + 2))[0].numpy()
+    ratio = codes[2] / by_hand  # w_mean is 0
+    assert ratio.std() < 1e-4
+    low, high = responses.TRUNCATIONS
+    assert low < ratio.mean() < high
+
+
+def test_what_is_collected_is_loaded(tmp_path: Path) -> None:
+    done: list[tuple[int, int]] = []
+    collect(GENERATOR, CountingProbe(), 3, tmp_path / "new", progress=lambda *d: done.append(d))
+    assert done == [(1, 3), (2, 3), (3, 3)]
+    found = load(GENERATOR, 3, tmp_path / "new")
+    assert found.w.shape == (3, 512)
+    assert found.values.shape == (3, len(NAMES))
+    assert found.slopes.shape == (3, len(NAMES), ZONES, len(ROWS), 512)
+    for number in range(3):
+        np.testing.assert_array_equal(found.w[number], identity(GENERATOR, number))
+        assert (found.values[number] == float(found.w[number, 0])).all()
+
+
+def test_collecting_resumes_where_it_was(tmp_path: Path) -> None:
+    collect(GENERATOR, CountingProbe(), 2, tmp_path)
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    again = CountingProbe()
+    collect(GENERATOR, again, 4, tmp_path)
+    assert again.asked == [identity(GENERATOR, number).tobytes() for number in (2, 3)]
+    for name, time in before.items():
+        assert (tmp_path / name).stat().st_mtime_ns == time
+
+
+@pytest.mark.parametrize("content", [b"", b"text", None])
+def test_a_damaged_response_is_computed_again(tmp_path: Path, content: bytes | None) -> None:
+    collect(GENERATOR, CountingProbe(), 3, tmp_path)
+    whole = {path: path.read_bytes() for path in sorted(tmp_path.iterdir())}
+    damaged = list(whole)[1]
+    damaged.write_bytes(whole[damaged][:-9] if content is None else content)
+    again = CountingProbe()
+    collect(GENERATOR, again, 3, tmp_path)
+    assert again.asked == [identity(GENERATOR, 1).tobytes()]
+    assert {path: path.read_bytes() for path in sorted(tmp_path.iterdir())} == whole
+
+
+def test_another_generators_responses_are_not_taken(tmp_path: Path) -> None:
+    collect(tiny.TinyGenerator(seed=9), CountingProbe(), 2, tmp_path)
+    with pytest.raises(InputError, match="collect"):
+        load(GENERATOR, 2, tmp_path)
+    again = CountingProbe()
+    collect(GENERATOR, again, 2, tmp_path)
+    assert len(again.asked) == 2
+
+
+def test_processes_divide_the_work(tmp_path: Path) -> None:
+    workers = [CountingProbe(), CountingProbe()]
+    for k, worker in enumerate(workers):
+        collect(GENERATOR, worker, 5, tmp_path, share=(k, 2))
+    assert [len(worker.asked) for worker in workers] == [3, 2]
+    assert len(load(GENERATOR, 5, tmp_path).w) == 5
+
+
+def test_pictures_without_a_face_are_left_out(tmp_path: Path) -> None:
+    collect(GENERATOR, CountingProbe(faceless=(1,)), 4, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+    found = load(GENERATOR, 4, tmp_path)
+    assert found.w.tobytes() == b"".join(identity(GENERATOR, n).tobytes() for n in (0, 2, 3))
+
+
+def test_too_few_responses_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected the responses of 5 faces; collect them first"):
+        load(GENERATOR, 5, tmp_path)
+    collect(GENERATOR, CountingProbe(), 1, tmp_path)
+    with pytest.raises(InputError, match="collect them first"):
+        load(GENERATOR, 1, tmp_path)
+
+
+# The normals
+
+SETTINGS = FitSettings(components=6)
+FACES, DIMENSIONS = 25, 6 * len(ROWS)
+
+
+def test_tied_measures_exist_and_are_no_evidence() -> None:
+    assert set(TIED) == set(facs.CODES)
+    for code, names in TIED.items():
+        assert set(names) <= set(NAMES), code
+        assert not set(names) & set(score.EVIDENCE[code]), code
+
+
+def test_wishes_by_hand() -> None:
+    wanted, kept = boundaries.wishes("AU15")
+    assert {NAMES[i]: wanted[i] for i in np.flatnonzero(wanted)} == score.EVIDENCE["AU15"]
+    assert not kept[[NAMES.index(name) for name in (*TIED["AU15"], *score.EVIDENCE["AU15"])]].any()
+    assert kept[NAMES.index("light")]
+    assert kept[NAMES.index("browInnerUp")]
+    assert kept.sum() == len(NAMES) - len(TIED["AU15"]) - len(score.EVIDENCE["AU15"])
+
+
+def test_whitening_makes_w_white() -> None:
+    basis = whitening(GENERATOR, 40).astype(np.float64)
+    assert basis.shape == (40, 512)
+    deviations = np.linalg.norm(basis, axis=1)
+    assert (np.diff(deviations) <= 1e-6).all()  # largest first
+    gram = basis @ basis.T
+    np.testing.assert_allclose(gram, np.diag(deviations**2), atol=1e-4 * deviations.max() ** 2)
+    w = GENERATOR.mapping(draw_z(5, 20_000)).double().numpy()
+    white = (w - w.mean(axis=0)) @ basis.T / deviations**2
+    np.testing.assert_allclose(np.cov(white.T), np.eye(40), atol=0.25)
+
+
+def test_a_pair_by_hand() -> None:
+    """Without a ridge the shortest change that gives exactly what is wanted."""
+    slopes = np.array([[2.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
+    np.testing.assert_allclose(
+        boundaries._pair(slopes, np.array([1.0, 1.0]), 0.0), [0.5, 0.5, 0.5], atol=1e-12
+    )
+    weaker = boundaries._pair(slopes, np.array([1.0, 1.0]), 0.5)
+    assert (np.abs(weaker) < 0.5).all()
+
+
+def test_projection_by_hand() -> None:
+    """One unrelated slope along e2, of length 2: C = diag(0, 4, 0), mu = 10 purity / 4."""
+    unrelated = np.zeros((7, 1, 3))
+    unrelated[:, 0, 1] = 2 * np.array([1, -1, 1, 1, -1, 1, 1])
+    normal = np.array([1.0, 1.0, 1.0])
+    np.testing.assert_allclose(boundaries._project(normal, unrelated, 0.3), [1, 1 / 4, 1])
+    assert boundaries._project(normal, unrelated, 0.0) is normal
+    np.testing.assert_allclose(boundaries._project(normal, unrelated, 1e9), [1, 0, 1], atol=1e-8)
+
+
+def responses_of(white: np.ndarray) -> Responses:
+    """Responses whose slopes, in white coordinates, are `white` [F, S, Z, D]."""
+    basis = whitening(GENERATOR, SETTINGS.components).astype(np.float64)
+    deviations = np.square(basis).sum(axis=1, keepdims=True)
+    back = basis / deviations  # back @ basis.T is the unit matrix
+    slopes = white.reshape(*white.shape[:3], len(ROWS), -1) @ back
+    values = np.random.default_rng(8).standard_normal(white.shape[:2])
+    values /= values.std(axis=0)
+    w = np.stack([identity(GENERATOR, number) for number in range(len(white))])
+    return Responses(w, values, slopes.astype(np.float32))
+
+
+def random_slopes() -> np.ndarray:
+    """[F, S, Z, D]: a direction for every measure, and noise from face to face."""
+    rng = np.random.default_rng(4)
+    common = rng.standard_normal((1, len(NAMES), ZONES, DIMENSIONS))
+    return common + 0.2 * rng.standard_normal((FACES, len(NAMES), ZONES, DIMENSIONS))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Normals:
+    return fit_normals(GENERATOR, responses_of(random_slopes()), SETTINGS)
+
+
+def test_normals_have_unit_length_and_live_in_the_editable_rows(fitted: Normals) -> None:
+    assert fitted.normals.shape == (12, GENERATOR.rows, 512)
+    assert fitted.normals.dtype == np.float32
+    norms = np.linalg.norm(fitted.normals.reshape(12, -1).astype(np.float64), axis=1)
+    np.testing.assert_allclose(norms, 1, atol=1e-5)
+    others = [row for row in range(GENERATOR.rows) if row not in ROWS]
+    assert not fitted.normals[:, others].any()
+    assert (fitted.white > 0).all()
+
+
+def test_the_same_responses_give_the_same_normals(fitted: Normals) -> None:
+    again = fit_normals(GENERATOR, responses_of(random_slopes()), SETTINGS)
+    assert again.normals.tobytes() == fitted.normals.tobytes()
+
+
+def test_the_evidence_rises_along_every_normal(fitted: Normals) -> None:
+    assert (fitted.agreement >= 0.8).all()
+    assert (fitted.leak > 0).all()
+    slopes = responses_of(random_slopes()).slopes.mean(axis=0)  # [S, Z, R, 512]
+    for code, normal in zip(facs.CODES, fitted.normals, strict=True):
+        zone = regions.ZONES.index(REGION_OF[code])
+        wanted, _ = boundaries.wishes(code)
+        rise = np.tensordot(slopes[:, zone], normal[ROWS.start : ROWS.stop], axes=2)
+        assert wanted @ rise > 0
+
+
+@pytest.mark.parametrize("mixed", [0.0, 1.0])
+def test_the_normal_of_a_known_answer(mixed: float) -> None:
+    """AU9's evidence answers along e1 (and as much along e2), all else along e2, up or down."""
+    code = "AU9"
+    zone = regions.ZONES.index(REGION_OF[code])
+    wanted, kept = boundaries.wishes(code)
+    e1, e2 = np.eye(DIMENSIONS)[[0, 9]]  # in the first and in the second editable row
+    rng = np.random.default_rng(6)
+    white = random_slopes()
+    white[:, :, zone] = 0
+    white[:, wanted != 0, zone] = np.sign(wanted[wanted != 0])[:, None] * (e1 + mixed * e2)
+    strengths = rng.choice([-1, 1], (FACES, kept.sum(), 1)) * rng.uniform(
+        1, 2, (FACES, kept.sum(), 1)
+    )
+    white[:, kept, zone] = strengths * e2
+    fitted = fit_normals(GENERATOR, responses_of(white), SETTINGS)
+
+    basis = whitening(GENERATOR, SETTINGS.components)
+    expected = np.zeros((GENERATOR.rows, 512))
+    expected[ROWS.start] = basis[0] / np.linalg.norm(basis[0])
+    i = facs.INDEX[code]
+    assert np.vdot(expected, fitted.normals[i]) > 0.995
+    assert fitted.agreement[i] == 1
+    assert fitted.leak[i] < 0.15
+    assert fitted.white[i] == pytest.approx(np.linalg.norm(basis[0]), rel=0.02)
+
+
+# The template
+
+
+def test_a_face_that_is_not_symmetric_has_no_mirror_points() -> None:
+    from types import SimpleNamespace
+
+    with pytest.raises(InputError, match="not symmetric enough"):
+        responses.mean_template(
+            GENERATOR, lambda _: SimpleNamespace(points=lambda w: random_points(3) * [1, 3, 9])
+        )
