@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import foreign
 import numpy as np
 import pytest
 import tiny
@@ -72,7 +73,11 @@ def examples_of(command: str) -> list[str]:
 
 COMMANDS = ["duchenne", *every_command()]
 EXAMPLES = sorted({line for command in COMMANDS for line in examples_of(command)})
-NEEDS_STORE = ("duchenne demo", "duchenne weights fetch", "duchenne weights verify")
+NEEDS_TASK = "duchenne score"
+NEEDS_STORE = ("duchenne demo", "duchenne weights fetch", "duchenne weights verify", NEEDS_TASK)
+# Twenty minutes each; what they call is tested in test_fit.py and test_evaluate.py.
+TOO_LONG = ("duchenne fit", "duchenne evaluate")
+GROUPS = {"duchenne", "duchenne weights", "duchenne fit", "duchenne generator"}
 
 
 @pytest.fixture
@@ -82,6 +87,7 @@ def inputs(folder: Path) -> Path:
     (folder / "openface.csv").write_text(OPENFACE)
     code = tiny.TinyStudio().sample(1).code
     codes.write_code(code, folder / "anna.safetensors")
+    (folder / "ffhq.pkl").write_bytes(foreign.nvidia_bytes(foreign.nvidia_generator()))
     return folder
 
 
@@ -111,7 +117,7 @@ def test_help_has_an_example_and_fits_a_terminal(command: str) -> None:
     assert any(line.startswith(command) for line in examples_of(command))
 
 
-@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"duchenne", "duchenne weights"}))
+@pytest.mark.parametrize("command", sorted({*COMMANDS} - GROUPS))
 def test_every_command_writes_json(command: str) -> None:
     assert "--json FILE" in done(*command.split()[1:], "--help").stdout
 
@@ -121,10 +127,13 @@ def test_every_command_writes_json(command: str) -> None:
     [
         pytest.param(line, marks=pytest.mark.weights) if line.startswith(NEEDS_STORE) else line
         for line in EXAMPLES
+        if not line.startswith(TOO_LONG)
     ],
 )
 @pytest.mark.usefixtures("tiny_studio")
-def test_example_runs(line: str, inputs: Path) -> None:
+def test_example_runs(line: str, inputs: Path, request: pytest.FixtureRequest) -> None:
+    if line.startswith(NEEDS_TASK):
+        request.getfixturevalue("landmarker_task")
     before = {path: path.stat().st_mtime_ns for path in inputs.iterdir()}
     arguments = shlex.split(line)[1:]
     done(*arguments)

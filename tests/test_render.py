@@ -137,7 +137,8 @@ def test_a_still_is_the_modules_picture(
 
 
 def test_the_base_is_the_still(renderer: Renderer, scene: Scene) -> None:
-    assert scene.base.tobytes() == renderer.still(scene.w).tobytes()
+    """Two engines draw them: PyTorch once for each face, OpenVINO every still."""
+    assert difference(scene.base, renderer.still(scene.w)).max() <= 1
 
 
 def test_nothing_asked_is_the_base(scene: Scene, small: tiny.TinyGenerator) -> None:

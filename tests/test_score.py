@@ -195,7 +195,7 @@ def rewritten(
 
 def test_a_scale_for_other_measures_is_refused(flat: Scale, tmp_path: Path) -> None:
     path = rewritten(flat, tmp_path, measures="smile,frown")
-    with pytest.raises(InputError, match=r"s\.safetensors.*other measures.*fit scores"):
+    with pytest.raises(InputError, match=r"s\.safetensors.*other measures.*fit it again"):
         score.load_scale(path)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from duchenne.generators import stylegan1, stylegan2
-from duchenne.generators.base import PlainView, View, truncate
+from duchenne.generators.base import PlainView, View, canvas_moments, truncate
 from duchenne.generators.checkpoints import load_generator
 from duchenne.generators.stylegan import MappingNetwork, NoiseSource, fingerprint, shrink
 from duchenne.generators.stylegan1 import StyleGAN1, StyleGAN1Config
@@ -371,7 +371,7 @@ class Statistics(PlainView):
         self.seen: dict[int, tuple[Tensor, Tensor]] = {}
 
     def moments(self, layer: int, x: Tensor) -> tuple[Tensor, Tensor]:
-        self.seen[layer] = stylegan1.moments(x)
+        self.seen[layer] = canvas_moments(x)
         return self.seen[layer]
 
 

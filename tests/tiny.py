@@ -31,6 +31,7 @@ class TinyGenerator(nn.Module):
     depth: convolutions of each size, as deep as the real ones' (2) where halos are the subject.
     """
 
+    z_dim = 512
     size = 2 * SIZES[-1]
 
     def __init__(self, seed: int = 0, sizes: tuple[int, ...] = SIZES, depth: int = 1) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,21 +14,27 @@ from numpy.typing import NDArray
 from . import align, boundaries, codes, edit, facs, landmarks, pixels, regions, target
 from .boundaries import Boundaries, slot_intensities
 from .encode import EncodeCache, Encoder, EncodeSettings, Progress
-from .errors import NoFaceFound
+from .errors import NoFaceFound, WeightsError
 from .generators import mobile
-from .generators.base import Generator, draw_z, truncate
+from .generators.base import Generator, draw_w, truncate
 from .paste import PasteBack, face_mask
 from .render import Renderer, Scene
-from .score import FULL, Scorer
+from .score import FULL, Scorer, built_in_scale
 from .target import Reached
 from .timeline import Timeline
 from .types import AlignedFace, LatentCode, Photo, Pixels
+from .warp import apply, invert
+
+logger = logging.getLogger(__name__)
+
+WIDTH = 512  # numbers in a row of W+: of every published face network, of codes, of boundaries
 
 
 class Studio:
     """One generator with its boundaries, ready to take faces. Everything loads on first use.
 
-    generator: None is the built-in MobileStyleGAN-FFHQ. boundaries: None is the built-in file.
+    generator: None is the built-in MobileStyleGAN-FFHQ. boundaries: None is the built-in file (see
+        `boundaries.offered` for other generators).
     settings: how photos are encoded. threads: cores to use, None is all.
     """
 
@@ -46,11 +53,18 @@ class Studio:
 
     @cached_property
     def generator(self) -> Generator:
-        return self._generator or mobile.load()
+        generator = self._generator or mobile.load()
+        if generator.w_mean.shape != (WIDTH,):
+            found = generator.w_mean.shape[-1]
+            raise WeightsError(
+                f"{generator.fingerprint}: its W has {found} dimensions, expected {WIDTH}; this "
+                "network can be converted and run, not animated"
+            )
+        return generator
 
     @cached_property
     def boundaries(self) -> Boundaries:
-        found = self._boundaries or boundaries.built_in()
+        found = self._boundaries or boundaries.offered(self.generator)
         found.require_space(self.generator.fingerprint)
         return found
 
@@ -93,8 +107,8 @@ class Studio:
 
     def sample(self, seed: int, *, truncation: float = 0.7) -> Subject:
         """A synthetic person: the same seed gives the same face."""
-        w = truncate(self.generator.mapping(draw_z(seed)), self.generator.w_mean, truncation)
-        rows = np.repeat(w.numpy(), self.generator.rows, axis=0)
+        w = truncate(draw_w(self.generator, seed), self.generator.w_mean, truncation)
+        rows = np.repeat(w.cpu().numpy(), self.generator.rows, axis=0)
         provenance = {"made_by": "sample", "seed": seed, "truncation": truncation}
         return Subject(self, LatentCode(rows, self.generator.fingerprint, provenance))
 
@@ -112,7 +126,16 @@ class Subject:
     def scene(self) -> Scene:
         """The face rendered as it is, with its regions of influence."""
         renderer = self.studio.renderer
-        return renderer.open(renderer.require_space(self.code), find_regions)
+        return renderer.open(renderer.require_space(self.code), self._find_regions)
+
+    def _find_regions(self, drawn: Pixels) -> regions.Regions:
+        """On the drawn face, or where it should be if the generator drew none."""
+        try:
+            return find_regions(drawn)
+        except NoFaceFound as error:
+            where = "the photo's" if self.aligned else "the average face's"
+            logger.warning("%s; regions of influence are %s", error, where)
+            return regions.find(expected_mesh(self.aligned, len(drawn)), len(drawn))
 
     def edit(self, descriptor: Mapping[str, float], *, paste: bool = False) -> Pixels:
         """The face with the descriptor's Action Units added (Eq. 4): uint8 [H, W, 3]."""
@@ -151,7 +174,7 @@ class Subject:
                 moved = edit.transfer(
                     self.code.w, limits.distances(table).max(axis=1), limits.normals
                 )
-                frame = self.studio.renderer.still(moved)
+                frame = self.studio.renderer.plain(moved)
             yield paster.paste(frame) if paster else frame
 
     def _paster(self, tables: NDArray[np.float64]) -> PasteBack:
@@ -172,3 +195,16 @@ def find_regions(face: Pixels) -> regions.Regions:
     if mesh is None:
         raise NoFaceFound("the latent code does not draw a face; encode or sample another one")
     return regions.find(mesh, len(face))
+
+
+def expected_mesh(aligned: AlignedFace | None, size: int) -> NDArray[np.float32]:
+    """[468, 2] where an aligned photo has its face, or the average face in FFHQ framing.
+
+    size: side of the picture in pixels.
+    """
+    if aligned is None:
+        mesh = built_in_scale().template[:468].astype(np.float32)
+        to_picture = invert(align.canonical(mesh, size))
+    else:
+        mesh, to_picture = aligned.face.mesh, invert(aligned.to_photo)
+    return apply(to_picture, mesh[:, :2].astype(float)).astype(np.float32)

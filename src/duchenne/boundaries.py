@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +22,18 @@ from . import codes, facs
 from .errors import InputError, SpaceMismatch
 from .regions import SLOTS
 
+if TYPE_CHECKING:
+    from .generators.base import Generator
+
+logger = logging.getLogger(__name__)
+
 Array = NDArray[np.float32]
 
 FORMAT = "duchenne-boundaries-1"
 BUILT_IN = "boundaries.safetensors"
+# The rows of StyleGAN2 at 1024 px. StyleGAN-FFHQ has 18 rows too, but another W.
+DISTILLED_FROM = (4, *(8 << k for k in range(8) for _ in range(2)), 1024)
+TRANSFERRED = "transferred, not verified"
 
 REGION_OF: Mapping[str, str] = MappingProxyType(
     {unit.code: unit.area for unit in facs.ACTION_UNITS}
@@ -69,8 +78,9 @@ class Boundaries:
         """Raise SpaceMismatch unless these boundaries belong to that generator."""
         if self.generator != generator:
             raise SpaceMismatch(
-                f"the boundaries belong to {self.generator}, the code to {generator}; "
-                "fit boundaries for that generator with `duchenne fit boundaries`"
+                f"the boundaries belong to {self.generator}, the code to {generator}; fit some for "
+                "that generator (`duchenne fit boundaries --generator FILE -o X.safetensors`) and "
+                "give them with --boundaries"
             )
 
 
@@ -99,7 +109,7 @@ def save_boundaries(boundaries: Boundaries, path: Path) -> None:
         "format": FORMAT,
         "generator": boundaries.generator,
         "action_units": ",".join(facs.CODES),
-        "regional": str(boundaries.regional).lower(),
+        "regional": boundaries.regional,
     }
     codes.write_tensors(tensors, metadata, boundaries.provenance, path)
     readable = json.dumps(dict(boundaries.provenance), sort_keys=True, indent=1) + "\n"
@@ -113,14 +123,17 @@ def load_boundaries(path: Path) -> Boundaries:
     if metadata.get("action_units") != ",".join(facs.CODES):
         raise InputError(f"{path}: expected the Action Units {', '.join(facs.CODES)}")
     count = len(facs.CODES)
-    normals = tensors.get("normals")
+    normals, lengths = tensors.get("normals"), tensors.get("lengths")
     shapes_ok = (
         normals is not None
         and normals.ndim == 3
         and normals.shape[0] == count
         and normals.shape[2] == 512
         and tensors.get("biases", np.zeros(0)).shape == (count,)
-        and tensors.get("lengths", np.zeros(0)).shape[:1] == (count,)
+        and lengths is not None
+        and lengths.ndim == 2
+        and lengths.shape[0] == count
+        and lengths.shape[1] > 0
     )
     if not shapes_ok or not all(np.isfinite(t).all() for t in tensors.values()):
         raise InputError(f"{path}: expected {expected}, but its tensors have other shapes")
@@ -134,8 +147,8 @@ def load_boundaries(path: Path) -> Boundaries:
         biases=tensors["biases"],
         lengths=tensors["lengths"],
         generator=metadata.get("generator", "unknown"),
-        regional=metadata.get("regional") != "false",
-        provenance=metadata.get("provenance", {}),
+        regional=bool(metadata.get("regional", True)),
+        provenance=metadata["provenance"],
     )
 
 
@@ -144,3 +157,45 @@ def built_in() -> Boundaries:
     """The boundaries that come with the package, for the built-in generator."""
     with resources.as_file(resources.files(__package__) / "data" / BUILT_IN) as path:
         return load_boundaries(path)
+
+
+def offered(generator: Generator) -> Boundaries:
+    """The boundaries that a generator gets unless others are given.
+
+    The built-in ones for the built-in generator; for a StyleGAN2 of 1024 px the same, transferred,
+    with a warning. Raises SpaceMismatch for every other generator.
+    """
+    found = built_in()
+    if generator.fingerprint != found.generator and generator.row_sizes == DISTILLED_FROM:
+        from .generators import mobile
+
+        logger.warning(
+            "%s: boundaries are %s: they were fitted on the built-in generator, which shares its "
+            "latent space with StyleGAN2-FFHQ-1024 and no other network",
+            generator.fingerprint,
+            TRANSFERRED,
+        )
+        return transferred(found, mobile.MobileStyleGAN.row_sizes, generator)
+    found.require_space(generator.fingerprint)
+    return found
+
+
+def transferred(source: Boundaries, row_sizes: tuple[int, ...], target: Generator) -> Boundaries:
+    """Boundaries of a generator with the same W, its rows mapped by resolution.
+
+    row_sizes: of the source's generator. Each row of the target gets the normal of the source's row
+    of the same resolution and rank, zero where there is none; then unit length again.
+    """
+    normals = np.zeros((len(source.normals), target.rows, source.normals.shape[2]), np.float32)
+    places = _ranked(row_sizes)
+    for row, place in enumerate(_ranked(target.row_sizes)):
+        if place in places:
+            normals[:, row] = source.normals[:, places.index(place)]
+    normals /= np.linalg.norm(normals.reshape(len(normals), -1), axis=1)[:, None, None]
+    provenance = {**source.provenance, "from": source.generator, "status": TRANSFERRED}
+    return replace(source, normals=normals, generator=target.fingerprint, provenance=provenance)
+
+
+def _ranked(sizes: tuple[int, ...]) -> list[tuple[int, int]]:
+    """(size, how many rows of that size came before), for each row."""
+    return [(size, sizes[:row].count(size)) for row, size in enumerate(sizes)]

@@ -25,19 +25,24 @@ def write_code(code: LatentCode, path: Path) -> None:
     """Save a code; the provenance travels in the file's own header. Atomic."""
     pixels.check_writable(path, (SUFFIX,))
     metadata = {"format": FORMAT, "generator": code.generator}
-    write_tensors({"w": np.ascontiguousarray(code.w)}, metadata, code.provenance, path)
+    write_tensors({"w": code.w}, metadata, code.provenance, path)
 
 
 def read_code(path: Path) -> LatentCode:
     """Load a code written by `write_code`; InputError names what is wrong with another file."""
     tensors, metadata = read_tensors(path, FORMAT, "a latent code from `encode` or `sample`")
     w = tensors.get("w")
-    if w is None or w.ndim != 2 or w.shape[1] != 512 or not np.isfinite(w).all():
+    if w is None or w.ndim != 2 or 0 in w.shape or not _is_finite(w):
         raise InputError(f"{path}: expected finite numbers `w` of shape [L, 512]")
     if "generator" not in metadata:
         raise InputError(f"{path}: the file does not say which generator its code belongs to")
-    provenance = metadata.get("provenance", {})
-    return LatentCode(w.astype(np.float32), metadata["generator"], provenance)
+    return LatentCode(w.astype(np.float32), metadata["generator"], metadata["provenance"])
+
+
+def _is_finite(array: NDArray[Any]) -> bool:
+    """Whether every number is one in float32 too."""
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(array.astype(np.float32)).all())
 
 
 def read_tensors(
@@ -49,17 +54,20 @@ def read_tensors(
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {}).get(HEADER, "{}"))
-            found = metadata.get("format", "none")
+            found = metadata.get("format", "none") if isinstance(metadata, dict) else "none"
             if found != file_format:
                 raise InputError(f"{path}: expected {expected}, but its format is {found!r}")
+            if not isinstance(metadata.setdefault("provenance", {}), dict):
+                raise InputError(f"{path}: expected {expected}, but its provenance is no table")
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+    # TypeError: a number format that numpy lacks.
+    except (SafetensorError, OSError, json.JSONDecodeError, TypeError) as error:
         raise InputError(f"{path}: expected {expected}, but cannot read it ({error})") from error
 
 
 def write_tensors(
     tensors: Mapping[str, NDArray[Any]],
-    metadata: Mapping[str, str],
+    metadata: Mapping[str, Any],
     provenance: Mapping[str, Any],
     path: Path,
 ) -> None:
@@ -67,7 +75,9 @@ def write_tensors(
     header = {**metadata, "provenance": dict(provenance)}
     # One entry: safetensors writes several in a random order.
     packed = {HEADER: json.dumps(header, sort_keys=True)}
-    write_atomically(save(dict(tensors), packed), path)
+    # safetensors writes an array's memory as it lies, whatever its strides say.
+    plain = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    write_atomically(save(plain, packed), path)
 
 
 def write_atomically(content: bytes, path: Path) -> None:

@@ -23,11 +23,12 @@ from torch.nn import functional as F
 
 from . import codes, features, pixels, weights
 from .errors import DuchenneError
-from .generators.base import Generator, PlainView, draw_z
+from .generators.base import Generator, PlainView, draw_w
 from .generators.readout import Readout
 from .types import LatentCode, Pixels
 
 STD_DRAWS, STD_SEED = 10_000, 0
+SMALLEST = 32  # pixels; smaller pictures are enlarged for VGG-16, which halves the side four times
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class EncodeSettings:
         the others see the cheap quarter-size read-out (`generators.readout`).
     rate: Adam's learning rate in units of the latent's deviation, reached after `warmup` steps;
         fine_rate: that of the fine steps at their start, from where it falls along a cosine.
-    loss_size: side in pixels at which features and pixels are compared.
+    loss_size: side in pixels at which features and pixels are compared; a picture with a smaller
+        side is compared at its own.
     pixel_weight, coarse_weight: mean squared error at loss_size and at a quarter of it, relative
         to the VGG distance. prior_weight: mean square of the code in units of its deviation.
     """
@@ -51,7 +53,7 @@ class EncodeSettings:
     loss_size: int = 192
     pixel_weight: float = 2.0
     coarse_weight: float = 4.0
-    prior_weight: float = 0.012
+    prior_weight: float = 0.02
 
     @property
     def coarse_steps(self) -> int:
@@ -75,7 +77,8 @@ class Encoder:
 
     @cached_property
     def _trunk(self) -> features.VGG16Trunk:
-        return features.load().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        trunk = features.load().to(self.generator.w_mean.device)
+        return trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     @cached_property
     def _readout(self) -> Readout:
@@ -84,8 +87,7 @@ class Encoder:
     @cached_property
     def _deviation(self) -> Tensor:
         """[512], standard deviation of W."""
-        w: Tensor = self.generator.mapping(draw_z(STD_SEED, STD_DRAWS))
-        deviation: Tensor = w.std(dim=0)
+        deviation: Tensor = draw_w(self.generator, STD_SEED, STD_DRAWS).std(dim=0)
         return deviation
 
     def encode(self, face: Pixels, *, progress: Progress | None = None) -> LatentCode:
@@ -94,26 +96,29 @@ class Encoder:
         face: uint8 [S, S, 3], aligned as the generator's own faces. Deterministic on one machine.
         """
         settings = self.settings
-        target = _shrink(torch.from_numpy(pixels.to_planes(face))[None], settings.loss_size)
-        with torch.no_grad():
-            target_features = features.normalised(self._trunk(target))
-        common = torch.zeros(512, requires_grad=True)
-        rows = torch.zeros(self.generator.rows, 512, requires_grad=True)
+        device = self.generator.w_mean.device
+        target = torch.from_numpy(pixels.to_planes(face))[None].to(device)
+        wanted: dict[int, _Wanted] = {}  # by the side of what is drawn
+        common = torch.zeros(512, device=device, requires_grad=True)
+        rows = torch.zeros(self.generator.rows, 512, device=device, requires_grad=True)
         optimiser = torch.optim.Adam([common, rows], lr=settings.rate)
         loss = math.nan
         for step in range(settings.steps):
             optimiser.param_groups[0]["lr"] = _rate(step, settings)
             draw = self._quarter if step < settings.coarse_steps else self._half
             image = draw(self._code(common, rows)[None])
+            side = min(image.shape[-1], settings.loss_size)
+            if side not in wanted:
+                wanted[side] = self._wanted(target, side)
             prior = settings.prior_weight * (common.square().mean() + rows.square().mean())
-            total = prior + self._loss(image, target, target_features)
+            total = prior + self._loss(image, wanted[side])
             optimiser.zero_grad()
             total.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             loss = total.item()
             if progress:
                 progress(step + 1, settings.steps, loss)
-        w = self._code(common, rows).detach().numpy().astype(np.float32)
+        w = self._code(common, rows).detach().cpu().numpy().astype(np.float32)
         provenance = {"made_by": "encode", "loss": loss, "settings": asdict(settings)}
         return LatentCode(w, self.generator.fingerprint, provenance)
 
@@ -128,16 +133,31 @@ class Encoder:
         # Half the side is the cheapest true picture that a large generator gives.
         return self.generator.synthesize(w, self.generator.size // 2)
 
-    def _loss(self, image: Tensor, target: Tensor, target_features: list[Tensor]) -> Tensor:
+    def _wanted(self, target: Tensor, side: int) -> _Wanted:
+        with torch.no_grad():
+            target = _shrink(target, side)
+            found = features.normalised(self._trunk(_for_trunk(target)))
+            return _Wanted(target, _shrink(target, max(1, side // 4)), found)
+
+    def _loss(self, image: Tensor, wanted: _Wanted) -> Tensor:
         settings = self.settings
-        image = _shrink(image, settings.loss_size)
-        found = features.normalised(self._trunk(image))
-        coarse = settings.loss_size // 4
+        image = _shrink(image, wanted.fine.shape[-1])
+        coarse = _shrink(image, wanted.coarse.shape[-1])
+        found = features.normalised(self._trunk(_for_trunk(image)))
         return (
-            features.distance(found, target_features)
-            + settings.pixel_weight * F.mse_loss(image, target)
-            + settings.coarse_weight * F.mse_loss(_shrink(image, coarse), _shrink(target, coarse))
+            features.distance(found, wanted.features)
+            + settings.pixel_weight * F.mse_loss(image, wanted.fine)
+            + settings.coarse_weight * F.mse_loss(coarse, wanted.coarse)
         )
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The given picture at the side at which it is compared and at a quarter of it; features."""
+
+    fine: Tensor
+    coarse: Tensor
+    features: list[Tensor]
 
 
 class EncodeCache:
@@ -181,3 +201,9 @@ def _rate(step: int, settings: EncodeSettings) -> float:
 def _shrink(image: Tensor, size: int) -> Tensor:
     """Mean over cells: [B, 3, S, S] -> [B, 3, size, size]."""
     return image if image.shape[-1] == size else F.adaptive_avg_pool2d(image, size)
+
+
+def _for_trunk(image: Tensor) -> Tensor:
+    """The picture, its pixels repeated where it is too small for the trunk."""
+    factor = -(-SMALLEST // image.shape[-1])
+    return image if factor == 1 else F.interpolate(image, scale_factor=factor, mode="nearest")

@@ -90,8 +90,8 @@ def parse(text: str) -> Descriptor:
     """Read "AU12=1,AU6=0.8"; a bare "AU12" means intensity 1."""
     pairs: list[tuple[str, float]] = []
     for part in filter(None, (p.strip() for p in text.split(","))):
-        key, _, value = part.partition("=")
-        pairs.append((_code(key), _number(value, part) if value else 1.0))
+        key, equals, value = part.partition("=")
+        pairs.append((_code(key), _number(value, part) if equals else 1.0))
     if not pairs:
         raise DescriptorError("no Action Unit given; write for example AU12=1,AU6=0.8")
     if len({key for key, _ in pairs}) < len(pairs):
@@ -146,9 +146,10 @@ def expression(name: str) -> Descriptor:
 
 def _code(key: str) -> str:
     digits, side = split_side(key.strip().upper().removeprefix("AU"))
-    code = f"AU{int(digits)}" if digits.isascii() and digits.isdigit() else key
+    known = digits.isascii() and digits.isdigit() and len(digits) < 4
+    code = f"AU{int(digits)}" if known else key[:20]
     if code not in INDEX:
-        raise DescriptorError(f"unknown Action Unit {key!r}; known are {', '.join(CODES)}")
+        raise DescriptorError(f"unknown Action Unit {key[:20]!r}; known are {', '.join(CODES)}")
     return code + side
 
 

@@ -288,7 +288,10 @@ def _soft_hull(points: NDArray[np.float64], grow: float, feather: float) -> NDAr
     scale = 4  # drawn large, so that the edge is placed to a quarter of a pixel
     canvas = Image.new("1", (CANVAS * scale, CANVAS * scale))
     ImageDraw.Draw(canvas).polygon([tuple(p * scale) for p in corners], fill=1)
-    outside = distance_transform_edt(~np.asarray(canvas)) / scale
+    drawn = np.asarray(canvas)
+    if not drawn.any():
+        return np.zeros((CANVAS, CANVAS))  # the region lies outside the picture
+    outside = distance_transform_edt(~drawn) / scale
     outside = outside.reshape(CANVAS, scale, CANVAS, scale).mean(axis=(1, 3))
     return _smooth(1 - (outside - grow) / feather)
 

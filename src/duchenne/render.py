@@ -1,4 +1,4 @@
-"""Latent codes -> frames, on OpenVINO.
+"""Latent codes -> frames, on OpenVINO; on PyTorch where the generator lives on a GPU.
 
 An edit touches its regions only, so only they are computed again: `Renderer.open` renders the face
 once and keeps the activations; `Scene.frame` then runs the generator on the smallest window that
@@ -24,7 +24,7 @@ from torch import nn
 from . import pixels
 from .errors import SpaceMismatch
 from .generators.base import Generator
-from .generators.regional import WINDOW_FROM, FeaturePass, PlainPass, RegionalPass
+from .generators.regional import WINDOW_FROM, PlainPass, Recording, RegionalPass, record
 from .regions import Regions
 from .types import LatentCode, Pixels
 
@@ -48,19 +48,26 @@ def editable_rows(generator: Generator) -> range:
 class Renderer:
     """A generator compiled for rendering; compile once, render many.
 
-    generator: on the CPU, in evaluation mode.
+    generator: in evaluation mode; on the CPU it is compiled, on a GPU it runs as it is.
     threads: cores to use; None is all of them.
     """
 
     def __init__(self, generator: Generator, *, threads: int | None = None) -> None:
         self.generator = generator
         self.rows = editable_rows(generator)
+        self._regional_pass: RegionalPass | None = None  # made by the first face
         self._regional_model: Any = None  # compiled for windows of any size by the first edit
         self._options = {**_PRECISION, "INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1}
 
     def still(self, w: Array) -> Pixels:
-        """w: float32 [L, 512] -> uint8 [H, W, 3], the face as the generator draws it."""
-        return pixels.from_planes(self._plain_model([w[None]])[0][0])
+        """w: float32 [L, 512] -> uint8 [H, W, 3], equal to the bit to the base of `open`."""
+        with torch.no_grad():
+            code = torch.from_numpy(w[None]).to(self.generator.w_mean.device)
+            return pixels.from_planes(self.generator.synthesize(code)[0].cpu().numpy())
+
+    def plain(self, w: Array) -> Pixels:
+        """As `still`, within rounding, by a compiled model: for many pictures."""
+        return pixels.from_planes(np.asarray(self._plain_model([w[None]])[0][0]))
 
     def open(self, w: Array, find_regions: Callable[[Pixels], Regions]) -> Scene:
         """Render a face once and keep what editing it needs.
@@ -69,16 +76,18 @@ class Renderer:
         """
         # Once for each face: PyTorch, since compiling this pass too takes longer than it saves, and
         # holds 0.8 GB.
-        with torch.no_grad():
-            image, *features = FeaturePass(self.generator)(torch.from_numpy(w[None]))
-        layers = self._regional_pass.feature_layers
-        base = pixels.from_planes(image[0].numpy())
+        seen = record(self.generator, torch.from_numpy(w[None]).to(self.generator.w_mean.device))
+        if self._regional_pass is None:
+            self._regional_pass = RegionalPass(self.generator, self.rows, seen)
+        base = pixels.from_planes(seen.image[0].cpu().numpy())
         return Scene(
             renderer=self,
             w=w,
             regions=find_regions(base),
             base=base,
-            features={i: x.numpy() for i, x in zip(layers, features, strict=True)},
+            features={layer: x.cpu().numpy() for layer, x in seen.features.items()},
+            constant=_constant_inputs(self._regional_pass, seen),
+            image=seen.image.cpu().numpy() if seen.summed else None,
         )
 
     def require_space(self, code: LatentCode) -> Array:
@@ -91,27 +100,24 @@ class Renderer:
         return code.w
 
     @cached_property
-    def _regional_pass(self) -> RegionalPass:
-        return RegionalPass(self.generator, self.rows)
-
-    @cached_property
     def _plain_model(self) -> Any:
         w = np.zeros((1, self.generator.rows, 512), np.float32)
-        return _compile(PlainPass(self.generator), [w], [False], self._options)
+        return self._compile(PlainPass(self.generator), [w], [False])
 
     def _regional(self, inputs: list[NDArray[Any]]) -> Array:
         """One regional pass: image [1, 3, h, w]. The first inputs serve to trace the model."""
         if self._regional_model is None:
             net = self._regional_pass
+            assert net is not None, "a scene has been opened"
             free = [size is not None and size >= WINDOW_FROM for size in net.input_sizes]
-            self._regional_model = _compile(net, inputs, free, self._options)
+            self._regional_model = self._compile(net, inputs, free)
         return np.asarray(self._regional_model(inputs)[0])
 
-    @cached_property
-    def _noises(self) -> dict[int, Array]:
-        """The generator's constant noise, layer by layer."""
-        view = _NoiseSpy(self.generator)
-        return {layer: view.noises[layer] for layer in self._regional_pass.noise_layers}
+    def _compile(self, module: nn.Module, inputs: list[NDArray[Any]], free: list[bool]) -> Any:
+        device = self.generator.w_mean.device
+        if device.type == "cpu":
+            return _compile(module, inputs, free, self._options)
+        return _on_device(module, device)
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,7 @@ class Scene:
     """One face, rendered and ready to be edited.
 
     base: uint8 [H, W, 3], the unedited frame. features: layer -> [1, C, h, w].
+    constant, image: see `_constant_inputs` and `Recording.summed`.
     """
 
     renderer: Renderer
@@ -126,6 +133,8 @@ class Scene:
     regions: Regions
     base: Pixels
     features: dict[int, Array]
+    constant: _Constant
+    image: Array | None
     _stages: dict[tuple[bool, ...], _Stage] = field(default_factory=dict)
 
     def frame(self, offsets: Array) -> Pixels:
@@ -134,7 +143,8 @@ class Scene:
         offsets: float32 [8, L, 512], one for each of `regions.SLOTS`; zeros outside the editable
             rows. All zeros give `base` itself.
         """
-        active = tuple(bool(o.any()) for o in offsets)
+        pairs = zip(offsets, self.regions.masks, strict=True)
+        active = tuple(bool(o.any() and mask.any()) for o, mask in pairs)  # a mask may lie outside
         if not any(active):
             return self.base
         stage = self._stages.get(active)
@@ -157,33 +167,28 @@ class _Stage:
 
     @staticmethod
     def build(scene: Scene, active: NDArray[np.bool_]) -> _Stage:
-        renderer, regions = scene.renderer, scene.regions
-        net, sizes = renderer._regional_pass, renderer.generator.layer_sizes
+        net, regions = scene.renderer._regional_pass, scene.regions
+        assert net is not None, "made when the scene was opened"
+        sizes = net.generator.layer_sizes
         blends = {size: regions.blend(active, size) for size in net.blend_sizes}
         rows, columns = _window(blends)
-        scales = {size: size // WINDOW_FROM for size in net.blend_sizes if size >= WINDOW_FROM}
 
         def cut(array: Array, size: int) -> Array:
             """The window of an array whose last two axes have `size` px."""
-            if size < WINDOW_FROM:
-                return np.ascontiguousarray(array)
-            scale = scales[size]
-            top, bottom = rows.start * scale, rows.stop * scale
-            left, right = columns.start * scale, columns.stop * scale
-            return np.ascontiguousarray(array[..., top:bottom, left:right])
+            if size >= WINDOW_FROM:
+                array = array[..., _scaled(rows, size), _scaled(columns, size)]
+            return np.ascontiguousarray(array)
 
         inputs = [np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)]
         inputs += [cut(regions.pyramid(size), size) for size in net.mask_sizes]
         inputs += [cut(blends[size][None, None], size) for size in net.blend_sizes]
         inputs += [cut(scene.features[layer], sizes[layer]) for layer in net.feature_layers]
-        inputs += [cut(renderer._noises[layer], sizes[layer]) for layer in net.noise_layers]
-
+        inputs += [cut(scene.constant.noises[layer], sizes[layer]) for layer in net.noise_layers]
+        inputs += scene.constant.moments
         height = scene.base.shape[0]
-        scale = height // WINDOW_FROM
-        window = (
-            slice(rows.start * scale, rows.stop * scale),
-            slice(columns.start * scale, columns.stop * scale),
-        )
+        if scene.image is not None:
+            inputs.append(cut(scene.image, height))
+        window = (_scaled(rows, height), _scaled(columns, height))
         last = net.blend_sizes[-1]
         repeat = height // last
         inside = (blends[last] > 0).repeat(repeat, axis=0).repeat(repeat, axis=1)
@@ -193,9 +198,13 @@ class _Stage:
 def _window(blends: dict[int, Array]) -> tuple[slice, slice]:
     """The smallest window, in cells of WINDOW_FROM px, around every blend mask and its halo.
 
-    The halo is one cell: two 3 x 3 convolutions lie between blends, and at the window's edge they
-    see zeros instead of the neighbours; the blend is 0 there.
+    At the window's edge layers see zeros instead of the neighbours. The halo is two cells. Features
+    need 1 px at 64 px and, between two blends, up to 3 px where a StyleGAN upsamples and convolves
+    twice; a cell has 2 px there. An image that is summed up over resolutions is blended only at the
+    end and wrong for up to 2 - 2^(1-k) cells after k upsamplings.
     """
+    if max(blends) < WINDOW_FROM:
+        return slice(0, WINDOW_FROM), slice(0, WINDOW_FROM)
     touched = np.zeros((WINDOW_FROM, WINDOW_FROM), bool)
     for size, blend in blends.items():
         if size >= WINDOW_FROM:
@@ -209,28 +218,40 @@ def _window(blends: dict[int, Array]) -> tuple[slice, slice]:
     return spans[0], spans[1]
 
 
-class _NoiseSpy:
-    """Runs the generator once to see which noise every layer adds."""
+def _scaled(cells: slice, size: int) -> slice:
+    """A span of cells of WINDOW_FROM px on a canvas of side `size`."""
+    return slice(cells.start * size // WINDOW_FROM, cells.stop * size // WINDOW_FROM)
 
-    def __init__(self, generator: Generator) -> None:
-        self.noises: dict[int, Array] = {}
+
+@dataclass(frozen=True)
+class _Constant:
+    """What a layer adds or divides by, the same in every edit of a face.
+
+    noises: layer -> [1, 1, size, size]. moments: [1, C, 1, 1], two for each of the pass's
+    `moment_layers`.
+    """
+
+    noises: dict[int, Array]
+    moments: list[Array]
+
+
+def _constant_inputs(net: RegionalPass, seen: Recording) -> _Constant:
+    return _Constant(
+        noises={layer: seen.noises[layer].cpu().numpy() for layer in net.noise_layers},
+        moments=[x.cpu().numpy() for layer in net.moment_layers for x in seen.moments[layer]],
+    )
+
+
+def _on_device(module: nn.Module, device: torch.device) -> Callable[[list[NDArray[Any]]], Any]:
+    """A module that runs where it is, in the place of a compiled one."""
+
+    def run(inputs: list[NDArray[Any]]) -> list[Array]:
         with torch.no_grad():
-            self._w = torch.zeros(1, generator.rows, 512)
-            generator.run(self)
+            tensors = [torch.from_numpy(np.ascontiguousarray(x)).to(device) for x in inputs]
+            image: torch.Tensor = module(*tensors)
+        return [image.cpu().numpy()]
 
-    def style(self, affine: nn.Linear, row: int, size: int) -> torch.Tensor:
-        style: torch.Tensor = affine(self._w[:, row])
-        return style[:, :, None, None]
-
-    def enter(self, size: int, x: torch.Tensor) -> torch.Tensor:
-        return x
-
-    def noise(self, layer: int, noise: torch.Tensor) -> torch.Tensor:
-        self.noises[layer] = noise.numpy()
-        return noise
-
-    def visit(self, layer: int, size: int, x: torch.Tensor) -> torch.Tensor:
-        return x
+    return run
 
 
 def _compile(

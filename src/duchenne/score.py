@@ -228,7 +228,7 @@ def _rigid_fit(points: Array, template: Array) -> tuple[Array, float]:
 
 @dataclass(frozen=True)
 class Scale:
-    """What the measures are compared with; `duchenne fit scores` makes it.
+    """What the measures are compared with; `duchenne fit boundaries --scale` makes it.
 
     template: [478, 3] mean face, symmetric, unit distance between the outer eye corners.
     mirror: [478] the index of every point's mirror image.
@@ -281,10 +281,17 @@ def save_scale(scale: Scale, path: Path, provenance: Mapping[str, Any]) -> None:
 
 def load_scale(path: Path) -> Scale:
     """Read a scale; InputError if the file is something else or of another version."""
-    expected = "a score scale from `duchenne fit scores`"
+    expected = "a score scale from `duchenne fit boundaries --scale`"
     tensors, metadata = codes.read_tensors(path, SCALE_FORMAT, expected)
     if metadata.get("measures") != ",".join(MEASURES):
-        raise InputError(f"{path}: was made for other measures; run `duchenne fit scores` again")
+        raise InputError(f"{path}: was made for other measures; fit it again")
+    shapes = {"template": (POINTS, 3), "mirror": (POINTS,)}
+    shapes |= {name: (len(MEASURES),) for name in ("neutral", "rise", "fall")}
+    for name, shape in shapes.items():
+        if name not in tensors or tensors[name].shape != shape:
+            raise InputError(f"{path}: expected {expected}, but `{name}` is missing or misshapen")
+    if not np.array_equal(np.sort(tensors["mirror"]), np.arange(POINTS)):
+        raise InputError(f"{path}: expected {expected}, but `mirror` is no permutation")
     return Scale(
         template=tensors["template"].astype(np.float64),
         mirror=tensors["mirror"],

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from ..errors import DuchenneError
-from . import animation, demo, faces, fitting, judging, weights
+from . import animation, demo, faces, fitting, generators, judging, weights
 from .run import Run
 
 COMMANDS: tuple[click.Command, ...] = (
@@ -27,6 +27,7 @@ COMMANDS: tuple[click.Command, ...] = (
     fitting.fit,
     judging.evaluate,
     demo.demo,
+    generators.generator,
     weights.weights,
 )
 INTERRUPTED = 130  # 128 + SIGINT, as shells count

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import motion
-from .faces import face_option, is_code, open_subject, steps_option
+from .faces import (
+    boundaries_option,
+    face_option,
+    generator_option,
+    is_code,
+    open_subject,
+    steps_option,
+)
 from .run import Run, recorded, with_bar
 
 if TYPE_CHECKING:
@@ -37,6 +44,8 @@ paste_option: Callable[..., Any] = click.option(
 @paste_option
 @face_option
 @steps_option
+@generator_option
+@boundaries_option
 @recorded
 def animate(
     run: Run,
@@ -50,6 +59,8 @@ def animate(
     paste: bool | None,
     face: int | None,
     steps: int | None,
+    generator_file: str | None,
+    boundaries_file: str | None,
     **times: Any,
 ) -> None:
     """Animate the face of INPUT, a photo or a saved code (.safetensors).
@@ -74,12 +85,14 @@ def animate(
 
     paste = _paste(source, paste)
     sidecar = video.sidecar_path(output)
-    run.check_outputs([source, keyframes, drive], [Path(output), sidecar])
+    files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
+    inputs = [source, keyframes, drive, *files.values()]
+    run.check_outputs(inputs, [Path(output), sidecar])
     pixels.check_writable(sidecar, (".csv",))
     moves = motion.read(asked, keyframes, drive, **times)
     video.check_writable(output, moves.left.fps)
 
-    subject = open_subject(run, source, face=face, steps=steps)
+    subject = open_subject(run, source, face=face, steps=steps, **files)
     with run.stages("prepare"):
         _ = subject.scene  # compiles the generator, renders the face as it is, finds its regions
     tables = moves.tables()
@@ -107,6 +120,8 @@ def animate(
 @paste_option
 @face_option
 @steps_option
+@generator_option
+@boundaries_option
 @recorded
 def edit(
     run: Run,
@@ -118,6 +133,8 @@ def edit(
     paste: bool | None,
     face: int | None,
     steps: int | None,
+    generator_file: str | None,
+    boundaries_file: str | None,
 ) -> None:
     """Draw the face of INPUT, a photo or a saved code, with an expression at full intensity.
 
@@ -133,8 +150,9 @@ def edit(
 
     paste = _paste(source, paste)
     pixels.check_writable(output)
-    run.check_outputs([source], [Path(output)])
-    subject = open_subject(run, source, face=face, steps=steps)
+    files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
+    run.check_outputs([source, *files.values()], [Path(output)])
+    subject = open_subject(run, source, face=face, steps=steps, **files)
     with run.stages("prepare"):
         _ = subject.scene
     with run.stages("render and write"):

@@ -28,7 +28,7 @@ def demo(run: Run, output: str, steps: int | None) -> None:
     from .. import demo as library
 
     library.prepare(Path(output), run.stages)
-    studio = new_studio(steps)
+    studio = new_studio(run, steps)
     with run.stages("load"):
         describe_generator(run, studio, edits=True)
     with encoding_bar() as progress:

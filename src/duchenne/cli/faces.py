@@ -16,6 +16,7 @@ from .run import Run, encoding_bar, recorded
 
 if TYPE_CHECKING:
     from ..animate import Studio, Subject
+    from ..generators.base import Generator
 
 face_option: Callable[..., Any] = click.option(
     "--face",
@@ -26,6 +27,15 @@ face_option: Callable[..., Any] = click.option(
 steps_option: Callable[..., Any] = click.option(
     "--steps", type=click.IntRange(min=1), metavar="N", help="Optimisation steps of the encoding."
 )
+generator_option: Callable[..., Any] = click.option(
+    "--generator",
+    "generator_file",
+    metavar="FILE",
+    help="Another StyleGAN 1 or 2: .pkl, .pt, .pth or .safetensors.",
+)
+boundaries_option: Callable[..., Any] = click.option(
+    "--boundaries", "boundaries_file", metavar="FILE", help="Other Action Unit boundaries."
+)
 
 
 @click.command()
@@ -34,9 +44,16 @@ steps_option: Callable[..., Any] = click.option(
 @click.option("--picture", metavar="FILE", help="Also draw the face that the code stands for.")
 @face_option
 @steps_option
+@generator_option
 @recorded
 def encode(
-    run: Run, photo: str, output: str, picture: str | None, face: int | None, steps: int | None
+    run: Run,
+    photo: str,
+    output: str,
+    picture: str | None,
+    face: int | None,
+    steps: int | None,
+    generator_file: str | None,
 ) -> None:
     """Find the latent code of the face in PHOTO.
 
@@ -52,8 +69,10 @@ def encode(
     pixels.check_writable(output, (codes.SUFFIX,))
     if picture is not None:
         pixels.check_writable(picture)
-    run.check_outputs([photo], [Path(p) for p in (output, picture) if p is not None])
-    subject = open_photo(run, photo, face=face, steps=steps)
+    run.check_outputs(
+        [photo, generator_file], [Path(p) for p in (output, picture) if p is not None]
+    )
+    subject = open_photo(run, photo, face=face, steps=steps, generator_file=generator_file)
     assert subject.aligned is not None
     provenance = {
         **subject.code.provenance,
@@ -82,8 +101,11 @@ def encode(
     help="0 gives the average face, 1 the most varied ones; 0.7 by default.",
 )
 @click.option("-o", "--output", required=True, metavar="FILE", help="The picture, .png.")
+@generator_option
 @recorded
-def sample(run: Run, seed: int, truncation: float | None, output: str) -> None:
+def sample(
+    run: Run, seed: int, truncation: float | None, output: str, generator_file: str | None
+) -> None:
     """Draw a synthetic person; the same seed gives the same bytes.
 
     The latent code is saved beside the picture, for `animate` and `edit`.
@@ -100,10 +122,9 @@ def sample(run: Run, seed: int, truncation: float | None, output: str) -> None:
     code_path = Path(output).with_suffix(codes.SUFFIX)
     pixels.check_writable(output)
     pixels.check_writable(code_path, (codes.SUFFIX,))
-    from ..animate import Studio
-
-    studio = Studio()
+    run.check_outputs([generator_file], [Path(output), code_path])
     with run.stages("load"):
+        studio = new_studio(run, generator_file=generator_file)
         describe_generator(run, studio)
     with run.stages("sample"):
         options = {} if truncation is None else {"truncation": truncation}
@@ -123,19 +144,23 @@ def is_code(source: str) -> bool:
     return Path(source).suffix == codes.SUFFIX
 
 
-def open_subject(run: Run, source: str, *, face: int | None, steps: int | None) -> Subject:
-    """The face of a photo or a saved code, ready to be edited; fails early where it can."""
+def open_subject(
+    run: Run, source: str, *, face: int | None, steps: int | None, **files: str | None
+) -> Subject:
+    """The face of a photo or a saved code, ready to be edited; fails early where it can.
+
+    files: see `new_studio`.
+    """
     if not is_code(source):
-        return open_photo(run, source, face=face, steps=steps, edits=True)
+        return open_photo(run, source, face=face, steps=steps, edits=True, **files)
     if face is not None or steps is not None:
         raise click.UsageError("--face and --steps are for photos, not for a saved code")
     from .. import codes
-    from ..animate import Studio
 
     with run.stages("load"):
         codes.read_code(Path(source))  # what is wrong with the file is said before the model loads
         run.read("input", source)
-        studio = Studio()
+        studio = new_studio(run, None, **files)
         describe_generator(run, studio, edits=True)
         subject = studio.face(source)
     run.facts["code"] = dict(subject.code.provenance)
@@ -143,7 +168,13 @@ def open_subject(run: Run, source: str, *, face: int | None, steps: int | None) 
 
 
 def open_photo(
-    run: Run, source: str, *, face: int | None, steps: int | None, edits: bool = False
+    run: Run,
+    source: str,
+    *,
+    face: int | None,
+    steps: int | None,
+    edits: bool = False,
+    **files: str | None,
 ) -> Subject:
     """The face of a photo, encoded. edits: boundaries are needed later, so load them first."""
     from .. import pixels
@@ -153,7 +184,7 @@ def open_photo(
         run.read("input", source)
         from .. import align
 
-        studio = new_studio(steps)
+        studio = new_studio(run, steps, **files)
         describe_generator(run, studio, edits=edits)
     with run.stages("align"):
         aligned = align.align(photo, face=face, size=studio.generator.size)
@@ -170,12 +201,40 @@ def open_photo(
     return subject
 
 
-def new_studio(steps: int | None) -> Studio:
+def new_studio(
+    run: Run,
+    steps: int | None = None,
+    *,
+    generator_file: str | None = None,
+    boundaries_file: str | None = None,
+) -> Studio:
     """The library's studio; only what was asked for differs from its defaults."""
     from ..animate import Studio
-    from ..encode import EncodeSettings
 
-    return Studio(settings=None if steps is None else EncodeSettings(steps=steps))
+    options: dict[str, Any] = {}
+    if steps is not None:
+        from ..encode import EncodeSettings
+
+        options["settings"] = EncodeSettings(steps=steps)
+    if boundaries_file is not None:
+        from ..boundaries import load_boundaries
+
+        options["boundaries"] = load_boundaries(Path(boundaries_file))
+        run.read("boundaries_file", boundaries_file)
+    if generator_file is not None:
+        options["generator"] = read_generator(run, generator_file)
+    return Studio(**options)
+
+
+def read_generator(run: Run, path: str) -> Generator:
+    """The generator of a file, on the GPU if there is one."""
+    import torch
+
+    from ..generators.checkpoints import load_generator
+
+    network = load_generator(path, "cuda" if torch.cuda.is_available() else "cpu")
+    run.read("generator_file", path)
+    return network
 
 
 def describe_generator(run: Run, studio: Studio, *, edits: bool = False) -> None:

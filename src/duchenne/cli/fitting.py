@@ -13,12 +13,18 @@ from typing import Any
 import click
 
 from .. import facs
+from .faces import generator_option, new_studio
 from .run import Run, recorded
 
 
 @click.group()
 def fit() -> None:
-    """Fit what the package ships: boundaries and the scale of the scores."""
+    """Fit what the package ships: boundaries and the scale of the scores.
+
+    \b
+    Examples:
+      duchenne fit boundaries -o boundaries.safetensors --work fit
+    """
 
 
 @fit.command("boundaries")
@@ -40,6 +46,7 @@ def fit() -> None:
     help="Only collect every N-th face, from the K-th: run N such processes side by side, then "
     "once without --share.",
 )
+@generator_option
 @recorded
 def fit_boundaries(
     run: Run,
@@ -49,8 +56,9 @@ def fit_boundaries(
     faces: int | None,
     work: str | None,
     share: str | None,
+    generator_file: str | None,
 ) -> None:
-    """Find the Action Unit boundaries of the built-in generator.
+    """Find the Action Unit boundaries of the built-in or another generator.
 
     Needs the weights file `face-landmarker-task`. Pairs takes about 20 minutes on two cores,
     the other methods about ten.
@@ -66,9 +74,8 @@ def fit_boundaries(
         pixels.check_writable(path, (codes.SUFFIX,))
     if scale is not None and method != "pairs":
         raise click.UsageError("--scale goes with --method pairs")
-    from ..generators import mobile
-
-    generator = mobile.load()
+    generator = new_studio(run, generator_file=generator_file).generator
+    run.facts["generator"] = generator.fingerprint
     with run.stages("fit"), progress_bars() as tell:
         if method == "pairs":
             found, levels = _fit_pairs(generator, faces, work, share, tell)

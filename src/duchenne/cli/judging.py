@@ -36,7 +36,7 @@ def evaluate(
     \b
     Examples:
       duchenne evaluate -o report
-      duchenne evaluate -o report --boundaries paper=paper.safetensors --photo photo.jpg
+      duchenne evaluate -o report --boundaries paper=paper.safetensors
     """
     from .. import pixels
     from ..animate import Studio

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,8 @@ def evaluate(
     shape = (len(subjects), len(facs.CODES))
     scores = np.zeros((*shape, len(LEVELS), len(facs.CODES)))
     identity, outside, turned = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    for f, subject in enumerate(subjects):
+    for f, given in enumerate(subjects):
+        subject = replace(given)  # a copy, so that its rendered scene is not kept
         before = subject.scene.base
         person, pose = recogniser.describe(before), _pose(before, scorer)
         for i, code in enumerate(facs.CODES):

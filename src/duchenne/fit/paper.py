@@ -52,7 +52,7 @@ def sample(
         w = truncate(
             generator.mapping(draw_z(FIRST_SEED + number)), generator.w_mean, TRUNCATION
         ).numpy()
-        face = renderer.still(np.repeat(w, generator.rows, axis=0))
+        face = renderer.plain(np.repeat(w, generator.rows, axis=0))
         mesh = mesh_of_aligned(face)
         if mesh is not None:
             kept_w.append(w[0])
@@ -150,7 +150,7 @@ def _lengths(
             rows = np.repeat(w[None], len(normal), axis=0)
             for k in range(STEPS + 1):
                 moved = transfer(rows, np.array([k / STEPS * extent]), normal[None])
-                rises[k] += scorer.scale.scores(measure(renderer.still(moved)))[i] / faces
+                rises[k] += scorer.scale.scores(measure(renderer.plain(moved)))[i] / faces
         rises -= rises[0]
         reached = np.flatnonzero(rises >= score.FULL - 1)
         lengths[i] = extent * (reached[0] if len(reached) else STEPS) / STEPS

@@ -19,6 +19,7 @@ from .probe import NAMES, Probe
 FORMAT = "duchenne-response-1"
 FIRST_SEED = 80_000  # of the faces that fits see; evaluations use others
 TRUNCATIONS = (0.45, 0.75)
+ASYMMETRY = 0.05  # of the distance between the eyes: median distance of mirror points of a face
 
 Progress = Callable[[int, int], None]
 
@@ -57,7 +58,9 @@ def mean_template(
     flipped = unit * [-1, 1, 1]
     distance = np.linalg.norm(unit[:, None] - flipped[None], axis=2)  # [478, 478]
     mirror = linear_sum_assignment(distance + distance.T)[1]
-    if not np.array_equal(mirror[mirror], np.arange(score.POINTS)):
+    matched = distance[np.arange(score.POINTS), mirror]
+    mutual = np.array_equal(mirror[mirror], np.arange(score.POINTS))
+    if not mutual or np.median(matched) > ASYMMETRY:
         raise InputError("the generator's mean face is not symmetric enough to find mirror points")
     return (unit + flipped[mirror]) / 2, mirror
 

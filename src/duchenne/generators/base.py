@@ -36,6 +36,19 @@ class View(Protocol):
         """Called with the output of every convolution layer; returns what goes on from there."""
         ...
 
+    def moments(self, layer: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What a layer with instance normalisation takes for mean and deviation of the canvas.
+
+        x: [B, C, h, w], the layer's activations in the window. Returns [B, C, 1, 1] each. A view
+        of a window must know them; one whose styles vary over the canvas should, so that an edit in
+        one place does not move the statistics everywhere.
+        """
+        ...
+
+    def finish(self, size: int, image: Tensor) -> Tensor:
+        """Called with an image that was summed up over resolutions, past what `visit` sees."""
+        ...
+
 
 class PlainView:
     """The same code on the whole canvas. w: [B, L, 512] float32."""
@@ -56,6 +69,12 @@ class PlainView:
     def visit(self, layer: int, size: int, x: Tensor) -> Tensor:
         return x
 
+    def moments(self, layer: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        return canvas_moments(x)
+
+    def finish(self, size: int, image: Tensor) -> Tensor:
+        return image
+
 
 class Generator(Protocol):
     """A pretrained StyleGAN: W+ code in, face out. Implementations are `nn.Module`s.
@@ -64,7 +83,8 @@ class Generator(Protocol):
     row_sizes: [L] the resolution whose layers each row steers first.
     layer_sizes: resolution of the output of every convolution layer that `View.visit` sees.
     fingerprint: names the network and a hash of its weights; codes and boundaries carry it.
-    w_mean: [512], the centre of W (what truncation pulls towards).
+    z_dim: length of the normal vectors that `mapping` takes.
+    w_mean: [512], the centre of W (what truncation pulls towards), on the generator's device.
     """
 
     rows: int
@@ -72,10 +92,11 @@ class Generator(Protocol):
     row_sizes: tuple[int, ...]
     layer_sizes: tuple[int, ...]
     fingerprint: str
+    z_dim: int
     w_mean: Tensor
 
     def mapping(self, z: Tensor) -> Tensor:
-        """z: [B, 512] standard normal -> w: [B, 512]."""
+        """z: [B, z_dim] standard normal -> w: [B, 512]."""
         ...
 
     def run(self, view: View, size: int | None = None) -> Tensor:
@@ -104,7 +125,19 @@ def truncate(w: Tensor, w_mean: Tensor, psi: float) -> Tensor:
     return w_mean + psi * (w - w_mean)
 
 
+def canvas_moments(x: Tensor, epsilon: float = 1e-8) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation over the canvas: [B, C, h, w] -> [B, C, 1, 1] each."""
+    mean = x.mean(dim=(2, 3), keepdim=True)
+    return mean, torch.sqrt((x - mean).square().mean(dim=(2, 3), keepdim=True) + epsilon)
+
+
 def draw_z(seed: int, count: int = 1, dim: int = 512) -> Tensor:
     """[count, dim] standard normal of one seed: row i is the same whatever `count` is."""
     rng = torch.Generator().manual_seed(seed)
     return torch.randn(count, dim, generator=rng)
+
+
+def draw_w(generator: Generator, seed: int, count: int = 1) -> Tensor:
+    """[count, 512] codes in W of one seed, on the generator's device."""
+    z = draw_z(seed, count, generator.z_dim)
+    return generator.mapping(z.to(generator.w_mean.device))

@@ -111,6 +111,7 @@ class MobileStyleGAN(nn.Module):
     first convolution and row 2 + 2 k in its second; the last row steers the RGB layer.
     """
 
+    z_dim = STYLE_DIM
     rows = 2 * len(WIDTHS)
     size = 8 << (len(WIDTHS) - 1)
     row_sizes = (4, *(8 << k for k in range(7) for _ in (1, 2)), 1024)

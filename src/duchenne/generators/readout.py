@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from .. import codes, weights
 from ..errors import DuchenneError
-from .base import Generator, PlainView, View, draw_z, truncate
+from .base import Generator, PlainView, View, draw_w, truncate
 
 FORMAT = "duchenne-readout-1"
 FACES, SEED, TRUNCATION, RIDGE = 12, 900, 0.7, 1e-4
@@ -36,7 +38,7 @@ class Readout:
         self._layer = max(i for i, size in enumerate(sizes) if size == self.size)
         folder = cache or weights.cache_root() / "readouts"
         path = folder / f"{generator.fingerprint}{codes.SUFFIX}"
-        self._matrix = self._stored(path)
+        self._matrix = self._stored(path).to(generator.w_mean.device)
 
     def picture(self, view: View) -> Tensor:
         """[B, 3, size, size] in about [-1, 1]."""
@@ -47,15 +49,24 @@ class Readout:
     def _stored(self, path: Path) -> Tensor:
         try:
             tensors, _ = codes.read_tensors(path, FORMAT, "a fitted read-out")
-            return torch.from_numpy(tensors["matrix"])
-        except DuchenneError:  # absent or damaged: fit it, and keep it where that is possible
-            matrix = self._fit()
+            stored = tensors.get("matrix")
+        except DuchenneError:  # absent or damaged
+            stored = None
+        if stored is not None and self._fits(stored):
+            return torch.from_numpy(stored)
+        matrix = self._fit()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             codes.write_tensors({"matrix": matrix.numpy()}, {"format": FORMAT}, {}, path)
         except (DuchenneError, OSError):
             return matrix  # a cache that cannot be written costs time, not the result
         return matrix
+
+    def _fits(self, matrix: NDArray[np.float32]) -> bool:
+        w = self._generator.w_mean.expand(1, self._generator.rows, -1)
+        with torch.no_grad():
+            channels = self._features(PlainView(w)).shape[1]
+        return matrix.shape == (channels + 1, 3) and bool(np.isfinite(matrix).all())
 
     def _features(self, view: View) -> Tensor:
         try:
@@ -67,18 +78,19 @@ class Readout:
     def _fit(self) -> Tensor:
         """[C + 1, 3]: least squares from features to the reduced picture, over a few faces."""
         generator = self._generator
-        gram, moment = torch.zeros(()), torch.zeros(())
+        device = generator.w_mean.device
+        gram, moment = torch.zeros((), device=device), torch.zeros((), device=device)
         with torch.no_grad():
-            faces = generator.mapping(draw_z(SEED, FACES))
+            faces = draw_w(generator, SEED, FACES)
             for code in truncate(faces, generator.w_mean, TRUNCATION):
                 w = code.expand(1, generator.rows, -1)
                 picture = F.adaptive_avg_pool2d(generator.synthesize(w), self.size)
                 x = self._features(PlainView(w))[0].flatten(1)
-                x = torch.cat([x, torch.ones(1, x.shape[1])])
+                x = torch.cat([x, torch.ones(1, x.shape[1], device=device)])
                 gram, moment = gram + x @ x.T, moment + x @ picture[0].flatten(1).T
-            ridge = RIDGE * gram.diagonal().mean() * torch.eye(len(gram))
+            ridge = RIDGE * gram.diagonal().mean() * torch.eye(len(gram), device=device)
             matrix: Tensor = torch.linalg.solve(gram + ridge, moment)
-        return matrix
+        return matrix.cpu()
 
 
 class _Reached(Exception):
@@ -96,6 +108,8 @@ class _StopAt:
         self.style: Callable[..., Tensor] = view.style
         self.enter: Callable[..., Tensor] = view.enter
         self.noise: Callable[..., Tensor] = view.noise
+        self.moments: Callable[..., tuple[Tensor, Tensor]] = view.moments
+        self.finish: Callable[..., Tensor] = view.finish
 
     def visit(self, layer: int, size: int, x: Tensor) -> Tensor:
         x = self._view.visit(layer, size, x)

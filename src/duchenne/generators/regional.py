@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
+import torch
 from torch import Tensor, nn
 
-from .base import Generator, PlainView
+from .base import Generator, PlainView, canvas_moments
 
 WINDOW_FROM = 64  # resolutions below are computed whole: they are cheap, and their cells are large
 
@@ -21,6 +24,8 @@ class RegionalView:
     features: layer -> [1, C, h, w], the unedited activations after the last layer of each size.
     noises: layer -> [1, 1, h, w], the noise of the layers from WINDOW_FROM on, cut to the window.
     window: (rows [h], columns [w]) int64, the indices at WINDOW_FROM px that are computed.
+    moments: layer -> the unedited mean and deviation [1, C, 1, 1], for networks that normalise.
+    image: [1, 3, h, w], the unedited image, for networks that sum it up over resolutions.
     """
 
     def __init__(
@@ -33,10 +38,13 @@ class RegionalView:
         features: Mapping[int, Tensor],
         noises: Mapping[int, Tensor],
         window: tuple[Tensor, Tensor],
+        moments: Mapping[int, tuple[Tensor, Tensor]] = MappingProxyType({}),
+        image: Tensor | None = None,
     ) -> None:
         self.w, self.offsets, self.rows = w, offsets, rows
         self.masks, self.blends, self.features = masks, blends, features
         self.noises, self.window = noises, window
+        self.known_moments, self.image = moments, image
 
     def style(self, affine: nn.Linear, row: int, size: int) -> Tensor:
         style: Tensor = affine(self.w[:, row])[:, :, None, None]
@@ -61,6 +69,14 @@ class RegionalView:
         unedited = self.features[layer]
         return unedited + self.blends[size] * (x - unedited)
 
+    def moments(self, layer: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.known_moments[layer] if layer in self.known_moments else canvas_moments(x)
+
+    def finish(self, size: int, image: Tensor) -> Tensor:
+        if self.image is None:
+            return image
+        return self.image + self.blends[size] * (image - self.image)
+
 
 def blend_layers(generator: Generator) -> tuple[int, ...]:
     """The last layer of every size: where the edited activations are blended into the unedited."""
@@ -72,10 +88,14 @@ class RegionalPass(nn.Module):
     """The pass as a function of tensors alone, so that OpenVINO can convert it.
 
     forward(w, offsets, rows, columns, *masks, *blends, *features, *noises) in the orders of
-    `mask_sizes`, `blend_sizes`, `feature_layers`, `noise_layers`.
+    `mask_sizes`, `blend_sizes`, `feature_layers`, `noise_layers`, `moment_layers` (two each), and
+    the image if `blends_image`.
+
+    seen: the unedited pass, which tells what the generator's layers have; None stands for noise in
+        all of them, and no more.
     """
 
-    def __init__(self, generator: Generator, rows: range) -> None:
+    def __init__(self, generator: Generator, rows: range, seen: Recording | None = None) -> None:
         super().__init__()
         assert isinstance(generator, nn.Module)
         self.generator = generator
@@ -84,14 +104,18 @@ class RegionalPass(nn.Module):
         sizes = sorted(set(generator.layer_sizes))
         self.mask_sizes = tuple(size for size in sizes if size <= last)
         self.blend_sizes = tuple(sizes)
-        self.feature_layers = blend_layers(generator)
+        self.feature_layers = blend_layers(generator) if seen is None else tuple(seen.features)
         self.noise_layers = tuple(
-            i for i, size in enumerate(generator.layer_sizes) if size >= WINDOW_FROM
+            i
+            for i, size in enumerate(generator.layer_sizes)
+            if size >= WINDOW_FROM and (seen is None or i in seen.noises)
         )
+        self.moment_layers = () if seen is None else tuple(seen.moments)
+        self.blends_image = seen is not None and seen.summed
 
     @property
     def input_sizes(self) -> tuple[int | None, ...]:
-        """Resolution of each input of `forward`; None for the code and the offsets."""
+        """Resolution of each input of `forward`; None for what has the same shape everywhere."""
         sizes = self.generator.layer_sizes
         return (
             *(None, None, WINDOW_FROM, WINDOW_FROM),
@@ -99,6 +123,8 @@ class RegionalPass(nn.Module):
             *self.blend_sizes,
             *(sizes[layer] for layer in self.feature_layers),
             *(sizes[layer] for layer in self.noise_layers),
+            *(None for _ in self.moment_layers for _ in ("mean", "deviation")),
+            *((self.generator.size,) if self.blends_image else ()),
         )
 
     def forward(
@@ -115,6 +141,8 @@ class RegionalPass(nn.Module):
             features={layer: next(given) for layer in self.feature_layers},
             noises={layer: next(given) for layer in self.noise_layers},
             window=(rows, columns),
+            moments={layer: (next(given), next(given)) for layer in self.moment_layers},
+            image=next(given) if self.blends_image else None,
         )
         return self.generator.run(view)
 
@@ -129,7 +157,7 @@ class PlainPass(nn.Module):
 
     def forward(self, w: Tensor) -> Tensor:
         """w: [1, L, 512] -> image [1, 3, H, W]."""
-        return self.generator.synthesize(w)
+        return self.generator.run(PlainView(w))
 
 
 class FeaturePass(nn.Module):
@@ -143,17 +171,59 @@ class FeaturePass(nn.Module):
 
     def forward(self, w: Tensor) -> tuple[Tensor, ...]:
         """w: [1, L, 512] -> (image [1, 3, H, W], features of `self.layers`)."""
-        view = _Keep(w, self.layers)
-        return (self.generator.run(view), *view.kept)
+        view = Recorder(w, self.layers)
+        return (self.generator.run(view), *view.features.values())
 
 
-class _Keep(PlainView):
-    def __init__(self, w: Tensor, layers: tuple[int, ...]) -> None:
+class Recorder(PlainView):
+    """The same code on the whole canvas, remembering what a regional pass needs of it."""
+
+    def __init__(self, w: Tensor, layers: tuple[int, ...] = ()) -> None:
         super().__init__(w)
         self.layers = layers
-        self.kept: list[Tensor] = []
+        self.features: dict[int, Tensor] = {}
+        self.noises: dict[int, Tensor] = {}
+        self.known_moments: dict[int, tuple[Tensor, Tensor]] = {}
+        self.summed = False
 
     def visit(self, layer: int, size: int, x: Tensor) -> Tensor:
         if layer in self.layers:
-            self.kept.append(x)
+            self.features[layer] = x
         return x
+
+    def noise(self, layer: int, noise: Tensor) -> Tensor:
+        self.noises[layer] = noise
+        return noise
+
+    def moments(self, layer: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        self.known_moments[layer] = canvas_moments(x)
+        return self.known_moments[layer]
+
+    def finish(self, size: int, image: Tensor) -> Tensor:
+        self.summed = True
+        return image
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One unedited pass over the whole canvas: see `RegionalView`.
+
+    image: [1, 3, H, W]. summed: the network sums its image up over resolutions. The features of the
+    last resolution are then not kept: blending the image takes their place.
+    """
+
+    image: Tensor
+    features: Mapping[int, Tensor]
+    noises: Mapping[int, Tensor]
+    moments: Mapping[int, tuple[Tensor, Tensor]]
+    summed: bool
+
+
+def record(generator: Generator, w: Tensor) -> Recording:
+    """The unedited pass of one code, without gradients. w: [1, L, 512]."""
+    view = Recorder(w, blend_layers(generator))
+    with torch.no_grad():
+        image = generator.run(view)
+    if view.summed:
+        del view.features[view.layers[-1]]
+    return Recording(image, view.features, view.noises, view.known_moments, view.summed)

@@ -10,7 +10,6 @@ RGB layers of the smaller resolutions served progressive growing and have no par
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +18,6 @@ from torch.nn import functional as F
 from .base import PlainView, View, as_rows
 from .stylegan import SLOPE, MappingNetwork, NoiseMode, NoiseSource, resolutions, shrink
 
-EPSILON = 1e-8  # under the root of the instance normalisation
 BLUR = (0.25, 0.5, 0.25)  # the binomial filter after every upsampling
 
 
@@ -37,18 +35,6 @@ class StyleGAN1Config:
     channels: tuple[int, ...]
     mapping: tuple[int, ...] = (512,) * 9
     fused_from: int = 128
-
-
-@runtime_checkable
-class CanvasMoments(Protocol):
-    """A view that knows the statistics of the whole canvas; every view of a *window* must."""
-
-    def moments(self, layer: int, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of layer `layer` before AdaIN: [B, C, 1, 1] each.
-
-        x: [B, C, h, w], the layer's activations in the window.
-        """
-        ...
 
 
 class StyledLayer(nn.Module):
@@ -93,12 +79,6 @@ def blur(x: Tensor) -> Tensor:
     return F.conv2d(x, kernel, padding=1, groups=channels)
 
 
-def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation over the canvas: [B, C, h, w] -> [B, C, 1, 1] each."""
-    mean = x.mean(dim=(2, 3), keepdim=True)
-    return mean, torch.sqrt((x - mean).square().mean(dim=(2, 3), keepdim=True) + EPSILON)
-
-
 class StyleGAN1(nn.Module):
     """The generator; see the module's docstring and `generators.base.Generator`.
 
@@ -109,9 +89,7 @@ class StyleGAN1(nn.Module):
     Windows. `View.enter` gets the blurred output of the up-convolution, the first tensor of the new
     size. Convolution and blur reach 1 pixel each there, so in a window its outer 2 pixels are wrong
     unless they lie on the canvas border; the second convolution makes it 1 more. AdaIN's
-    statistics are the whole canvas's, which a window does not see: a view of a window must bring
-    them (`CanvasMoments`), and one whose styles vary over the canvas should, so that an edit in
-    one place does not move the statistics everywhere.
+    statistics are the whole canvas's, which a window does not see: `View.moments` brings them.
     """
 
     kind = "stylegan1"
@@ -184,7 +162,7 @@ class StyleGAN1(nn.Module):
         if noise is not None:
             x = x + noise * layer.noise_strength[:, None, None]
         x = F.leaky_relu(x + layer.bias[:, None, None], SLOPE)
-        mean, deviation = view.moments(index, x) if isinstance(view, CanvasMoments) else moments(x)
+        mean, deviation = view.moments(index, x)
         scale, shift = style.chunk(2, dim=1)
         x = (x - mean) / deviation * (scale + 1) + shift
         return view.visit(index, size, x)

@@ -153,7 +153,9 @@ class StyleGAN2(nn.Module):
     window, the outer 2 pixels of what `enter` gets are therefore wrong unless they lie on the
     canvas border, and `conv1` makes it 1 more: a window of size s needs a window of size s / 2 that
     reaches 1 input pixel further. Features, image and residual go through `enter` one by one, with
-    the same `size`: it must cut each of them alike.
+    the same `size`: it must cut each of them alike. The upsampled image of "skip" networks is
+    wrong for 2, 6, 14, ... pixels at the next resolutions, up to 2 pixels of where it was cut.
+    `View.finish` gets the image.
     """
 
     kind = "stylegan2"
@@ -211,7 +213,7 @@ class StyleGAN2(nn.Module):
                 rgb = self._rgb(block.rgb, k, x, view)
                 image = rgb if image is None else image + rgb
         assert image is not None
-        return shrink(image, self.size, size)
+        return shrink(view.finish(self.size, image), self.size, size)
 
     def _features(self, block: Block, k: int, x: Tensor, view: View, source: NoiseSource) -> Tensor:
         """One block without its RGB layer."""

@@ -1,0 +1,468 @@
+"""The whole pipeline on generators other than the built-in one: StyleGAN 1 and 2 from files."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import foreign
+import numpy as np
+import pytest
+import tiny
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+from test_encode import SmallTrunk
+from torch import Tensor
+
+from duchenne import animate, boundaries, pixels, regions, render, video
+from duchenne.boundaries import Boundaries, built_in, save_boundaries
+from duchenne.cli import commands
+from duchenne.encode import Encoder, EncodeSettings
+from duchenne.errors import NoFaceFound, SpaceMismatch, WeightsError
+from duchenne.generators.base import Generator, PlainView, draw_w, draw_z
+from duchenne.generators.checkpoints import load_generator
+from duchenne.generators.mobile import MobileStyleGAN
+from duchenne.generators.readout import Readout
+from duchenne.generators.regional import WINDOW_FROM, RegionalPass, RegionalView, record
+from duchenne.regions import SLOTS, Regions
+from duchenne.render import Renderer, editable_rows
+from duchenne.types import LatentCode
+
+WHOLE = (torch.arange(WINDOW_FROM), torch.arange(WINDOW_FROM))
+GENERATORS = {
+    # name: size, what writes the file. Few channels, but W as wide as everywhere.
+    "two-256": (256, "nvidia"),
+    "two-resnet-128": (128, "resnet"),
+    "two-silent-64": (64, "silent"),
+    "one-128": (128, "genforce"),
+    "one-64": (64, "genforce"),
+    "two-32": (32, "nvidia"),
+}
+
+
+def write_network(folder: Path, size: int, writer: str) -> Path:
+    """A seeded random network of 512-dimensional W in a foreign file."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(foreign, "W_DIM", 512)
+    try:
+        if writer == "genforce":
+            state = foreign.genforce_state(size=size, base=512, most=8)
+            for name, value in state.items():
+                if ".style." in name:  # trained ones are about this small; these blow up
+                    state[name] = value * 0.2
+            return foreign.save({"generator_smooth": state}, folder / f"{size}.pth")
+        options: dict[str, Any] = {
+            "resnet": {"architecture": "resnet"},
+            "silent": {"use_noise": False, "conv_clamp": 256.0},
+        }.get(writer, {})
+        network = foreign.nvidia_generator(size=size, base=512, most=8, **options)
+        path = folder / f"{writer}{size}.pkl"
+        path.write_bytes(foreign.nvidia_bytes(network))
+        return path
+    finally:
+        patch.undo()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("networks")
+
+
+@pytest.fixture(scope="module", params=list(GENERATORS))
+def generator(request: pytest.FixtureRequest, folder: Path) -> Generator:
+    return load_generator(write_network(folder, *GENERATORS[request.param]))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(folder: Path) -> Path:
+    return write_network(folder, *GENERATORS["two-256"])
+
+
+def code_of(generator: Generator, seed: int = 1) -> np.ndarray:
+    return draw_w(generator, seed).expand(generator.rows, -1).numpy().copy()
+
+
+def offsets_for(generator: Generator, *zones: str, size: float = 0.3) -> np.ndarray:
+    """[8, L, 512], another random change of the editable rows for every slot of the zones."""
+    result = np.zeros((len(SLOTS), generator.rows, 512), np.float32)
+    rows = editable_rows(generator)
+    active = np.array([slot.startswith(zones) for slot in SLOTS])
+    draws = np.random.default_rng(7).standard_normal((len(SLOTS), len(rows), 512))
+    result[:, rows.start : rows.stop] = size * draws * active[:, None, None]
+    return result
+
+
+def whole_canvas(
+    generator: Generator, w: np.ndarray, offsets: np.ndarray, found: Regions
+) -> np.ndarray:
+    """The regional pass in PyTorch on the whole canvas: uint8 [H, W, 3]."""
+    active = offsets.any(axis=(1, 2))
+    code = torch.from_numpy(w)[None]
+    seen = record(generator, code)
+    net = RegionalPass(generator, editable_rows(generator), seen)
+    view = RegionalView(
+        code,
+        torch.from_numpy(offsets),
+        net.rows,
+        masks={s: torch.from_numpy(found.pyramid(s)) for s in net.mask_sizes},
+        blends={s: torch.from_numpy(found.blend(active, s))[None, None] for s in net.blend_sizes},
+        features=seen.features,
+        noises={},
+        window=WHOLE,
+        moments=seen.moments,
+        image=seen.image if seen.summed else None,
+    )
+    with torch.no_grad():
+        return pixels.from_planes(generator.run(view)[0].numpy())
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.abs(one.astype(int) - other.astype(int))
+
+
+# Rendering
+
+
+@pytest.mark.parametrize("zones", [("mouth",), ("browsR",), ("eyes", "nose"), ("",)])
+def test_a_frame_is_the_whole_pass_inside_and_the_base_outside(
+    generator: Generator, zones: tuple[str, ...]
+) -> None:
+    renderer = shared_renderer(generator)
+    scene = renderer.open(code_of(generator), tiny.golden_regions)
+    assert scene.base.shape == (generator.size, generator.size, 3)
+    assert scene.base.tobytes() == renderer.still(scene.w).tobytes()
+    assert scene.base.std() > 10
+    offsets = offsets_for(generator, *zones)
+    frame = scene.frame(offsets)
+    expected = whole_canvas(generator, scene.w, offsets, scene.regions)
+    inside = scene.regions.blend(offsets.any(axis=(1, 2)), generator.size) > 0
+    assert difference(frame, expected)[inside].max() <= 2
+    assert frame[~inside].tobytes() == scene.base[~inside].tobytes()
+    assert difference(frame, scene.base)[inside].mean() > 1
+
+
+_RENDERERS: dict[str, Renderer] = {}
+
+
+def shared_renderer(generator: Generator) -> Renderer:
+    """Compiled once for each network."""
+    return _RENDERERS.setdefault(generator.fingerprint, Renderer(generator, threads=1))
+
+
+def test_the_edge_of_an_edit_is_soft(generator: Generator) -> None:
+    """Where the blend ends, the whole pass has come back to the base: no seam."""
+    w, offsets = code_of(generator), offsets_for(generator, "mouth")
+    scene = shared_renderer(generator).open(w, tiny.golden_regions)
+    edited = whole_canvas(generator, w, offsets, scene.regions)
+    blend = scene.regions.blend(offsets.any(axis=(1, 2)), generator.size)
+    assert difference(edited, scene.base)[blend == 0].max() <= 1
+
+
+def test_the_compiled_picture_is_the_modules(generator: Generator) -> None:
+    renderer, w = shared_renderer(generator), code_of(generator, 3)
+    assert difference(renderer.plain(w), renderer.still(w)).max() <= 1
+
+
+def test_nothing_asked_is_the_base(generator: Generator) -> None:
+    scene = shared_renderer(generator).open(code_of(generator), tiny.golden_regions)
+    assert scene.frame(0 * offsets_for(generator, "")).tobytes() == scene.base.tobytes()
+
+
+def test_a_module_in_the_place_of_a_compiled_one(checkpoint: Path) -> None:
+    """What a GPU runs, on the CPU."""
+    network = load_generator(checkpoint)
+    renderer = Renderer(network, threads=1)
+    renderer._compile = lambda module, *_: render._on_device(module, torch.device("cpu"))
+    w, offsets = code_of(network), offsets_for(network, "mouth")
+    scene = renderer.open(w, tiny.golden_regions)
+    compiled = shared_renderer(network).open(w, tiny.golden_regions)
+    assert difference(scene.frame(offsets), compiled.frame(offsets)).max() <= 1
+    assert difference(renderer.plain(w), compiled.base).max() <= 1
+
+
+def test_an_edit_does_not_move_the_statistics(folder: Path) -> None:
+    """StyleGAN1: the pass is divided by the unedited canvas's deviations."""
+    network = load_generator(write_network(folder, *GENERATORS["one-64"]))
+    seen = record(network, torch.from_numpy(code_of(network))[None])
+    assert sorted(seen.moments) == list(range(network.rows))
+    view = RegionalView(
+        torch.zeros(1, network.rows, 512), torch.zeros(8, network.rows, 512), range(0),
+        {}, {}, {}, {}, WHOLE, moments=seen.moments,
+    )  # fmt: skip
+    mean, deviation = view.moments(3, torch.full((1, 8, 4, 4), 7.0))
+    assert mean is seen.moments[3][0]
+    assert deviation is seen.moments[3][1]
+
+
+# Encoding
+
+
+def small_encoder(generator: Generator, **settings: Any) -> Encoder:
+    encoder = Encoder(generator, EncodeSettings(**settings))
+    encoder._trunk = SmallTrunk()
+    return encoder
+
+
+def test_encoding_comes_closer(generator: Generator) -> None:
+    """At the default loss size, which is larger than these pictures."""
+    with torch.no_grad():
+        face = pixels.from_planes(generator.synthesize(draw_w(generator, 11))[0].numpy())
+    losses: list[float] = []
+    encoder = small_encoder(generator, steps=30, pixel_weight=20.0, prior_weight=0.0)
+    code = encoder.encode(face, progress=lambda *call: losses.append(call[2]))
+    assert code.w.shape == (generator.rows, 512)
+    assert np.isfinite(code.w).all()
+    assert code.generator == generator.fingerprint
+    coarse = encoder.settings.coarse_steps
+    assert losses[coarse - 1] < losses[0]
+    assert losses[-1] <= 1.05 * losses[coarse]
+
+
+def test_the_readout_of_any_size(generator: Generator) -> None:
+    w = draw_w(generator, 31).expand(1, generator.rows, -1)
+    picture = Readout(generator).picture(PlainView(w))
+    side = generator.size // 4
+    assert picture.shape == (1, 3, side, side)
+    with torch.no_grad():
+        small = generator.synthesize(w, side)
+    spread = (small - small.mean(dim=(2, 3), keepdim=True)).square().mean()
+    assert (picture - small).square().mean() < spread
+
+
+class Sides(SmallTrunk):
+    """Notes the sides of the pictures that it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[int] = set()
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        self.seen.add(images.shape[-1])
+        return super().forward(images)
+
+
+@pytest.mark.parametrize(
+    ("name", "sides"),
+    [("two-256", {64, 128}), ("two-silent-64", {32}), ("two-32", {32})],
+)
+def test_pictures_are_compared_at_their_own_side(name: str, sides: set[int], folder: Path) -> None:
+    """128 px are not pulled to 192; below 32 px, pixels are repeated for the trunk."""
+    network = load_generator(write_network(folder, *GENERATORS[name]))
+    encoder = small_encoder(network, steps=6)
+    encoder._trunk = Sides()
+    encoder.encode(np.zeros((network.size, network.size, 3), np.uint8))
+    assert encoder._trunk.seen == sides
+
+
+# Boundaries
+
+
+STYLEGAN2_ROWS = (4, *(8 << k for k in range(8) for _ in "ab"), 1024)
+
+
+def a_generator(row_sizes: tuple[int, ...]) -> Any:
+    return SimpleNamespace(row_sizes=row_sizes, rows=len(row_sizes), fingerprint="other-1024")
+
+
+def test_boundaries_move_to_the_rows_of_the_same_resolution(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source, sizes = built_in(), MobileStyleGAN.row_sizes
+    with caplog.at_level(logging.WARNING):
+        found = boundaries.offered(a_generator(STYLEGAN2_ROWS))
+    assert "transferred, not verified" in caplog.text
+    assert found.normals.shape == (12, 18, 512)
+    assert found.generator == "other-1024"
+    assert found.provenance["status"] == "transferred, not verified"
+    assert found.provenance["from"] == source.generator
+    np.testing.assert_allclose(np.linalg.norm(found.normals.reshape(12, -1), axis=1), 1, rtol=1e-6)
+    for size in {8, 16, 32}:
+        ours = [row for row, s in enumerate(STYLEGAN2_ROWS) if s == size]
+        theirs = [row for row, s in enumerate(sizes) if s == size]
+        np.testing.assert_allclose(found.normals[:, ours], source.normals[:, theirs], atol=1e-7)
+    np.testing.assert_array_equal(found.lengths, source.lengths)
+
+
+@pytest.mark.parametrize(
+    "row_sizes",
+    [
+        STYLEGAN2_ROWS[:-4],  # 256 px
+        tuple(4 << k for k in range(9) for _ in "ab"),  # StyleGAN at 1024 px: 18 rows, another W
+    ],
+)
+def test_other_networks_need_their_own(row_sizes: tuple[int, ...]) -> None:
+    with pytest.raises(SpaceMismatch, match="duchenne fit boundaries --generator"):
+        boundaries.offered(a_generator(row_sizes))
+
+
+def test_rank_and_resolution_decide_by_hand() -> None:
+    source = Boundaries(
+        normals=np.zeros((12, 3, 512), np.float32),
+        biases=np.zeros(12, np.float32),
+        lengths=np.ones((12, 1), np.float32),
+        generator="a",
+    )
+    source.normals[:, 0, 0], source.normals[:, 1, 0], source.normals[:, 2, 0] = 0.48, 0.6, 0.64
+    found = boundaries.transferred(source, (4, 8, 8), a_generator((8, 8, 8, 16)))
+    norm = np.hypot(0.6, 0.64)  # the row of 4 px has no counterpart
+    np.testing.assert_allclose(found.normals[0, :, 0], [0.6 / norm, 0.64 / norm, 0, 0], rtol=1e-6)
+
+
+def test_a_narrow_w_is_refused_by_the_pipeline(folder: Path) -> None:
+    path = folder / "narrow.pkl"
+    path.write_bytes(foreign.nvidia_bytes(foreign.nvidia_generator()))
+    with pytest.raises(WeightsError, match="its W has 32 dimensions, expected 512"):
+        _ = animate.Studio(generator=load_generator(path)).generator
+
+
+# Regions where the generator draws no face
+
+
+def no_face(drawn: np.ndarray) -> Regions:
+    raise NoFaceFound("the latent code does not draw a face")
+
+
+def test_regions_hang_on_the_photo_or_on_the_average_face(
+    checkpoint: Path, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(animate, "find_regions", no_face)
+    studio = animate.Studio(generator=load_generator(checkpoint), threads=1)
+    code = LatentCode(code_of(studio.generator), studio.generator.fingerprint)
+    aligned = tiny.golden_align(pixels.Photo(astronaut), size=256)
+    drawn = np.zeros((256, 256, 3), np.uint8)
+    with caplog.at_level(logging.WARNING):
+        of_photo = animate.Subject(studio, code, None, aligned)._find_regions(drawn)
+        assert "the photo's" in caplog.text
+        average = animate.Subject(studio, code)._find_regions(drawn)
+        assert "the average face's" in caplog.text
+    golden = tiny.golden_regions(drawn)
+    np.testing.assert_allclose(of_photo.masks, golden.masks, atol=1e-5)
+    mouth, brows = (average.masks[i : i + 2].sum(axis=0) for i in (6, 0))
+    y, x = np.mgrid[: regions.CANVAS, : regions.CANVAS] / regions.CANVAS
+    assert (mouth * x).sum() / mouth.sum() == pytest.approx(0.5, abs=0.03)  # in the middle
+    assert 0.65 < (mouth * y).sum() / mouth.sum() < 0.85
+    assert (brows * y).sum() / brows.sum() < 0.45
+
+
+# From end to end
+
+
+@pytest.fixture
+def here(folder: Path, astronaut: np.ndarray, tmp_path: Path, monkeypatch: Any) -> Path:
+    """The working folder of a command: a photo; no face detector, no VGG-16."""
+    Image.fromarray(astronaut).save(tmp_path / "photo.jpg", quality=95)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("duchenne.align.align", tiny.golden_align)
+    monkeypatch.setattr("duchenne.features.load", SmallTrunk)
+    monkeypatch.setattr("duchenne.animate.find_regions", no_face)
+    return tmp_path
+
+
+def run(*arguments: Any) -> Result:
+    return CliRunner().invoke(commands, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def done(*arguments: Any) -> Result:
+    result = run(*arguments)
+    assert result.exit_code == 0, result.stderr
+    return result
+
+
+def boundaries_for(path: Path) -> str:
+    network = load_generator(path)
+    save_boundaries(tiny.boundaries(network), Path("mine.safetensors"))
+    return "mine.safetensors"
+
+
+@pytest.mark.parametrize("name", ["two-256", "one-128", "two-32"])
+def test_every_command_takes_a_generator(name: str, folder: Path, here: Path) -> None:
+    path, size = write_network(folder, *GENERATORS[name]), GENERATORS[name][0]
+    chosen = ["--generator", path]
+    limits = ["--boundaries", boundaries_for(path)]
+    done("sample", "--seed", 7, "-o", "face.png", *chosen)
+    with Image.open("face.png") as face:
+        assert face.size == (size, size)
+    done("encode", "photo.jpg", "--steps", 2, "-o", "anna.safetensors", *chosen)
+    done("edit", "anna.safetensors", "--au", "AU12", "-o", "smile.png", *chosen, *limits)
+    assert (pixels.load_photo("smile.png").pixels != pixels.load_photo("face.png").pixels).any()
+    result = done(
+        "animate", "photo.jpg", "--au", "AU12=1,AU4=0.5", "--frames", 3, "--steps", 2,
+        "-o", "a.gif", *chosen, *limits, "--json", "a.json",
+    )  # fmt: skip
+    assert "regions of influence are the photo's" in result.stderr
+    frames = list(video.read_video("a.gif"))
+    assert [frame.shape for frame in frames] == [(512, 512, 3)] * 3
+    assert (frames[0] != frames[2]).any()
+    record_of = json.loads(Path("a.json").read_text())
+    assert record_of["generator"] == load_generator(path).fingerprint
+    assert record_of["generator_file"]["sha256"]
+    assert record_of["boundaries_file"]["path"] == "mine.safetensors"
+
+
+def test_a_converted_generator_is_the_same_one(checkpoint: Path, here: Path) -> None:
+    done("generator", "convert", checkpoint, "-o", "mine.safetensors")
+    before, after = (
+        json.loads(done("generator", "info", path, "--json", "-").stdout)["generator"]
+        for path in (checkpoint, "mine.safetensors")
+    )
+    assert before == after
+    assert (before["kind"], before["size"], before["rows"]) == ("stylegan2", 256, 14)
+    done("sample", "--seed", 7, "-o", "one.png", "--generator", checkpoint)
+    done("sample", "--seed", 7, "-o", "two.png", "--generator", "mine.safetensors")
+    assert Path("one.safetensors").read_bytes() == Path("two.safetensors").read_bytes()
+
+
+def test_mixing_and_wrong_files_have_their_exit_codes(
+    checkpoint: Path, folder: Path, here: Path
+) -> None:
+    other = write_network(folder, *GENERATORS["one-128"])
+    limits = boundaries_for(checkpoint)
+    done("sample", "--seed", 7, "-o", "face.png", "--generator", checkpoint)
+    edit = ["edit", "face.safetensors", "--au", "AU12", "-o", "out.png"]
+    without = run(*edit, "--generator", checkpoint)
+    assert without.exit_code == 8
+    assert "duchenne fit boundaries --generator" in without.stderr
+    assert run(*edit, "--generator", other, "--boundaries", limits).exit_code == 8
+    own = boundaries_for(other)
+    mixed = run(*edit, "--generator", other, "--boundaries", own)
+    assert mixed.exit_code == 8
+    assert "the code belongs to" in mixed.stderr
+    assert run("generator", "info", "photo.jpg").exit_code == 7
+    assert run(*edit, "--generator", "absent.pkl").exit_code == 7
+    replaced = run("generator", "convert", "face.safetensors", "-o", "face.safetensors")
+    assert replaced.exit_code == 6
+    assert not Path("out.png").exists()
+
+
+@pytest.mark.weights
+@pytest.mark.usefixtures("landmarker_task")
+@pytest.mark.parametrize("method", ["pairs", "paper"])
+def test_no_boundaries_without_faces(method: str, checkpoint: Path, here: Path) -> None:
+    result = run(
+        "fit", "boundaries", "--generator", checkpoint, "--method", method, "--faces", 10,
+        "-o", "b.safetensors",
+    )  # fmt: skip
+    assert result.exit_code == 4
+    assert "no face" in result.stderr
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", ["two-256", "one-128"])
+def test_cuda_agrees(name: str, folder: Path) -> None:
+    path = write_network(folder, *GENERATORS[name])
+    frames = []
+    for device in ("cpu", "cuda"):
+        network = load_generator(path, device)
+        assert draw_z(1).device.type == "cpu"
+        w = draw_w(network, 1).expand(network.rows, -1).cpu().numpy().copy()
+        scene = Renderer(network, threads=1).open(w, tiny.golden_regions)
+        frames.append(scene.frame(offsets_for(network, "mouth")))
+        encoder = Encoder(network, EncodeSettings(steps=3))
+        encoder._trunk = SmallTrunk().to(device)
+        assert np.isfinite(encoder.encode(scene.base).w).all()
+    assert difference(*frames).max() <= 2
