@@ -23,6 +23,7 @@ from duchenne import codes, facs, video, weights
 from duchenne.cli import commands
 from duchenne.encode import Encoder
 from duchenne.pixels import SourceType, read_synthetic_mark
+from duchenne.render import Renderer
 from duchenne.types import LatentCode
 
 ROOT = Path(__file__).parents[1]
@@ -153,15 +154,23 @@ def test_the_readmes_python_runs(folder: Path) -> None:
 
 @pytest.mark.weights
 def test_the_readmes_python_runs_with_the_real_weights(
-    folder: Path, mobile_sample: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    mobile_renderer: Renderer,
+    mobile_sample: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A sampled code stands for the photo's: encoding takes minutes, and has tests of its own."""
+    """A sampled code stands for the photo's: encoding takes minutes, and has tests of its own.
+
+    The renderer is the one of the other tests, which is compiled already.
+    """
 
     def sampled(self: Encoder, face: np.ndarray, **_: Any) -> LatentCode:
         assert face.shape == (1024, 1024, 3)
         return LatentCode(mobile_sample, self.generator.fingerprint)
 
     monkeypatch.setattr(Encoder, "encode", sampled)
+    monkeypatch.setattr("duchenne.animate.mobile.load", lambda: mobile_renderer.generator)
+    monkeypatch.setattr("duchenne.animate.Renderer", lambda *_, **__: mobile_renderer)
     exec(python_block(), {})
     assert read_synthetic_mark("happiness.mp4") is not None
     frames = list(video.read_video("happiness.mp4"))

@@ -268,6 +268,8 @@ def _compile(
     with torch.no_grad(), warnings.catch_warnings():
         # Deprecated in torch for its exporter, which OpenVINO does not read as well yet.
         warnings.simplefilter("ignore", DeprecationWarning)
+        # What the generators decide by a shape is the same in every window.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         # Tracing here and not in convert_model: that one runs the network three times to check.
         traced = torch.jit.trace(module.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
         model = ov.convert_model(traced, example_input=example, input=shapes)

@@ -207,8 +207,12 @@ def new_studio(
     *,
     generator_file: str | None = None,
     boundaries_file: str | None = None,
+    device: str | None = None,
 ) -> Studio:
-    """The library's studio; only what was asked for differs from its defaults."""
+    """The library's studio; only what was asked for differs from its defaults.
+
+    device: where a generator of a file goes; None is the GPU if there is one.
+    """
     from ..animate import Studio
 
     options: dict[str, Any] = {}
@@ -222,17 +226,17 @@ def new_studio(
         options["boundaries"] = load_boundaries(Path(boundaries_file))
         run.read("boundaries_file", boundaries_file)
     if generator_file is not None:
-        options["generator"] = read_generator(run, generator_file)
+        options["generator"] = read_generator(run, generator_file, device)
     return Studio(**options)
 
 
-def read_generator(run: Run, path: str) -> Generator:
-    """The generator of a file, on the GPU if there is one."""
+def read_generator(run: Run, path: str, device: str | None = None) -> Generator:
+    """The generator of a file; see `new_studio`."""
     import torch
 
     from ..generators.checkpoints import load_generator
 
-    network = load_generator(path, "cuda" if torch.cuda.is_available() else "cpu")
+    network = load_generator(path, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     run.read("generator_file", path)
     return network
 

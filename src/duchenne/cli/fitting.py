@@ -74,7 +74,7 @@ def fit_boundaries(
         pixels.check_writable(path, (codes.SUFFIX,))
     if scale is not None and method != "pairs":
         raise click.UsageError("--scale goes with --method pairs")
-    generator = new_studio(run, generator_file=generator_file).generator
+    generator = new_studio(run, generator_file=generator_file, device="cpu").generator
     run.facts["generator"] = generator.fingerprint
     with run.stages("fit"), progress_bars() as tell:
         if method == "pairs":

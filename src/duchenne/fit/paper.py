@@ -18,6 +18,7 @@ from sklearn.svm import LinearSVC
 from .. import facs, score
 from ..boundaries import Boundaries
 from ..edit import transfer
+from ..errors import NoFaceFound
 from ..generators.base import draw_z, truncate
 from ..landmarks import mesh_of_aligned
 from ..render import Renderer
@@ -59,6 +60,11 @@ def sample(
             kept_scores.append(scorer.scale.scores(scorer.measure(face, mesh)))
         if progress:
             progress("samples", number + 1, count)
+    if not kept_w:
+        raise NoFaceFound(
+            f"{generator.fingerprint}: no face in {count} random pictures; boundaries need a "
+            "generator of aligned (FFHQ-like) faces"
+        )
     return Samples(np.stack(kept_w), np.stack(kept_scores))
 
 

@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .. import landmarks, pixels, regions, score
+from ..errors import NoFaceFound
 from ..generators.base import Generator, PlainView
 from ..generators.readout import Readout
-from ..generators.regional import WINDOW_FROM, RegionalView
+from ..generators.regional import WINDOW_FROM, Recorder, RegionalView
 from ..render import editable_rows
 from ..warp import Affine, apply, scale_of
 from .graph import TorchGraph
@@ -61,15 +62,19 @@ class Probe:
 
     def response(self, w: Tensor) -> Response | None:
         """w: [L, 512], a face; None if the mesh network sees no face in it."""
+        unedited = Recorder(w[None])
         with torch.no_grad():
-            plain = self._readout.picture(PlainView(w[None]))
+            plain = self._readout.picture(unedited)
         mesh = landmarks.mesh_of_aligned(pixels.from_planes(plain[0].numpy()))
         if mesh is None:
             return None
         masks = regions.find(mesh, self.size).masks
         whole = masks.reshape(len(regions.ZONES), 2, *masks.shape[1:]).sum(axis=1)  # [Z, C, C]
         offsets = torch.zeros(len(regions.ZONES), self.generator.rows, 512, requires_grad=True)
-        view = RegionalView(w[None], offsets, self.rows, _pyramid(whole), {}, {}, {}, _WHOLE)
+        view = RegionalView(
+            w[None], offsets, self.rows, _pyramid(whole), {}, {}, {}, _WHOLE,
+            moments=unedited.known_moments,
+        )  # fmt: skip
         picture = self._readout.picture(view)
         values = torch.cat([self._measures(picture, score.look_at(mesh)), _colours(picture, whole)])
         used = slice(self.rows.start, self.rows.stop)
@@ -84,7 +89,11 @@ class Probe:
         with torch.no_grad():
             picture = self._readout.picture(PlainView(w[None]))
             mesh = landmarks.mesh_of_aligned(pixels.from_planes(picture[0].numpy()))
-            assert mesh is not None, "the mean face is a face"
+            if mesh is None:
+                raise NoFaceFound(
+                    f"{self.generator.fingerprint}: no face in its mean picture; boundaries need a "
+                    "generator of aligned (FFHQ-like) faces"
+                )
             return self._points(picture, score.look_at(mesh)).double().numpy()
 
     def _measures(self, picture: Tensor, to_picture: Affine) -> Tensor:
