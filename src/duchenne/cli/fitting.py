@@ -143,7 +143,7 @@ def score(run: Run, images: tuple[str, ...], output: str | None, face: int) -> N
     \b
     Examples:
       duchenne score photo.jpg
-      duchenne score *.png -o scores.csv
+      duchenne score photo.jpg -o scores.csv
     """
     from .. import align, pixels
     from ..score import Scorer
