@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from duchenne import facs, pixels, video
+from duchenne.animate import Clip
 from duchenne.errors import InputError, OutputError
 from duchenne.pixels import SourceType, read_synthetic_mark
 from duchenne.video import check_writable, is_folder, read_video, write_frames
@@ -387,3 +388,10 @@ def test_memory_does_not_grow_with_length(tmp_path, suffix):
         return int(run.stdout) / 1024  # kB on Linux
 
     assert peak(450) - peak(50) < 25
+
+
+def test_frames_that_know_their_source_are_asked(tmp_path: Path) -> None:
+    frames = [np.full((64, 64, 3), 90, np.uint8)] * 2
+    for source in SourceType:
+        write_frames(Clip(iter(frames), source), tmp_path / "clip.mp4", fps=24)
+        assert read_synthetic_mark(tmp_path / "clip.mp4") == source

@@ -113,6 +113,19 @@ class Studio:
         return Subject(self, LatentCode(rows, self.generator.fingerprint, provenance))
 
 
+class Clip(Iterator[Pixels]):
+    """Frames, drawn one at a time as they are asked for.
+
+    source: what they are: drawn by the generator, or a photo with a drawn face in it.
+    """
+
+    def __init__(self, frames: Iterator[Pixels], source: pixels.SourceType) -> None:
+        self._frames, self.source = frames, source
+
+    def __next__(self) -> Pixels:
+        return next(self._frames)
+
+
 @dataclass(frozen=True)
 class Subject:
     """A face in latent space, with the photo it came from, if any."""
@@ -154,7 +167,7 @@ class Subject:
         """Offsets for `edit` with which this face measures the targets; see `duchenne.target`."""
         return target.reach(targets, lambda offsets: self.measure(self.edit(offsets)))
 
-    def animate(self, timeline: Timeline, *, paste: bool = False) -> Iterator[Pixels]:
+    def animate(self, timeline: Timeline, *, paste: bool = False) -> Clip:
         """The frames of a timeline (Eq. 5 and 6), one at a time.
 
         paste: put every frame back into the photo instead of giving the aligned crop.
@@ -162,8 +175,12 @@ class Subject:
         sides = np.array([slot_intensities({code: 1.0}) for code in facs.CODES]).sum(axis=0)
         return self.frames(timeline.intensities[:, :, None] * sides, paste=paste)
 
-    def frames(self, tables: NDArray[np.float64], *, paste: bool) -> Iterator[Pixels]:
+    def frames(self, tables: NDArray[np.float64], *, paste: bool) -> Clip:
         """tables: [k, 12, 8], every frame's intensity of each AU in each of `regions.SLOTS`."""
+        source = pixels.SourceType.EDITED if paste else pixels.SourceType.GENERATED
+        return Clip(self._draw(tables, paste), source)
+
+    def _draw(self, tables: NDArray[np.float64], paste: bool) -> Iterator[Pixels]:
         limits = self.studio.boundaries
         paster = self._paster(tables) if paste else None
         for table in tables:

@@ -121,9 +121,12 @@ def write_frames(
     path: str | os.PathLike[str],
     *,
     fps: Rate,
-    source: SourceType = SourceType.GENERATED,
+    source: SourceType | None = None,
 ) -> Written:
     """Write uint8 [H, W, 3] sRGB frames, all of one size, to a film chosen by the suffix.
+
+    source: the synthetic mark; None takes what the frames say of themselves (`animate.Clip`), or
+        that they are generated.
 
     .mp4   H.264, yuv420p BT.709 limited range; plays everywhere
     .webm  VP9, yuv420p BT.709 limited range
@@ -140,6 +143,7 @@ def write_frames(
     """
     rate = frame_rate(fps)
     check_writable(path, rate)
+    source = source or getattr(frames, "source", SourceType.GENERATED)
     if is_folder(path):
         return _write_folder(frames, Path(os.path.abspath(path)), rate, source)  # noqa: PTH100
     path = Path(path)
