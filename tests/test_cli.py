@@ -125,14 +125,16 @@ def test_every_command_writes_json(command: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        pytest.param(line, marks=pytest.mark.weights) if line.startswith(NEEDS_STORE) else line
+        pytest.param(line, marks=pytest.mark.weights)
+        if line.startswith(NEEDS_STORE) or "--target" in line
+        else line
         for line in EXAMPLES
         if not line.startswith(TOO_LONG)
     ],
 )
 @pytest.mark.usefixtures("tiny_studio")
 def test_example_runs(line: str, inputs: Path, request: pytest.FixtureRequest) -> None:
-    if line.startswith(NEEDS_TASK):
+    if line.startswith(NEEDS_TASK) or "--target" in line:
         request.getfixturevalue("landmarker_task")
     before = {path: path.stat().st_mtime_ns for path in inputs.iterdir()}
     arguments = shlex.split(line)[1:]

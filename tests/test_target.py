@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from duchenne import facs, target
+from duchenne.errors import DescriptorError
 
 
 def face(start: float, gain: float, code: str = "AU12"):  # type: ignore[no-untyped-def]
@@ -61,3 +62,10 @@ def test_two_units_at_once() -> None:
     reached = target.reach({"AU1": 0.4, "AU12": 0.6}, respond)
     assert reached.measured["AU1"] == pytest.approx(0.4, abs=0.05)
     assert reached.measured["AU12"] == pytest.approx(0.6, abs=0.05)
+
+
+def test_one_side_cannot_be_measured() -> None:
+    respond, calls = face(0.0, 1.0)
+    with pytest.raises(DescriptorError, match=r"AU12L.*whole"):
+        target.reach({"AU12L": 0.5}, respond)
+    assert not calls

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import facs
+from .errors import DescriptorError
 
 Array = NDArray[np.float64]
 Respond = Callable[[Mapping[str, float]], Array]
@@ -44,7 +45,11 @@ def reach(targets: Mapping[str, float], respond: Respond, *, renders: int = REND
     best picture seen is kept, so more renders never make it worse.
     """
     names = list(facs.check(targets))
-    assert all(name in facs.INDEX for name in names), "targets are whole Action Units"
+    for name in names:
+        if name not in facs.INDEX:
+            raise DescriptorError(
+                f"{name}: only whole Action Units are measured; leave out the side"
+            )
     index = [facs.INDEX[name] for name in names]
     wanted = np.array([targets[name] for name in names])
     offsets, slopes = np.zeros(len(names)), np.ones(len(names))

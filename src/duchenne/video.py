@@ -143,9 +143,9 @@ def write_frames(
     """
     rate = frame_rate(fps)
     check_writable(path, rate)
-    source = source or getattr(frames, "source", SourceType.GENERATED)
+    mark: SourceType = source if source is not None else _source_of(frames)
     if is_folder(path):
-        return _write_folder(frames, Path(os.path.abspath(path)), rate, source)  # noqa: PTH100
+        return _write_folder(frames, Path(os.path.abspath(path)), rate, mark)  # noqa: PTH100
     path = Path(path)
     suffix = path.suffix.lower()
     with replacing(path) as temporary, _spool_folder(path) as spool:
@@ -153,13 +153,18 @@ def write_frames(
         if suffix == ".gif":
             encoder = _GifEncoder(temporary, spool / "frames.nut", rate)
         else:
-            encoder = _StreamEncoder(temporary, FORMATS[suffix], rate, source)
+            encoder = _StreamEncoder(temporary, FORMATS[suffix], rate, mark)
         count = _pump(frames, encoder, path)
         with reporting_disk_errors(path):
             if suffix in _MARKERS:  # webm has no place for XMP; its comment names the source
-                _MARKERS[suffix](temporary, xmp_packet(source))
+                _MARKERS[suffix](temporary, xmp_packet(mark))
             size = temporary.stat().st_size
     return Written(path, count, rate, encoder.size, size)
+
+
+def _source_of(frames: Iterable[Pixels]) -> SourceType:
+    own: SourceType = getattr(frames, "source", SourceType.GENERATED)
+    return own
 
 
 @contextmanager

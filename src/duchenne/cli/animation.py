@@ -116,6 +116,12 @@ def animate(
 @click.command()
 @click.argument("source", metavar="INPUT")
 @motion.options(motion.EXPRESSION_OPTIONS)
+@click.option(
+    "--target",
+    metavar="LIST",
+    help="Measured intensities instead of added ones: AU12=0 takes a smile away. Needs the "
+    "weights file face-landmarker-task.",
+)
 @click.option("-o", "--output", required=True, metavar="FILE", help="The picture, .png or .jpg.")
 @paste_option
 @face_option
@@ -129,6 +135,7 @@ def edit(
     au: str | None,
     descriptor: str | None,
     expression: str | None,
+    target: str | None,
     output: str,
     paste: bool | None,
     face: int | None,
@@ -143,9 +150,12 @@ def edit(
       duchenne edit photo.jpg --au AU1=1,AU2=1 -o raised_brows.png
       duchenne edit photo.jpg --descriptor 0,0,0,0,1,0,1,0,0,0,1,0 -o happy.jpg
       duchenne edit anna.safetensors --expression surprise -o anna_surprise.png
+      duchenne edit photo.jpg --target AU12=0,AU25=0 -o neutral_mouth.png
     """
-    motion.require_one({"--au": au, "--descriptor": descriptor, "--expression": expression})
-    asked = motion.descriptor_of(au, descriptor, expression)
+    motion.require_one({
+        "--au": au, "--descriptor": descriptor, "--expression": expression, "--target": target,
+    })  # fmt: skip
+    asked = motion.descriptor_of(au or target, descriptor, expression)
     from .. import pixels
 
     paste = _paste(source, paste)
@@ -155,6 +165,12 @@ def edit(
     subject = open_subject(run, source, face=face, steps=steps, **files)
     with run.stages("prepare"):
         _ = subject.scene
+    if target is not None:
+        with run.stages("reach"):
+            reached = subject.reach(asked)
+        asked = reached.offsets
+        run.facts["reached"] = {"offsets": dict(asked), "measured": dict(reached.measured)}
+        run.note(", ".join(f"{code} measures {v:.2f}" for code, v in reached.measured.items()))
     with run.stages("render and write"):
         pixels.save_image(subject.edit(asked, paste=paste), output, source=_mark(paste))
     run.wrote(output)
