@@ -155,7 +155,7 @@ def edit(
     motion.require_one({
         "--au": au, "--descriptor": descriptor, "--expression": expression, "--target": target,
     })  # fmt: skip
-    asked = motion.descriptor_of(au or target, descriptor, expression)
+    asked = motion.descriptor_of(target if au is None else au, descriptor, expression)
     from .. import pixels
 
     paste = _paste(source, paste)
