@@ -178,3 +178,62 @@ def test_provenance_is_readable_without_the_library(code: LatentCode, tmp_path: 
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])["__metadata__"]
     assert json.loads(header[codes.HEADER])["provenance"] == code.provenance
+
+
+# A tuning beside the code
+
+
+@pytest.fixture
+def tuned(code: LatentCode) -> LatentCode:
+    rng = np.random.default_rng(1)
+    tuning = {
+        "blocks.3.conv1.weight": rng.standard_normal((4, 3, 3, 3)).astype(np.float16),
+        "rgb.bias": np.array([1e-7, -6e4, 0.0], np.float16),
+    }
+    return LatentCode(code.w, code.generator, code.provenance, tuning)
+
+
+def test_a_tuning_comes_back_to_the_bit(tuned: LatentCode, tmp_path: Path) -> None:
+    path = tmp_path / "code.safetensors"
+    codes.write_code(tuned, path)
+    read = codes.read_code(path)
+    assert read.tuning is not None
+    assert tuned.tuning is not None
+    assert set(read.tuning) == set(tuned.tuning)
+    for name, array in tuned.tuning.items():
+        assert read.tuning[name].dtype == np.float16
+        assert read.tuning[name].shape == array.shape
+        assert read.tuning[name].tobytes() == array.tobytes()
+    assert read.w.tobytes() == tuned.w.tobytes()
+    assert read.provenance == tuned.provenance
+
+
+def test_a_code_without_a_tuning_has_none(code: LatentCode, tmp_path: Path) -> None:
+    codes.write_code(code, tmp_path / "a.safetensors")
+    assert codes.read_code(tmp_path / "a.safetensors").tuning is None
+    empty = LatentCode(code.w, code.generator, code.provenance, {})
+    codes.write_code(empty, tmp_path / "b.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_a_tuning_of_no_numbers_is_refused(
+    tuned: LatentCode, tmp_path: Path, number: float
+) -> None:
+    delta = {f"{codes.TUNING}rgb.bias": np.array([0.0, number], np.float16)}
+    with pytest.raises(InputError, match="the tuning holds numbers that are not finite"):
+        codes.read_code(written(tmp_path, {"w": W, **delta}, GOOD))
+
+
+def test_other_tensors_beside_a_code_are_no_tuning(tmp_path: Path) -> None:
+    path = written(tmp_path, {"w": W, "tuningx": W, "v": W}, GOOD)
+    assert codes.read_code(path).tuning is None
+
+
+def test_a_large_tuning_is_stored_at_two_bytes_a_number(tuned: LatentCode, tmp_path: Path) -> None:
+    delta = {"a": np.ones((64, 64, 3, 3), np.float16)}
+    for name, tuning in (("plain", None), ("tuned", delta)):
+        code = LatentCode(tuned.w, tuned.generator, {}, tuning)
+        codes.write_code(code, tmp_path / f"{name}.safetensors")
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("tuned", "plain")]
+    assert 0 <= sizes[0] - sizes[1] - 2 * delta["a"].size < 200

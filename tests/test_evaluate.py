@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 
-from duchenne import facs
+from duchenne import facs, regions
+from duchenne.animate import Studio
 from duchenne.errors import WeightsError
-from duchenne.evaluate import metrics, report
+from duchenne.evaluate import bars, harness, judge, kept, metrics, report
 from duchenne.evaluate.harness import LEVELS, Measured
 from duchenne.evaluate.identity import Recogniser
+from duchenne.evaluate.kept import Kept
 
 FACES, UNITS = 3, len(facs.CODES)
 
@@ -53,6 +57,12 @@ def test_kin_do_not_count_as_leakage() -> None:
     assert metrics.leakage(scores)[facs.INDEX["AU26"]] == pytest.approx(0)
 
 
+def test_leakage_of_a_target_that_does_not_move_is_a_number() -> None:
+    scores = perfect(rise=0.0)
+    scores[:, :, -1] += 1 - np.eye(UNITS)
+    assert metrics.leakage(scores) == pytest.approx(1 / metrics.RESPONDS)
+
+
 def test_no_answer() -> None:
     scores = perfect(rise=0.0)
     assert metrics.response_rate(scores) == pytest.approx(0)
@@ -65,14 +75,159 @@ def test_kin_are_units_and_never_the_target() -> None:
         assert set(kin) <= set(facs.CODES) - {code}
 
 
+def measured(scores: np.ndarray, identity: float = 0.1, outside: float = 0.0) -> Measured:
+    zeros = np.zeros(scores.shape[:2])
+    return Measured(scores, zeros + identity, zeros + outside, zeros + outside / 10, zeros)
+
+
+def leaking(change: float) -> np.ndarray:
+    """Scores where every edit moves every other AU by `change`."""
+    scores = perfect()
+    scores[:, :, -1] += change * (1 - np.eye(UNITS))
+    return scores
+
+
 def test_report(tmp_path: Path) -> None:
-    zeros = np.zeros((FACES, UNITS))
-    result = Measured(perfect(), zeros + 0.1, zeros, zeros)
-    paths = report.write(tmp_path, {"mine": result}, {"identities": FACES})
-    assert {p.name for p in paths} == {"evaluation.json", "evaluation.md", "leakage_mine.png"}
+    results = {
+        "generated identities": {"default": measured(perfect()), "paper": measured(leaking(2.0))},
+        "photos": {"default": measured(perfect(rise=0.1))},
+    }
+    paths = report.write(tmp_path, results, {"identities": FACES})
+    names = {"evaluation.json", "evaluation.md", "leakage_default.png", "leakage_paper.png"}
+    assert {p.name for p in paths} == names
     record = json.loads((tmp_path / "evaluation.json").read_text())
-    assert record["methods"]["mine"]["identity_ok"]["AU9"] == 1.0
-    assert "| AU26 | 1.000 |" in (tmp_path / "evaluation.md").read_text()
+    assert record["methods"]["photos"]["default"]["identity_ok"]["AU9"] == 1.0
+    assert record["tied"]["AU20"] == ["AU12"]
+    failed = {
+        who: {line["name"] for line in lines if not line["passed"]}
+        for who, lines in record["requirements"].items()
+    }
+    assert failed == {"generated identities": set(), "photos": {"every AU responds"}}
+    text = (tmp_path / "evaluation.md").read_text()
+    assert "| AU26 | 1.000 |" in text
+    assert text.count("**fail**") == 1
+    assert "AU20: AU12;" in text
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "failing"),
+    [
+        (measured(perfect()), measured(leaking(2.0)), set()),
+        (measured(leaking(0.5)), measured(leaking(2.0)), set()),  # 1/8 of the target, 1/4 of theirs
+        (
+            measured(leaking(1.2)),
+            measured(leaking(2.0)),
+            {"leakage into other AUs, mean over AUs", "leakage against the paper's recipe"},
+        ),
+        (measured(perfect(), 0.31), None, {"identity distance under 0.3 at E = 1"}),
+        (measured(perfect(), 0.1, 1.0), None, {"change outside the regions"}),
+        (
+            measured(leaking(9.0)),
+            None,
+            {"every AU moves most", "leakage into other AUs, mean over AUs"},
+        ),
+    ],
+)
+def test_requirements(ours: Measured, theirs: Measured | None, failing: set[str]) -> None:
+    lines = bars.bars(ours, theirs)
+    assert len(lines) == (7 if theirs else 6)
+    assert {line.name for line in lines if not line.passed} == failing
+
+
+def test_agreement_of_asked_and_measured() -> None:
+    correlation, slope = metrics.agreement(perfect(rise=4.0), LEVELS)
+    assert correlation == pytest.approx(1)
+    assert slope == pytest.approx(0.8)  # 4 of the scale's 5
+    assert metrics.agreement(perfect(rise=0.0), LEVELS)[0] == pytest.approx(0)
+
+
+def test_measurements_survive_json() -> None:
+    one = measured(leaking(0.5))
+    copy = Measured.from_json(json.loads(json.dumps(one.as_json())))
+    assert copy.scores == pytest.approx(one.scores)
+    assert len(Measured.join([one, copy])) == 2 * FACES
+
+
+# Kept results
+
+
+def test_a_result_is_made_once(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def make() -> list[int]:
+        made.append(1)
+        return [len(made)]
+
+    results = Kept(tmp_path / "work")
+    assert results.find("face", {"seed": 1}) is None
+    assert results.get("face", {"seed": 1}, make) == [1]
+    assert Kept(tmp_path / "work").get("face", {"seed": 1}, make) == [1]
+    assert results.get("face", {"seed": 2}, make) == [2]
+    assert results.get("other", {"seed": 1}, make) == [3]
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"result": 1}', "[]"])
+def test_a_damaged_result_is_made_again(tmp_path: Path, damage: str) -> None:
+    results = Kept(tmp_path)
+    results.get("face", {"seed": 1}, lambda: 1)
+    results.path("face", {"seed": 1}).write_text(damage)
+    assert results.get("face", {"seed": 1}, lambda: 2) == 2
+
+
+def test_nothing_is_kept_of_what_failed(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        Kept(tmp_path).get("face", {}, lambda: 1 / 0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_boundaries_have_another_fingerprint() -> None:
+    one = tiny.boundaries(tiny.GENERATOR)
+    assert kept.of_boundaries(one) == kept.of_boundaries(replace(one, provenance={}))
+    assert kept.of_boundaries(one) != kept.of_boundaries(replace(one, lengths=one.lengths * 2))
+    assert kept.of_boundaries(one) != kept.of_boundaries(replace(one, regional=False))
+
+
+# The judge of expressions
+
+
+def test_confusion() -> None:
+    happy, sad = np.eye(7)[judge.LABELS.index("happiness")], np.eye(7)[4]
+    table = judge.confusion(["fear", "happiness", "fear"], [sad, happy, happy])
+    assert table["fear"] == pytest.approx(
+        {name: 0.5 if name in ("sadness", "happiness") else 0 for name in judge.LABELS}
+    )
+    assert table["happiness"]["happiness"] == 1
+
+
+def test_a_judge_without_its_network() -> None:
+    with pytest.raises(WeightsError):
+        judge.Judge()
+
+
+# One face for real
+
+
+@pytest.mark.weights
+def test_a_face_is_measured_once_and_kept(tmp_path: Path, landmarker_task: Path) -> None:
+    pytest.importorskip("dlib")
+    studio = Studio(threads=1)
+    (subject,) = harness.held_out(studio, 1)
+    results, recogniser = Kept(tmp_path), Recogniser()
+    found = harness.evaluate([subject], recogniser, results, levels=(0.0, 1.0))
+    assert found.scores.shape == (1, UNITS, 2, UNITS)
+    assert found.outside.max() == 0
+    assert (metrics.own_change(found.scores) > 0).all()
+    assert 0 < found.identity.min() <= found.identity.max() < 1.5
+    again = harness.evaluate([subject], recogniser, Kept(tmp_path), levels=(0.0, 1.0))
+    assert again.scores == pytest.approx(found.scores)
+    assert len(list(tmp_path.iterdir())) == 1
+    whole = harness.with_boundaries(studio, replace(studio.boundaries, regional=False))
+    assert whole.renderer is studio.renderer
+    frame = replace(subject, studio=whole).edit({"AU12": 1.0})
+    slots = np.array([slot.startswith("mouth") for slot in regions.SLOTS])
+    elsewhere = harness.outside_of(subject, slots)
+    drawn = harness.unedited(replace(subject, studio=whole))
+    assert np.abs(frame.astype(int) - drawn).max(axis=2)[elsewhere].max() > 10
 
 
 def test_a_recogniser_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:

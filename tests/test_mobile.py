@@ -68,10 +68,10 @@ def test_inverse_haar_puts_channels_and_places_where_they_belong() -> None:
     out = inverse_haar(x)
     assert out.shape == (2, 3, 6, 10)
     for channel in range(3):
-        alone = torch.cat([x[:, channel : channel + 1], x[:, 3 + 3 * channel : 6 + 3 * channel]], 1)
-        assert torch.equal(out[:, channel : channel + 1], inverse_haar(alone))
+        alone = inverse_haar(x[:, 4 * channel : 4 * channel + 4])
+        torch.testing.assert_close(out[:, channel : channel + 1], alone)
     one = inverse_haar(x[1:, :, 2:, 4:])
-    assert torch.equal(out[1:, :, 4:, 8:], one)
+    torch.testing.assert_close(out[1:, :, 4:, 8:], one)
 
 
 def test_inverse_haar_is_orthonormal() -> None:
@@ -83,7 +83,20 @@ def test_inverse_haar_is_orthonormal() -> None:
 
 def test_the_low_band_is_twice_the_mean() -> None:
     x = draw_z(1, 1, 12 * 4 * 4).view(1, 12, 4, 4)
-    torch.testing.assert_close(F.avg_pool2d(inverse_haar(x), 2), x[:, :3] / 2)
+    torch.testing.assert_close(F.avg_pool2d(inverse_haar(x), 2), x[:, ::4] / 2)
+
+
+def test_fine_weights_are_the_convolutions_from_64_px_and_the_rgb_layer() -> None:
+    with torch.device("meta"):
+        network = MobileStyleGAN()
+    names = network.fine_weights()
+    assert len(names) == len(set(names)) == 4 * 2 * 2 + 2  # 64 to 512 px, two convolutions of two
+    blocks = {name.split(".")[1] for name in names if name.startswith("blocks.")}
+    assert blocks == {f"{k}" for k in range(7) if 8 << k >= 64}
+    assert names[-2:] == ["rgb.weight", "rgb.bias"]
+    for name in names:
+        assert network.get_parameter(name).dim() == (1 if name.endswith("bias") else 4)
+    assert sum(network.get_parameter(name).numel() for name in names) * 2 < 1_000_000  # float16
 
 
 # With them

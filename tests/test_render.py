@@ -11,11 +11,12 @@ import tiny
 import torch
 
 from duchenne import pixels, regions
-from duchenne.errors import SpaceMismatch
-from duchenne.generators.base import Generator, draw_z, truncate
+from duchenne.errors import InputError, SpaceMismatch
+from duchenne.generators.base import Generator, PlainView, draw_z, truncate
+from duchenne.generators.readout import Readout
 from duchenne.generators.regional import WINDOW_FROM, FeaturePass, RegionalPass, RegionalView
 from duchenne.regions import CANVAS, SLOTS, Regions
-from duchenne.render import Renderer, Scene, editable_rows
+from duchenne.render import STAGES, Renderer, Scene, editable_rows, shrunk
 from duchenne.types import LatentCode, Pixels
 
 
@@ -58,24 +59,30 @@ def whole_canvas(
     generator: Generator, w: np.ndarray, offsets: np.ndarray, found: Regions
 ) -> Pixels:
     """The regional pass in PyTorch on the whole canvas."""
+    with torch.no_grad():
+        view = regional_view(generator, w, offsets, found)
+        return pixels.from_planes(generator.run(view)[0].numpy())
+
+
+def regional_view(
+    generator: Generator, w: np.ndarray, offsets: np.ndarray, found: Regions
+) -> RegionalView:
+    """The edit on the whole canvas, without a window."""
     active = offsets.any(axis=(1, 2))
     net = RegionalPass(generator, editable_rows(generator))
+    code = torch.from_numpy(w)[None]
     with torch.no_grad():
-        code = torch.from_numpy(w)[None]
         _, *features = FeaturePass(generator)(code)
-        view = RegionalView(
-            code,
-            torch.from_numpy(offsets),
-            net.rows,
-            masks={s: torch.from_numpy(found.pyramid(s)) for s in net.mask_sizes},
-            blends={
-                s: torch.from_numpy(found.blend(active, s))[None, None] for s in net.blend_sizes
-            },
-            features=dict(zip(net.feature_layers, features, strict=True)),
-            noises={},
-            window=(torch.arange(WINDOW_FROM), torch.arange(WINDOW_FROM)),
-        )
-        return pixels.from_planes(generator.run(view)[0].numpy())
+    return RegionalView(
+        code,
+        torch.from_numpy(offsets),
+        net.rows,
+        masks={s: torch.from_numpy(found.pyramid(s)) for s in net.mask_sizes},
+        blends={s: torch.from_numpy(found.blend(active, s))[None, None] for s in net.blend_sizes},
+        features=dict(zip(net.feature_layers, features, strict=True)),
+        noises={},
+        window=(torch.arange(WINDOW_FROM), torch.arange(WINDOW_FROM)),
+    )
 
 
 def may_change(generator: Generator, found: Regions, active: np.ndarray) -> np.ndarray:
@@ -169,7 +176,7 @@ def test_small_and_large_changes(scene: Scene, small: tiny.TinyGenerator, size: 
 
 def test_only_a_window_is_computed(scene: Scene, small: tiny.TinyGenerator) -> None:
     scene.frame(offsets_for(small, slots("mouth")))
-    stage = scene._stages[tuple(slots("mouth").tolist())]
+    stage = scene._stages[small.size, tuple(slots("mouth").tolist())]
     height, width = (side.stop - side.start for side in stage.window)
     assert height * width < 0.7 * scene.base.shape[0] * scene.base.shape[1]
 
@@ -232,6 +239,96 @@ def test_rows_that_expressions_do_not_live_in_are_left_alone(
     assert scene.frame(offsets).tobytes() == expected.tobytes()
 
 
+# Sizes
+
+
+@pytest.fixture(scope="module")
+def previewed(small: tiny.TinyGenerator, w: np.ndarray) -> Scene:
+    """A scene of its own: its read-outs are fitted once for these tests."""
+    return Renderer(small, threads=1).open(w, tiny.golden_regions)
+
+
+def test_the_sizes_are_the_whole_the_half_and_the_quarter(renderer: Renderer) -> None:
+    assert renderer.sizes == (256, 128, 64)
+    assert Renderer(tiny.GENERATOR, threads=1).sizes == (128, 64, 32)
+    assert renderer.require_size(None) == 256
+    for size in (0, 32, 100, 512):
+        with pytest.raises(InputError, match=f"size {size}: this generator draws 256, 128, 64 px"):
+            renderer.require_size(size)
+
+
+def test_tile_means_by_hand() -> None:
+    picture = np.zeros((4, 4, 3), np.uint8)
+    picture[:2, :2] = [[[10], [20]], [[30], [40]]]
+    assert (shrunk(picture, 2)[0, 0] == 25).all()
+    assert shrunk(picture, 2).sum() == 75
+    assert shrunk(picture, 4) is picture
+
+
+@pytest.mark.parametrize("size", [128, 64])
+def test_a_preview_of_nothing_is_the_small_base(
+    previewed: Scene, small: tiny.TinyGenerator, size: int
+) -> None:
+    nothing = np.zeros((len(SLOTS), small.rows, 512), np.float32)
+    found = previewed.frame(nothing, size=size)
+    assert found.tobytes() == shrunk(previewed.base, size).tobytes()
+    assert found.tobytes() == previewed.renderer.still(previewed.w, size).tobytes()
+
+
+@pytest.mark.parametrize(("size", "part"), [(128, 2), (64, 4)])
+@pytest.mark.parametrize("names", [("mouth",), ("browsL", "eyes")])
+def test_a_preview_is_the_base_and_what_the_readout_says_of_the_edit(
+    previewed: Scene, small: tiny.TinyGenerator, names: tuple[str, ...], size: int, part: int
+) -> None:
+    active = slots(*names)
+    offsets = offsets_for(small, active, 0.3)
+    preview = previewed.frame(offsets, size=size)
+    base = shrunk(previewed.base, size)
+    readout = Readout(small, part=part, tile=2)
+    assert readout.size == size
+    with torch.no_grad():
+        code = torch.from_numpy(previewed.w)[None]
+        edited = readout.features(regional_view(small, previewed.w, offsets, previewed.regions))
+        change = readout.change(edited - readout.features(PlainView(code)))[0].numpy()
+    expected = pixels.from_planes(pixels.to_planes(base) + change)
+    inside = previewed.regions.blend(active, size // 2) > 0
+    inside = inside.repeat(2, axis=0).repeat(2, axis=1)
+    assert preview.shape == (size, size, 3)
+    assert difference(preview, expected)[inside].max() <= 2
+    assert preview[~inside].tobytes() == base[~inside].tobytes()
+    assert difference(preview, base)[inside].mean() > 0.5
+    assert previewed.frame(offsets, size=size).tobytes() == preview.tobytes()
+
+
+def test_regions_named_as_active_are_drawn_with_the_others(
+    scene: Scene, small: tiny.TinyGenerator
+) -> None:
+    """The frames of one film share a window, whatever each of them edits."""
+    offsets = offsets_for(small, slots("mouth"))
+    both = slots("mouth", "brows")
+    frame = scene.frame(offsets, active=both)
+    inside = may_change(small, scene.regions, both)
+    assert frame[~inside].tobytes() == scene.base[~inside].tobytes()
+    own = may_change(small, scene.regions, slots("mouth"))
+    assert difference(frame, scene.base)[own].mean() > 1
+    nothing = np.zeros_like(offsets)
+    assert scene.frame(nothing, active=both).tobytes() == scene.base.tobytes()
+    # a region with offsets is drawn even if it is not named
+    named = scene.frame(offsets, active=slots("brows"))
+    assert named.tobytes() == frame.tobytes()
+
+
+def test_few_windows_are_kept(scene: Scene, small: tiny.TinyGenerator) -> None:
+    frames = {}
+    for zone in ("brows", "eyes", "nose", "mouth"):
+        frames[zone] = scene.frame(offsets_for(small, slots(zone)))
+        assert len(scene._stages) <= STAGES
+    for zone, frame in frames.items():
+        assert scene.frame(offsets_for(small, slots(zone))).tobytes() == frame.tobytes()
+    scene.forget()
+    assert not scene._stages
+
+
 # The real generator
 
 
@@ -260,3 +357,18 @@ def test_truncation_pulls_towards_the_centre() -> None:
     assert torch.equal(truncate(w, mean, 0.0)[0], mean)
     assert torch.equal(truncate(w, mean, 1.0), w)
     assert torch.equal(truncate(w, mean, 0.5), torch.full((1, 512), 2.0))
+
+
+@pytest.mark.weights
+def test_previews_of_a_sampled_face(mobile_renderer: Renderer, mobile_sample: np.ndarray) -> None:
+    """Nearer to the shrunk frame than 25 dB where the edit shows."""
+    scene = mobile_renderer.open(mobile_sample, tiny.golden_regions)
+    offsets = offsets_for(mobile_renderer.generator, slots("mouth"), size=0.1)
+    full = scene.frame(offsets)
+    true, base = shrunk(full, 256), shrunk(scene.base, 256)
+    preview = scene.frame(offsets, size=256)
+    moved = difference(true, base).max(axis=2) > 3
+    assert moved.mean() > 0.02
+    error = np.square(true[moved].astype(float) - preview[moved]).mean()
+    assert 10 * np.log10(255**2 / error) > 25
+    assert preview[:40].tobytes() == base[:40].tobytes()  # the forehead and above

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -429,6 +430,48 @@ def test_row_counts(size: int, rows: int) -> None:
     assert one.row_sizes[:4] == (4, 4, 8, 8)
     assert len(two.layer_sizes) == rows - 1
     assert len(one.layer_sizes) == rows
+
+
+@pytest.mark.parametrize(("size", "first"), [(32, 8), (64, 8), (256, 16), (1024, 64)])
+def test_fine_weights_are_the_convolutions_that_draw_texture(size: int, first: int) -> None:
+    """From a sixteenth of the side, 8 px at least; every name is a parameter."""
+    channels = tuple(foreign.widths(size, 32768, 512).values())
+    resolutions = [4 << k for k in range(len(channels)) if 4 << k >= first]
+    with torch.device("meta"):
+        one = StyleGAN1(StyleGAN1Config(size, channels))
+        skip = StyleGAN2(StyleGAN2Config(size, channels))
+        resnet = StyleGAN2(StyleGAN2Config(size, channels, architecture="resnet"))
+    last = len(channels) - 1
+    for network in (one, skip, resnet):
+        names = network.fine_weights()
+        convolutions = [name for name in names if "conv" in name or name.startswith("layers.")]
+        assert len(convolutions) == 2 * len(resolutions)
+        assert all(network.get_parameter(name).dim() == 4 for name in convolutions)
+        rgb = [name for name in names if name not in convolutions]
+        owners = len(resolutions) if network is skip else 1
+        assert len(rgb) == 2 * owners
+        assert all(network.get_parameter(name).shape[0] == 3 for name in rgb)
+        assert len(set(names)) == len(names)
+    assert f"blocks.{last - len(resolutions) + 1}.conv0.weight" in skip.fine_weights()
+    assert f"blocks.{last - len(resolutions)}.conv0.weight" not in skip.fine_weights()
+    assert resnet.fine_weights()[-2:] == [f"blocks.{last}.rgb.weight", f"blocks.{last}.rgb.bias"]
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_fine_weights_have_gradients_and_leave_the_coarse_ones_alone(
+    kind: int, skip_network: StyleGAN2, first_network: StyleGAN1
+) -> None:
+    network = copy.deepcopy((first_network, skip_network)[kind - 1])
+    names = network.fine_weights()
+    for name in names:
+        network.get_parameter(name).requires_grad_(True)
+    network.synthesize(draw(1, network.rows, foreign.W_DIM)).square().mean().backward()
+    for name, parameter in network.named_parameters():
+        if name in names:
+            assert parameter.grad is not None
+            assert parameter.grad.abs().max() > 0
+        else:
+            assert parameter.grad is None
 
 
 def test_fingerprint_sees_names_values_and_configuration() -> None:

@@ -304,3 +304,39 @@ def test_unreadable_keyframes(tmp_path):
         from_keyframes(tmp_path / "b.toml")
     with pytest.raises(InputError, match=r"\.toml or \.csv"):
         from_keyframes(written(tmp_path, "x", "a.txt"))
+
+
+# ---------------------------------------------------------------- sides
+
+
+def test_a_side_is_kept_through_every_change() -> None:
+    contempt = timeline.from_descriptor(facs.expression("contempt"), frames=5)
+    assert contempt.sides is not None
+    lips, chin = facs.INDEX["AU12"], facs.INDEX["AU17"]
+    np.testing.assert_allclose(contempt.sides[-1, lips], [0.8, 0.0])
+    np.testing.assert_allclose(contempt.sides[-1, chin], [0.2, 0.2])
+    np.testing.assert_allclose(contempt.intensities[-1, lips], 0.4)  # one side counts half
+    assert contempt.descriptor(4) == pytest.approx({"AU12L": 0.8, "AU17": 0.2})
+    for changed in (contempt.loop(2), contempt.hold(0.5), contempt.resample(48)):
+        assert changed.sides is not None
+        np.testing.assert_allclose(changed.sides[-1, lips], [0.8, 0.0])
+        assert len(changed.sides) == len(changed)
+    back = contempt.ping_pong()
+    assert back.sides is not None
+    np.testing.assert_allclose(back.sides[5], contempt.sides[3])
+
+
+def test_equal_sides_are_no_sides() -> None:
+    both = timeline.from_descriptor({"AU12L": 0.6, "AU12R": 0.6}, frames=3)
+    whole = timeline.from_descriptor({"AU12": 0.6}, frames=3)
+    assert both.sides is None
+    assert both.intensities.tobytes() == whole.intensities.tobytes()
+    assert whole.left_and_right.shape == (3, 12, 2)
+    np.testing.assert_allclose(whole.left_and_right[:, :, 0], whole.intensities)
+
+
+def test_a_side_out_of_range_is_named() -> None:
+    values = np.zeros((2, 12, 2))
+    values[1, facs.INDEX["AU12"], 1] = 1.5
+    with pytest.raises(DescriptorError, match=r"frame 2: AU12R=1\.5"):
+        timeline.Timeline(values, Fraction(24))

@@ -1,9 +1,11 @@
 """Films: written, decoded back, and interrupted."""
 
 import csv
+import signal
 import subprocess
 import sys
 import threading
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from duchenne import facs, pixels, video
+from duchenne import encoders, facs, pixels, video
 from duchenne.animate import Clip
 from duchenne.errors import InputError, OutputError
 from duchenne.pixels import SourceType, read_synthetic_mark
@@ -170,8 +172,8 @@ def test_gif_keeps_gradients_and_timing(tmp_path):
 def test_frames_are_taken_lazily(tmp_path, monkeypatch, name):
     """300 frames, and never more than the queue ahead of the encoder."""
     made = encoded = worst = 0
-    kind = {"a.gif": video._GifEncoder, "frames/": video._FolderEncoder}.get(
-        name, video._StreamEncoder
+    kind = {"a.gif": encoders.GifEncoder, "frames/": video._FolderEncoder}.get(
+        name, encoders.StreamEncoder
     )
     add = kind.add
 
@@ -225,7 +227,9 @@ def test_an_error_of_the_frames_leaves_the_old_output(tmp_path, suffix, error):
 
 @pytest.mark.parametrize("suffix", [*SUFFIXES, ""])
 def test_an_error_of_the_encoder_is_reported_once(tmp_path, suffix, monkeypatch):
-    kind = {".gif": video._GifEncoder, "": video._FolderEncoder}.get(suffix, video._StreamEncoder)
+    kind = {".gif": encoders.GifEncoder, "": video._FolderEncoder}.get(
+        suffix, encoders.StreamEncoder
+    )
     add = kind.add
 
     def full(self, frame):
@@ -395,3 +399,51 @@ def test_frames_that_know_their_source_are_asked(tmp_path: Path) -> None:
     for source in SourceType:
         write_frames(Clip(iter(frames), source), tmp_path / "clip.mp4", fps=24)
         assert read_synthetic_mark(tmp_path / "clip.mp4") == source
+
+
+KILLED = """
+import sys, time
+import numpy as np
+from duchenne.video import write_frames
+def frames(n, level):
+    for i in range(n):
+        yield np.full((64, 96, 3), level + i % 3, np.uint8)
+path, count, level = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+write_frames(frames(2, 40), path + ".warm.mp4", fps=24)  # what is slow the first time
+print("go", flush=True)
+for _ in range(1000):
+    write_frames(frames(count, level), path, fps=24)
+"""
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+def test_killed_at_any_moment_a_whole_film_is_there(tmp_path, name):
+    """SIGKILL while films are written over one another: the old or the new one, never a part."""
+    path = tmp_path / name
+    write_frames([np.full((64, 96, 3), 200, np.uint8)] * 5, path, fps=24)
+    rng = np.random.default_rng(0)
+    command = [sys.executable, "-c", KILLED, str(path), "30", "90"]
+    found = set()
+    for delay in rng.uniform(0, 0.25, size=6):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "go\n"
+            time.sleep(delay)
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+        frames = list(read_video(path))
+        assert read_synthetic_mark(path) == SourceType.GENERATED
+        level = int(frames[0].mean())
+        assert (len(frames), round(level, -1)) in {(5, 200), (30, 90)}
+        found.add(len(frames))
+    assert 30 in found
+
+
+def test_sidecar_of_one_side(tmp_path):
+    values = np.zeros((2, 12))
+    path = tmp_path / "a.csv"
+    video.write_sidecar(path, np.arange(2.0), values, {"AU12L": np.array([0.25, 0.5])})
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["frame", "time", *facs.CODES, "AU12L"]
+    assert [row["AU12L"] for row in rows] == ["0.25", "0.5"]

@@ -63,6 +63,11 @@ class TinyGenerator(nn.Module):
     def synthesize(self, w: Tensor, size: int | None = None) -> Tensor:
         return self.run(PlainView(as_rows(w, self.rows)), size)
 
+    def fine_weights(self) -> list[str]:
+        first = self.layer_sizes.index(max(8, self.size // 16))
+        layers = [f"convolutions.{i}.weight" for i in range(first, len(self.layer_sizes))]
+        return [*layers, "rgb.weight", "rgb.bias"]
+
     def run(self, view: View, size: int | None = None) -> Tensor:
         x = self.constant
         for layer, side in enumerate(self.layer_sizes):

@@ -6,13 +6,16 @@
     happy = duchenne.from_descriptor(duchenne.expression("happiness"), frames=24)
     duchenne.write_frames(face.animate(happy, paste=True), "happiness.mp4", fps=24)
 
-Names are loaded when they are first used: importing the package does nothing else.
+Names are loaded when they are first used: importing the package does nothing else, except that it
+keeps OpenVINO from reporting its use to an analytics service.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from . import quiet
 
 if TYPE_CHECKING:
     from .animate import Studio, Subject
@@ -43,6 +46,8 @@ _HOMES = {
     "video": ("write_frames",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+quiet.without_telemetry()
 
 __all__ = [
     "ACTION_UNITS",

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from . import align, boundaries, codes, edit, facs, landmarks, pixels, regions, target
+from . import align, boundaries, codes, edit, facs, landmarks, pixels, regions, target, tuning
 from .boundaries import Boundaries, slot_intensities
 from .encode import EncodeCache, Encoder, EncodeSettings, Progress
 from .errors import NoFaceFound, WeightsError
@@ -136,9 +136,17 @@ class Subject:
     aligned: AlignedFace | None = None
 
     @cached_property
+    def renderer(self) -> Renderer:
+        """The studio's, or one of this face's own where its code carries a tuning."""
+        if self.code.tuning is None:
+            return self.studio.renderer
+        bent = tuning.tuned(self.studio.generator, self.code.tuning)
+        return Renderer(bent, threads=self.studio._threads)
+
+    @cached_property
     def scene(self) -> Scene:
         """The face rendered as it is, with its regions of influence."""
-        renderer = self.studio.renderer
+        renderer = self.renderer
         return renderer.open(renderer.require_space(self.code), self._find_regions)
 
     def _find_regions(self, drawn: Pixels) -> regions.Regions:
@@ -150,10 +158,16 @@ class Subject:
             logger.warning("%s; regions of influence are %s", error, where)
             return regions.find(expected_mesh(self.aligned, len(drawn)), len(drawn))
 
-    def edit(self, descriptor: Mapping[str, float], *, paste: bool = False) -> Pixels:
-        """The face with the descriptor's Action Units added (Eq. 4): uint8 [H, W, 3]."""
+    def edit(
+        self, descriptor: Mapping[str, float], *, paste: bool = False, size: int | None = None
+    ) -> Pixels:
+        """The face with the descriptor's Action Units added (Eq. 4): uint8 [H, W, 3].
+
+        size: side of the crop, one of `studio.renderer.sizes`: smaller ones are quick previews (see
+            `Scene.frame`). None is the full one.
+        """
         table = slot_intensities(facs.check(descriptor, low=-1.0))
-        return next(self.frames(table[None], paste=paste))
+        return next(self.frames(table[None], paste=paste, size=size))
 
     def measure(self, frame: Pixels) -> NDArray[np.float64]:
         """[12] measured intensities of an edited crop, score / 5, not limited to [0, 1]."""
@@ -167,31 +181,37 @@ class Subject:
         """Offsets for `edit` with which this face measures the targets; see `duchenne.target`."""
         return target.reach(targets, lambda offsets: self.measure(self.edit(offsets)))
 
-    def animate(self, timeline: Timeline, *, paste: bool = False) -> Clip:
+    def animate(self, timeline: Timeline, *, paste: bool = False, size: int | None = None) -> Clip:
         """The frames of a timeline (Eq. 5 and 6), one at a time.
 
         paste: put every frame back into the photo instead of giving the aligned crop.
+        size: side of the crop; see `edit`.
         """
-        sides = np.array([slot_intensities({code: 1.0}) for code in facs.CODES]).sum(axis=0)
-        return self.frames(timeline.intensities[:, :, None] * sides, paste=paste)
+        sides = [slot_intensities({code + s: 1.0 for code in facs.CODES}) for s in facs.SIDES]
+        tables = np.einsum("kas,sam->kam", timeline.left_and_right, np.array(sides))
+        return self.frames(tables, paste=paste, size=size)
 
-    def frames(self, tables: NDArray[np.float64], *, paste: bool) -> Clip:
+    def frames(self, tables: NDArray[np.float64], *, paste: bool, size: int | None = None) -> Clip:
         """tables: [k, 12, 8], every frame's intensity of each AU in each of `regions.SLOTS`."""
+        if paste and size is not None:
+            raise ValueError("a size is for crops: a face goes back into its photo at the full one")
+        self.renderer.require_size(size)
         source = pixels.SourceType.EDITED if paste else pixels.SourceType.GENERATED
-        return Clip(self._draw(tables, paste), source)
+        return Clip(self._draw(tables, paste, size), source)
 
-    def _draw(self, tables: NDArray[np.float64], paste: bool) -> Iterator[Pixels]:
+    def _draw(self, tables: NDArray[np.float64], paste: bool, size: int | None) -> Iterator[Pixels]:
         limits = self.studio.boundaries
         paster = self._paster(tables) if paste else None
+        active = np.asarray(tables.any(axis=(0, 1)))
         for table in tables:
             if limits.regional:
                 offsets = edit.local_transfer(limits.distances(table), limits.normals)
-                frame = self.scene.frame(offsets)
+                frame = self.scene.frame(offsets, size=size, active=active)
             else:
                 moved = edit.transfer(
                     self.code.w, limits.distances(table).max(axis=1), limits.normals
                 )
-                frame = self.studio.renderer.plain(moved)
+                frame = self.renderer.plain(moved, size)
             yield paster.paste(frame) if paster else frame
 
     def _paster(self, tables: NDArray[np.float64]) -> PasteBack:

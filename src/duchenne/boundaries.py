@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import codes, facs
-from .errors import InputError, SpaceMismatch
+from .errors import DescriptorError, InputError, SpaceMismatch
 from .regions import SLOTS
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ REGION_OF: Mapping[str, str] = MappingProxyType(
 class Boundaries:
     """One boundary for each Action Unit, in the order of `facs.CODES`.
 
-    normals: float32 [12, L, 512], unit length over all rows; zero rows are not edited.
+    normals: float32 [12, L, 512], unit length over all rows; zero rows are not edited. All zero
+        where the fit had no examples of an AU (`missing`).
     biases: float32 [12]; the hyperplane of AU i is <normals[i], w> + biases[i] = 0.
     lengths: float32 [12, K], the latent distances that stand for the intensities 1/K, 2/K, ... 1;
         found by measurement, so that equal steps of intensity look equal. Linear in between.
@@ -62,11 +63,24 @@ class Boundaries:
     regional: bool = True
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The Action Units without a boundary."""
+        return tuple(
+            c for c, normal in zip(facs.CODES, self.normals, strict=True) if not normal.any()
+        )
+
     def distances(self, intensities: NDArray[np.floating[Any]]) -> Array:
         """[12, ...] intensities in [-1, 1] -> latent distances, E of Eq. 3.
 
-        A negative intensity is the same distance the other way.
+        A negative intensity is the same distance the other way. Raises DescriptorError for an AU
+        that these boundaries do not have.
         """
+        for code in self.missing:
+            if intensities[facs.INDEX[code]].any():
+                raise DescriptorError(
+                    f"{code}: these boundaries have none; they were fitted without examples of it"
+                )
         knots = np.linspace(0, 1, self.lengths.shape[1] + 1)
         result = np.zeros(intensities.shape, np.float32)
         for i, lengths in enumerate(self.lengths):
@@ -111,6 +125,8 @@ def save_boundaries(boundaries: Boundaries, path: Path) -> None:
         "action_units": ",".join(facs.CODES),
         "regional": boundaries.regional,
     }
+    if boundaries.missing:
+        metadata["missing"] = ",".join(boundaries.missing)
     codes.write_tensors(tensors, metadata, boundaries.provenance, path)
     readable = json.dumps(dict(boundaries.provenance), sort_keys=True, indent=1) + "\n"
     codes.write_atomically(readable.encode(), path.with_suffix(".json"))
@@ -140,8 +156,10 @@ def load_boundaries(path: Path) -> Boundaries:
     assert normals is not None
     normals = normals.astype(np.float32)
     norms = np.linalg.norm(normals.reshape(count, -1), axis=1)
-    if not np.all(np.abs(norms - 1) < 0.01):
+    missing = np.isin(facs.CODES, str(metadata.get("missing", "")).split(","))
+    if missing.all() or norms[missing].any() or not np.all(np.abs(norms[~missing] - 1) < 0.01):
         raise InputError(f"{path}: the normals do not have unit length; the file is damaged")
+    norms[missing] = 1
     return Boundaries(
         normals=normals / norms[:, None, None],  # undo the rounding of float16
         biases=tensors["biases"],
@@ -191,7 +209,8 @@ def transferred(source: Boundaries, row_sizes: tuple[int, ...], target: Generato
     for row, place in enumerate(_ranked(target.row_sizes)):
         if place in places:
             normals[:, row] = source.normals[:, places.index(place)]
-    normals /= np.linalg.norm(normals.reshape(len(normals), -1), axis=1)[:, None, None]
+    norms = np.linalg.norm(normals.reshape(len(normals), -1), axis=1)
+    normals /= np.where(norms == 0, 1, norms)[:, None, None]
     provenance = {**source.provenance, "from": source.generator, "status": TRANSFERRED}
     return replace(source, normals=normals, generator=target.fingerprint, provenance=provenance)
 

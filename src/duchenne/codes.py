@@ -19,13 +19,15 @@ from .types import LatentCode
 FORMAT = "duchenne-code-1"
 SUFFIX = ".safetensors"
 HEADER = "duchenne"
+TUNING = "tuning."  # before the names of the generator's parameters
 
 
 def write_code(code: LatentCode, path: Path) -> None:
-    """Save a code; the provenance travels in the file's own header. Atomic."""
+    """Save a code with its tuning; the provenance travels in the file's own header. Atomic."""
     pixels.check_writable(path, (SUFFIX,))
     metadata = {"format": FORMAT, "generator": code.generator}
-    write_tensors({"w": code.w}, metadata, code.provenance, path)
+    delta = {f"{TUNING}{name}": array for name, array in (code.tuning or {}).items()}
+    write_tensors({"w": code.w, **delta}, metadata, code.provenance, path)
 
 
 def read_code(path: Path) -> LatentCode:
@@ -36,7 +38,12 @@ def read_code(path: Path) -> LatentCode:
         raise InputError(f"{path}: expected finite numbers `w` of shape [L, 512]")
     if "generator" not in metadata:
         raise InputError(f"{path}: the file does not say which generator its code belongs to")
-    return LatentCode(w.astype(np.float32), metadata["generator"], metadata["provenance"])
+    delta = {k.removeprefix(TUNING): v for k, v in tensors.items() if k.startswith(TUNING)}
+    if not all(_is_finite(array) for array in delta.values()):
+        raise InputError(f"{path}: the tuning holds numbers that are not finite; encode again")
+    return LatentCode(
+        w.astype(np.float32), metadata["generator"], metadata["provenance"], delta or None
+    )
 
 
 def _is_finite(array: NDArray[Any]) -> bool:

@@ -1,18 +1,15 @@
 """A recording drives the photo: AU time series of OpenFace 2 or py-feat to a timeline.
 
-OpenFace 2 (Baltrusaitis et al. 2018) writes `AUxx_r` from 0 to 5 with a timestamp, a confidence and
-a success flag for each frame; py-feat (Cheong et al. 2023) writes `AUxx` from 0 to 1 with a frame
-number and a `FaceScore`. Other columns are not looked at.
+`duchenne.coders` reads the tables.
 """
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import facs
+from .coders import MIN_CONFIDENCE, OPENFACE, PYFEAT, Layout, Table, read_table
 from .errors import InputError
 from .timeline import DEFAULT_FPS, MAX_FRAMES, Array, Rate, Timeline, frame_rate
 
@@ -45,7 +43,7 @@ class Drive:
     """
 
     fps: Rate = DEFAULT_FPS
-    min_confidence: float = 0.7
+    min_confidence: float = MIN_CONFIDENCE
     max_gap: float = 0.5
     baseline: float | None = 5.0
     gain: float = 1.0
@@ -76,48 +74,28 @@ class Recording:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Where a tool keeps what; `full` is the number that stands for the strongest intensity."""
-
-    tool: str
-    unit: str
-    full: float
-    confidence: str
-    face: str
-
-    def columns(self, header: Mapping[str, int]) -> dict[str, int]:
-        """AU code -> column, for those of the twelve that are there."""
-        names = {u.code: self.unit.format(u.number) for u in facs.ACTION_UNITS}
-        return {code: header[name] for code, name in names.items() if name in header}
-
-
-OPENFACE = _Layout("OpenFace", "AU{:02d}_r", 5.0, "confidence", "face_id")
-PYFEAT = _Layout("py-feat", "AU{:02d}", 1.0, "FaceScore", "Identity")
 # py-feat's approx_time is left alone: it has whole seconds only, its frame numbers say more.
 TIME_COLUMNS = ("timestamp", "frame")
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """The wanted columns, one entry a row."""
+    """The recording of one table. times: [n] in the unit of the time column."""
 
+    table: Table
     time_column: str
-    lines: NDArray[np.int64]  # [n] line in the file
-    times: Array  # [n] in the unit of the time column
-    trusted: NDArray[np.bool_]  # [n]
-    faces: NDArray[np.str_]  # [n]
-    values: Array  # [n, 12] in [0, 1] or NaN
+    times: Array
+
+    @property
+    def values(self) -> Array:
+        return self.table.values
+
+    @property
+    def trusted(self) -> NDArray[np.bool_]:
+        return self.table.trusted
 
     def only(self, chosen: NDArray[np.bool_]) -> _Rows:
-        return replace(
-            self,
-            lines=self.lines[chosen],
-            times=self.times[chosen],
-            trusted=self.trusted[chosen],
-            faces=self.faces[chosen],
-            values=self.values[chosen],
-        )
+        return replace(self, table=self.table.only(chosen), times=self.times[chosen])
 
 
 def read_recording(path: str | os.PathLike[str], settings: Drive | None = None) -> Recording:
@@ -141,7 +119,7 @@ def read_pyfeat(path: str | os.PathLike[str], settings: Drive | None = None) -> 
     return _recording(Path(path), (PYFEAT,), settings or Drive())
 
 
-def _recording(path: Path, layouts: Sequence[_Layout], settings: Drive) -> Recording:
+def _recording(path: Path, layouts: Sequence[Layout], settings: Drive) -> Recording:
     notes: list[str] = []
     rows = _read_rows(path, layouts, settings.min_confidence)
     rows = _drop_empty_units(rows, path, notes)
@@ -164,102 +142,19 @@ def _recording(path: Path, layouts: Sequence[_Layout], settings: Drive) -> Recor
 # ---------------------------------------------------------------- the table
 
 
-def _read_rows(path: Path, layouts: Sequence[_Layout], min_confidence: float) -> _Rows:
-    """Only the wanted columns are kept: OpenFace writes 700."""
-    lines, times, trusted, faces, values = [], [], [], [], []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            names = [name.strip() for name in next(reader, [])]
-            header = {name: i for i, name in enumerate(names)}
-            layout, units, time_column = _recognise(path, names, header, layouts)
-            for cells in reader:
-                if not cells:
-                    continue
-                if len(cells) != len(names):
-                    raise InputError(
-                        f"{path} line {reader.line_num}: {len(cells)} cells where the header has "
-                        f"{len(names)}; the file is cut or damaged"
-                    )
-                row = _Row(path, reader.line_num, header, cells)
-                lines.append(reader.line_num)
-                times.append(row.time(time_column))
-                sure = row.number(layout.confidence, 1.0) >= min_confidence
-                trusted.append(sure and row.number("success", 1.0) > 0)
-                faces.append(row.text(layout.face))
-                values.append([row.number(names[i]) / layout.full for i in units.values()])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or "not a CSV text file"
+def _read_rows(path: Path, layouts: Sequence[Layout], min_confidence: float) -> _Rows:
+    table = read_table(path, layouts, min_confidence)
+    column = next((name for name in TIME_COLUMNS if name in table.texts), None)
+    if column is None:
         raise InputError(
-            f"{path}: cannot be read ({reason}); give an OpenFace or py-feat CSV"
-        ) from None
-    if not lines:
-        raise InputError(f"{path}: has a header but no rows; the recording is empty")
-    table = np.full((len(lines), len(facs.CODES)), np.nan)
-    table[:, [facs.INDEX[code] for code in units]] = values
-    return _Rows(
-        time_column,
-        np.array(lines),
-        np.array(times),
-        np.array(trusted),
-        np.array(faces),
-        table,
-    )
-
-
-def _recognise(
-    path: Path, names: Sequence[str], header: Mapping[str, int], layouts: Sequence[_Layout]
-) -> tuple[_Layout, dict[str, int], str]:
-    """The layout whose AU columns are there, those columns, and the time column."""
-    for layout in layouts:
-        if units := layout.columns(header):
-            break
-    else:
-        expected = " or ".join(f"{x.unit.format(12)} ({x.tool})" for x in layouts)
-        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        raise InputError(f"{path} line 1: expected columns such as {expected}; found {shown!r}")
-    for column in TIME_COLUMNS:
-        if column in header:
-            return layout, units, column
-    raise InputError(
-        f"{path} line 1: has neither a timestamp nor a frame column; give the table of a video, "
-        "not of single images"
-    )
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One line of the table, with cells by column name."""
-
-    path: Path
-    line: int
-    header: Mapping[str, int]
-    cells: Sequence[str]
-
-    def text(self, column: str) -> str:
-        """The cell, or "" if there is no such column."""
-        return self.cells[self.header[column]].strip() if column in self.header else ""
-
-    def number(self, column: str, default: float = math.nan) -> float:
-        """The cell as a number: NaN if it is empty, `default` if there is no such column."""
-        if column not in self.header:
-            return default
-        text = self.text(column)
-        try:
-            value = float(text) if text else math.nan
-        except ValueError:
-            value = math.inf
-        if math.isinf(value):
-            raise InputError(
-                f"{self.path} line {self.line}, column {column}: {text!r} is not a number"
-            )
-        return value
-
-    def time(self, column: str) -> float:
-        value = self.number(column)
-        if math.isnan(value):
-            raise InputError(f"{self.path} line {self.line}, column {column}: the time is missing")
-        return value
+            f"{path} line 1: has neither a timestamp nor a frame column; give the table of a "
+            "video, not of single images"
+        )
+    times = table.numbers(column)
+    if np.isnan(times).any():
+        line = table.lines[np.flatnonzero(np.isnan(times))[0]]
+        raise InputError(f"{path} line {line}, column {column}: the time is missing")
+    return _Rows(table, column, times)
 
 
 # ---------------------------------------------------------------- checks and repairs
@@ -274,20 +169,22 @@ def _drop_empty_units(rows: _Rows, path: Path, notes: list[str]) -> _Rows:
         absent = ", ".join(code for code, gone in zip(facs.CODES, empty, strict=True) if gone)
         notes.append(f"no values for {absent}: left at 0")
     values = np.where(empty, 0.0, rows.values)
-    return replace(rows, values=values, trusted=rows.trusted & ~np.isnan(values).any(axis=1))
+    trusted = rows.trusted & ~np.isnan(values).any(axis=1)
+    return replace(rows, table=replace(rows.table, values=values, trusted=trusted))
 
 
 def _one_face(rows: _Rows, path: Path, face: str | None, notes: list[str]) -> _Rows:
     """The rows of the asked face, or of the one with the most trusted frames (first in a tie)."""
-    known = list(dict.fromkeys(name for name in rows.faces.tolist() if name))
+    faces = rows.table.faces()
+    known = list(dict.fromkeys(name for name in faces.tolist() if name))
     if face is not None and face not in known:
         there = ", ".join(known) if known else "none is named"
         raise InputError(f"{path}: there is no face {face!r}; in the file: {there}")
     if len(known) > 1 and face is None:
-        counts = Counter(rows.faces[rows.trusted].tolist())
+        counts = Counter(faces[rows.trusted].tolist())
         face = max(known, key=lambda name: counts[name])
         notes.append(f"{len(known)} faces ({', '.join(known)}): following {face}")
-    return rows if face is None else rows.only(rows.faces == face)
+    return rows if face is None else rows.only(faces == face)
 
 
 def _check_times(rows: _Rows, path: Path) -> None:
@@ -295,8 +192,8 @@ def _check_times(rows: _Rows, path: Path) -> None:
     if len(backwards):
         i = int(backwards[0]) + 1
         raise InputError(
-            f"{path} line {rows.lines[i]}, column {rows.time_column}: {rows.times[i]:g} does not "
-            f"come after {rows.times[i - 1]:g}; times must rise, with one face a frame"
+            f"{path} line {rows.table.lines[i]}, column {rows.time_column}: {rows.times[i]:g} does "
+            f"not come after {rows.times[i - 1]:g}; times must rise, with one face a frame"
         )
 
 

@@ -1,9 +1,14 @@
-"""g^-1: from an aligned face to its latent code, by optimisation (section 3.2).
+"""g^-1: from an aligned face to its latent code (section 3.2), guessed first and then optimised.
 
-The loss compares VGG features of the generated and the given picture, as the paper does, together
-with plain pixel terms; a prior keeps the code where the generator draws faces. The rows of W+ are
-written as one common vector and a small deviation each, in units of the latent's standard
-deviation: the common part finds the face, the deviations its details.
+The initial code v(I) comes from a fitted network (`initial`). Adam then makes a loss small that
+compares VGG features and pixels of the drawn and the given picture (`losses`). The steps see a
+cheap small read-out from the middle of the generator. What the read-out gets wrong hardly changes
+from step to step, so at every check the true picture is drawn once and the difference is carried
+along; the loss of that true picture decides when the rate falls and when it is enough.
+
+The rows of W+ are written as one common vector and a small deviation each, in units of the
+latent's standard deviation: the common part finds the face, the deviations its details. A prior
+keeps the code where the generator draws faces.
 """
 
 from __future__ import annotations
@@ -12,60 +17,87 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from . import codes, features, pixels, weights
+from . import codes, initial, losses, pixels, tuning, weights
 from .errors import DuchenneError
 from .generators.base import Generator, PlainView, draw_w
 from .generators.readout import Readout
+from .losses import Loss, shrink
 from .types import LatentCode, Pixels
 
 STD_DRAWS, STD_SEED = 10_000, 0
-SMALLEST = 32  # pixels; smaller pictures are enlarged for VGG-16, which halves the side four times
+DRAFT_SIDE, FINE_SIDE = 128, 256  # pixels of the read-outs
+INITS = ("encoder", "mean", "random")
+LAST = 0.03  # part of the rate that is left at the last step
 
 
 @dataclass(frozen=True)
 class EncodeSettings:
-    """How a face is encoded. Every default lives here.
+    """How a face is encoded. Every default lives here; `preset` gives the named ones.
 
-    steps: optimisation steps. fine_part: the part of them, at the end, that sees the full picture;
-        the others see the cheap quarter-size read-out (`generators.readout`).
-    rate: Adam's learning rate in units of the latent's deviation, reached after `warmup` steps;
-        fine_rate: that of the fine steps at their start, from where it falls along a cosine.
-    loss_size: side in pixels at which features and pixels are compared; a picture with a smaller
-        side is compared at its own.
-    pixel_weight, coarse_weight: mean squared error at loss_size and at a quarter of it, relative
-        to the VGG distance. prior_weight: mean square of the code in units of its deviation.
+    init: where it starts. encoder: v(I), or the mean for a generator that has no network; mean; or
+        random: a face drawn with `seed`. loss: one of `losses.NAMES`.
+    steps: optimisation steps at most. rate: Adam's learning rate in units of the latent's
+        deviation, reached after `warmup` steps; it falls along a cosine to the last step.
+    draft_part: the part of them, at the start, that sees a smaller read-out (128 px, not 256).
+    check_every: steps between two looks at the true picture. Where its loss fell by less than the
+        part `tolerance` of the least one seen, the rate is halved and the larger read-out is
+        taken; where it rose, the best code is taken up again as well. After more than `halvings`
+        of that it has converged.
+    loss_size: side in pixels at which pictures are compared; smaller ones at their own.
+    prior_weight: mean square of the code in units of its deviation.
+    tuning_steps: of a pivotal tuning afterwards (`tuning`); 0 is none.
     """
 
-    steps: int = 150
-    fine_part: float = 1 / 6
-    rate: float = 0.13
-    fine_rate: float = 0.05
-    warmup: int = 5
+    init: str = "encoder"
+    loss: str = "default"
+    seed: int = 0
+    steps: int = 60
+    rate: float = 0.2
+    warmup: int = 4
+    draft_part: float = 0.6
+    check_every: int = 8
+    tolerance: float = 0.02
+    halvings: int = 3
     loss_size: int = 192
-    pixel_weight: float = 2.0
-    coarse_weight: float = 4.0
     prior_weight: float = 0.02
+    tuning_steps: int = 0
 
-    @property
-    def coarse_steps(self) -> int:
-        return self.steps - max(1, round(self.steps * self.fine_part))
+    def __post_init__(self) -> None:
+        for name, known in (("init", INITS), ("loss", losses.NAMES)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name} {getattr(self, name)!r}: expected one of {', '.join(known)}"
+                )
+
+
+PRESETS = {
+    "fast": EncodeSettings(steps=24, draft_part=1.0),
+    "balanced": EncodeSettings(),
+    "high": EncodeSettings(steps=144, draft_part=0.25, tolerance=0.01, tuning_steps=60),
+}
+
+
+def preset(quality: str, **changes: object) -> EncodeSettings:
+    """The settings of one of PRESETS, changed where asked; ValueError for another name."""
+    if quality not in PRESETS:
+        raise ValueError(f"quality {quality!r}: expected one of {', '.join(PRESETS)}")
+    return replace(PRESETS[quality], **changes)  # type: ignore[arg-type]
 
 
 Progress = Callable[[int, int, float], None]
-"""Called after every step with (steps done, steps in all, loss)."""
+"""Called after every step with (steps done, steps in all at most, loss)."""
 
 
 class Encoder:
-    """Encodes faces into one generator's W+; holds the VGG trunk between calls."""
+    """Encodes faces into one generator's W+; holds the networks it needs between calls."""
 
     def __init__(self, generator: Generator, settings: EncodeSettings | None = None) -> None:
         assert isinstance(generator, nn.Module)
@@ -76,13 +108,13 @@ class Encoder:
         self.settings = settings or EncodeSettings()
 
     @cached_property
-    def _trunk(self) -> features.VGG16Trunk:
-        trunk = features.load().to(self.generator.w_mean.device)
-        return trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    def _loss(self) -> Loss:
+        return losses.make(self.settings.loss, self.generator.w_mean.device)
 
     @cached_property
-    def _readout(self) -> Readout:
-        return Readout(self.generator)
+    def _initial(self) -> initial.InitialCode | None:
+        """The fitted v(I), where there is one for this generator."""
+        return initial.offered(self.generator)
 
     @cached_property
     def _deviation(self) -> Tensor:
@@ -96,68 +128,163 @@ class Encoder:
         face: uint8 [S, S, 3], aligned as the generator's own faces. Deterministic on one machine.
         """
         settings = self.settings
-        device = self.generator.w_mean.device
-        target = torch.from_numpy(pixels.to_planes(face))[None].to(device)
-        wanted: dict[int, _Wanted] = {}  # by the side of what is drawn
-        common = torch.zeros(512, device=device, requires_grad=True)
-        rows = torch.zeros(self.generator.rows, 512, device=device, requires_grad=True)
-        optimiser = torch.optim.Adam([common, rows], lr=settings.rate)
-        loss = math.nan
-        for step in range(settings.steps):
-            optimiser.param_groups[0]["lr"] = _rate(step, settings)
-            draw = self._quarter if step < settings.coarse_steps else self._half
-            image = draw(self._code(common, rows)[None])
-            side = min(image.shape[-1], settings.loss_size)
-            if side not in wanted:
-                wanted[side] = self._wanted(target, side)
-            prior = settings.prior_weight * (common.square().mean() + rows.square().mean())
-            total = prior + self._loss(image, wanted[side])
-            optimiser.zero_grad()
-            total.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            loss = total.item()
-            if progress:
-                progress(step + 1, settings.steps, loss)
-        w = self._code(common, rows).detach().cpu().numpy().astype(np.float32)
-        provenance = {"made_by": "encode", "loss": loss, "settings": asdict(settings)}
-        return LatentCode(w, self.generator.fingerprint, provenance)
+        target = torch.from_numpy(pixels.to_planes(face))[None].to(self.generator.w_mean.device)
+        total = settings.steps + settings.tuning_steps
+        tell = progress or (lambda done, total, loss: None)
+        descent = Descent(self, target)
+        descent.run(lambda step, loss: tell(step, total, loss))
+        w, delta = descent.best[None], None
+        if settings.tuning_steps:
+            delta = tuning.tune(
+                self.generator,
+                w,
+                target,
+                self._loss,
+                tuning.TuningSettings(steps=settings.tuning_steps),
+                lambda step, loss: tell(settings.steps + step, total, loss),
+            )
+        provenance = {
+            "made_by": "encode",
+            "loss": min(loss for _, loss in descent.trace),
+            "start": descent.start,
+            "steps": descent.steps,
+            "trace": [list(entry) for entry in descent.trace],
+            "settings": asdict(settings),
+        }
+        array = w[0].cpu().numpy().astype(np.float32)
+        return LatentCode(array, self.generator.fingerprint, provenance, delta)
 
-    def _code(self, common: Tensor, rows: Tensor) -> Tensor:
-        w: Tensor = self.generator.w_mean + (common + rows) * self._deviation
-        return w
+    def warm_up(self) -> None:
+        """Load and fit what `encode` needs beside the face, so that it does not pay for it."""
+        _ = (self._loss, self._deviation, self._readouts)
+        if self.settings.init == "encoder":
+            _ = self._initial
 
-    def _quarter(self, w: Tensor) -> Tensor:
-        return self._readout.picture(PlainView(w))
+    def start(self, target: Tensor) -> tuple[Tensor, str]:
+        """The code [L, 512] that the descent starts from, and which of INITS it is.
 
-    def _half(self, w: Tensor) -> Tensor:
-        # Half the side is the cheapest true picture that a large generator gives.
+        target: [1, 3, S, S] in [-1, 1].
+        """
+        generator, settings = self.generator, self.settings
+        if settings.init == "random":
+            w = draw_w(generator, settings.seed)
+        elif settings.init == "encoder" and self._initial is not None:
+            return self._initial.predict(target, generator)[0], "encoder"
+        else:
+            return generator.w_mean.expand(generator.rows, -1), "mean"
+        return w.expand(generator.rows, -1), "random"
+
+    def draw_true(self, w: Tensor) -> Tensor:
+        """[1, L, 512] -> picture; half the side is the cheapest true one of a large generator."""
         return self.generator.synthesize(w, self.generator.size // 2)
 
-    def _wanted(self, target: Tensor, side: int) -> _Wanted:
-        with torch.no_grad():
-            target = _shrink(target, side)
-            found = features.normalised(self._trunk(_for_trunk(target)))
-            return _Wanted(target, _shrink(target, max(1, side // 4)), found)
+    @cached_property
+    def _readouts(self) -> dict[int, Readout]:
+        """By side; none for a side that is hardly smaller than the generator's own."""
+        size = self.generator.size
+        sides = [side for side in (DRAFT_SIDE, FINE_SIDE) if 2 * side < size]
+        return {side: Readout(self.generator, part=size // side) for side in sides}
 
-    def _loss(self, image: Tensor, wanted: _Wanted) -> Tensor:
+
+class Descent:
+    """One face's optimisation. best: [L, 512], the code whose true picture has the least loss.
+
+    trace: (step, loss of the true picture) at every check.
+    """
+
+    def __init__(self, encoder: Encoder, target: Tensor) -> None:
+        self.encoder, self.settings = encoder, encoder.settings
+        self._generator, self._target = encoder.generator, target
+        first, self.start = encoder.start(target)
+        deviations = (first - self._generator.w_mean) / encoder._deviation
+        self._common = deviations.mean(dim=0).detach().clone().requires_grad_()
+        self._rows = (deviations - self._common.detach()).clone().requires_grad_()
+        self._optimiser = torch.optim.Adam([self._common, self._rows], lr=self.settings.rate)
+        self._against: dict[int, Callable[[Tensor], Tensor]] = {}
+        self.best = first.detach().clone()
+        self.trace: list[tuple[int, float]] = []
+        self.steps = 0
+
+    def run(self, tell: Callable[[int, float], None]) -> None:
+        """Descend until it has converged or the steps are used up; `tell` after every step."""
         settings = self.settings
-        image = _shrink(image, wanted.fine.shape[-1])
-        coarse = _shrink(image, wanted.coarse.shape[-1])
-        found = features.normalised(self._trunk(_for_trunk(image)))
-        return (
-            features.distance(found, wanted.features)
-            + settings.pixel_weight * F.mse_loss(image, wanted.fine)
-            + settings.coarse_weight * F.mse_loss(coarse, wanted.coarse)
-        )
+        level, least = 0, self._check(0)
+        side = self._side(0, level)
+        correction = self._correction(side)
+        for step in range(settings.steps):
+            if step and step % settings.check_every == 0:
+                true = self._check(step)
+                if true > (1 - settings.tolerance) * least:
+                    level += 1
+                if level > settings.halvings:
+                    return
+                if true > least:
+                    self._take_up_best()
+                least = min(true, least)
+                side = self._side(step, level)
+                correction = self._correction(side)
+            self._optimiser.param_groups[0]["lr"] = self._rate(step) * 0.5**level
+            tell(step + 1, self._step(side, correction))
+            self.steps = step + 1
+        self._check(settings.steps)
 
+    def _rate(self, step: int) -> float:
+        """A short rise, then half a cosine."""
+        settings = self.settings
+        fall = 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+        return settings.rate * min(1.0, (step + 1) / settings.warmup) * (LAST + (1 - LAST) * fall)
 
-@dataclass(frozen=True)
-class _Wanted:
-    """The given picture at the side at which it is compared and at a quarter of it; features."""
+    def _side(self, step: int, level: int) -> int:
+        draft = level == 0 and step < self.settings.draft_part * self.settings.steps
+        return DRAFT_SIDE if draft else FINE_SIDE
 
-    fine: Tensor
-    coarse: Tensor
-    features: list[Tensor]
+    def _take_up_best(self) -> None:
+        """Go on from the best code, without the momentum that led away from it."""
+        deviations = (self.best - self._generator.w_mean) / self.encoder._deviation
+        with torch.no_grad():
+            self._common.copy_(deviations.mean(dim=0))
+            self._rows.copy_(deviations - self._common)
+            self._true = self.encoder.draw_true(self.best[None])
+        self._optimiser.state.clear()
+
+    def _step(self, side: int, correction: Tensor) -> float:
+        image = self._draw(side, self.code()[None]) + correction
+        prior = self._common.square().mean() + self._rows.square().mean()
+        total = self._compare(image) + self.settings.prior_weight * prior
+        self._optimiser.zero_grad()
+        total.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        return total.item()
+
+    def _check(self, step: int) -> float:
+        """The loss of the true picture now; remembers it and the best code."""
+        with torch.no_grad():
+            self._true = self.encoder.draw_true(self.code()[None])
+            loss = float(self._compare(self._true))
+        if not self.trace or loss < min(seen for _, seen in self.trace):
+            self.best = self.code().detach().clone()
+        self.trace.append((step, loss))
+        return loss
+
+    def _correction(self, side: int) -> Tensor:
+        with torch.no_grad():
+            image = self._draw(side, self.code()[None])
+            return shrink(self._true, image.shape[-1]) - image
+
+    def code(self) -> Tensor:
+        """[L, 512], where the descent is now."""
+        w: Tensor = self._generator.w_mean + (self._common + self._rows) * self.encoder._deviation
+        return w
+
+    def _draw(self, side: int, w: Tensor) -> Tensor:
+        readout = self.encoder._readouts.get(side)
+        return self.encoder.draw_true(w) if readout is None else readout.picture(PlainView(w))
+
+    def _compare(self, image: Tensor) -> Tensor:
+        side = min(image.shape[-1], self.settings.loss_size)
+        if side not in self._against:
+            self._against[side] = self.encoder._loss.against(shrink(self._target, side))
+        return self._against[side](shrink(image, side))
 
 
 class EncodeCache:
@@ -187,23 +314,3 @@ class EncodeCache:
         with pixels.reporting_disk_errors(path):
             self.folder.mkdir(parents=True, exist_ok=True)
         codes.write_code(code, path)
-
-
-def _rate(step: int, settings: EncodeSettings) -> float:
-    """Learning rate: warm-up and level on the read-out, a half cosine to zero on the picture."""
-    fine = step - settings.coarse_steps
-    if fine < 0:
-        return settings.rate * min(1.0, (step + 1) / settings.warmup)
-    part = fine / (settings.steps - settings.coarse_steps)
-    return settings.fine_rate * 0.5 * (1 + math.cos(math.pi * part))
-
-
-def _shrink(image: Tensor, size: int) -> Tensor:
-    """Mean over cells: [B, 3, S, S] -> [B, 3, size, size]."""
-    return image if image.shape[-1] == size else F.adaptive_avg_pool2d(image, size)
-
-
-def _for_trunk(image: Tensor) -> Tensor:
-    """The picture, its pixels repeated where it is too small for the trunk."""
-    factor = -(-SMALLEST // image.shape[-1])
-    return image if factor == 1 else F.interpolate(image, scale_factor=factor, mode="nearest")

@@ -77,20 +77,20 @@ def to_planes(pixels: Pixels) -> NDArray[np.float32]:
 _DECODING = threading.Lock()
 
 
-def load_photo(path: str | os.PathLike[str]) -> Photo:
+def load_photo(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Photo:
     """Decode a picture file to upright sRGB.
 
     EXIF orientation is applied; an embedded colour profile is converted to sRGB; 16-bit samples
     are scaled, not clipped; transparency is laid over white, as viewers show it; of an animation
     the first frame is taken, with a logged warning. Raises InputError, with the file's name, for
-    everything that is not a picture of 64x64 to 100 megapixels (no side above 20,000).
+    everything that is not a picture of 64x64 to max_pixels (no side above 20,000).
     """
     path = Path(path)
     with _reading(path) as file, _DECODING, warnings.catch_warnings():
         # Ours are the limits and the messages; Pillow's warnings (large, odd metadata) add nothing.
         warnings.simplefilter("ignore")
         kind, image = _open_header(file, path)
-        _check_size(image.size, path)
+        _check_size(image.size, path, max_pixels)
         if kind != "JPEG" and getattr(image, "is_animated", False):
             # (A JPEG with more pictures holds a phone's preview or depth map, not a film.)
             log.warning("%s: has several frames or pages; only the first is used", path)
@@ -144,12 +144,12 @@ def _open_header(file: BinaryIO, path: Path) -> tuple[str, ImageFile.ImageFile]:
     raise InputError(f"{path}: not a picture; expected JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF")
 
 
-def _check_size(size: tuple[int, int], path: Path) -> None:
+def _check_size(size: tuple[int, int], path: Path, max_pixels: int) -> None:
     width, height = size
-    if width * height > MAX_PIXELS or max(size) > MAX_SIDE:
+    if width * height > max_pixels or max(size) > MAX_SIDE:
         raise InputError(
             f"{path}: {width}x{height} pixels is too large; at most "
-            f"{MAX_PIXELS // 1_000_000} megapixels and {MAX_SIDE} a side; scale it down"
+            f"{max_pixels // 1_000_000} megapixels and {MAX_SIDE} a side; scale it down"
         )
     if min(size) < MIN_SIDE:
         raise InputError(
@@ -324,23 +324,39 @@ def save_image(
     assert pixels.shape == (*pixels.shape[:2], 3), f"[H, W, 3] expected, not {pixels.shape}"
     path = Path(path)
     check_writable(path)
+    kind, options = _format(path.suffix.lower(), source)
+    with replacing(path) as temporary, reporting_disk_errors(path):
+        Image.fromarray(pixels).save(temporary, kind, **options)
+
+
+def image_bytes(
+    pixels: Pixels, suffix: str, *, source: SourceType | None = SourceType.GENERATED
+) -> bytes:
+    """The content of the file that `save_image` would write, for pictures that go elsewhere.
+
+    suffix: one of IMAGE_SUFFIXES.
+    """
+    assert suffix in IMAGE_SUFFIXES, f"one of {IMAGE_SUFFIXES}, not {suffix}"
+    kind, options = _format(suffix, source)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def _format(suffix: str, source: SourceType | None) -> tuple[str, dict[str, Any]]:
+    """Pillow's name of the format of a suffix, and its options, the synthetic mark among them."""
     xmp = xmp_packet(source) if source is not None else b""
-    image = Image.fromarray(pixels)
-    options: dict[str, Any]
-    match path.suffix.lower():
+    match suffix:
         case ".png":
             text = PngImagePlugin.PngInfo()
             if xmp:
                 text.add_itxt("XML:com.adobe.xmp", xmp.decode())
-            kind, options = "PNG", {"pnginfo": text, "compress_level": 6}
+            return "PNG", {"pnginfo": text, "compress_level": 6}
         case ".webp":
-            kind, options = "WEBP", {"quality": 95, "xmp": xmp}
+            return "WEBP", {"quality": 95, "xmp": xmp}
         case _:
-            kind, options = "JPEG", {"quality": 95, "subsampling": 0}
-            if xmp:
-                options["xmp"] = xmp
-    with replacing(path) as temporary, reporting_disk_errors(path):
-        image.save(temporary, kind, **options)
+            options: dict[str, Any] = {"quality": 95, "subsampling": 0}
+            return "JPEG", {**options, "xmp": xmp} if xmp else options
 
 
 def contact_sheet(

@@ -9,30 +9,30 @@ a frame equals the unedited one to the bit.
 from __future__ import annotations
 
 import os
-import warnings
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import openvino as ov
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from . import pixels
-from .errors import SpaceMismatch
+from .compiling import Compiler, Program
+from .errors import InputError, SpaceMismatch
 from .generators.base import Generator
+from .generators.readout import Readout
 from .generators.regional import WINDOW_FROM, PlainPass, Recording, RegionalPass, record
 from .regions import Regions
 from .types import LatentCode, Pixels
 
 Array = NDArray[np.float32]
 
-# float32 throughout: on processors with bfloat16 OpenVINO would otherwise round to it, which is
-# visible (0.03 in w) and, measured here, not even faster.
-_PRECISION = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+
+STAGES = 3  # sets of active regions that a face keeps compiled: up to 0.3 GB each at 1024 px
+_EDITED_TO = 32  # px, the last layers that an edit changes
 
 
 def editable_rows(generator: Generator) -> range:
@@ -41,7 +41,7 @@ def editable_rows(generator: Generator) -> range:
     The 4 px row holds pose and head shape; rows beyond 32 px hold colour and texture (measured:
     docs/experiments). An edit leaves both alone.
     """
-    rows = [i for i, size in enumerate(generator.row_sizes) if 8 <= size <= 32]
+    rows = [i for i, size in enumerate(generator.row_sizes) if 8 <= size <= _EDITED_TO]
     return range(rows[0], rows[-1] + 1)
 
 
@@ -55,19 +55,40 @@ class Renderer:
     def __init__(self, generator: Generator, *, threads: int | None = None) -> None:
         self.generator = generator
         self.rows = editable_rows(generator)
-        self._regional_pass: RegionalPass | None = None  # made by the first face
-        self._regional_model: Any = None  # compiled for windows of any size by the first edit
-        self._options = {**_PRECISION, "INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1}
+        self._passes: dict[int, RegionalPass] = {}  # by the size of their pictures
+        self._compiler = Compiler(generator.w_mean.device, threads or os.cpu_count() or 1)
 
-    def still(self, w: Array) -> Pixels:
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sides that `Scene.frame` draws: the generator's own; for previews a half and a quarter.
+
+        A preview reads the picture from a layer behind the last one that an edit changes.
+        """
+        full = self.generator.size
+        return tuple(full // part for part in (1, 2, 4) if part == 1 or full // part >= _EDITED_TO)
+
+    def require_size(self, size: int | None) -> int:
+        """A size that can be drawn, None being the full one; InputError otherwise."""
+        if size is None:
+            return self.generator.size
+        if size not in self.sizes:
+            known = ", ".join(map(str, self.sizes))
+            raise InputError(f"size {size}: this generator draws {known} px; choose one of them")
+        return size
+
+    def still(self, w: Array, size: int | None = None) -> Pixels:
         """w: float32 [L, 512] -> uint8 [H, W, 3], equal to the bit to the base of `open`."""
+        side = self.require_size(size)
         with torch.no_grad():
             code = torch.from_numpy(w[None]).to(self.generator.w_mean.device)
-            return pixels.from_planes(self.generator.synthesize(code)[0].cpu().numpy())
+            return shrunk(
+                pixels.from_planes(self.generator.synthesize(code)[0].cpu().numpy()), side
+            )
 
-    def plain(self, w: Array) -> Pixels:
+    def plain(self, w: Array, size: int | None = None) -> Pixels:
         """As `still`, within rounding, by a compiled model: for many pictures."""
-        return pixels.from_planes(np.asarray(self._plain_model([w[None]])[0][0]))
+        side = self.require_size(size)
+        return shrunk(pixels.from_planes(np.asarray(self._plain_model(w[None])[0])), side)
 
     def open(self, w: Array, find_regions: Callable[[Pixels], Regions]) -> Scene:
         """Render a face once and keep what editing it needs.
@@ -77,18 +98,8 @@ class Renderer:
         # Once for each face: PyTorch, since compiling this pass too takes longer than it saves, and
         # holds 0.8 GB.
         seen = record(self.generator, torch.from_numpy(w[None]).to(self.generator.w_mean.device))
-        if self._regional_pass is None:
-            self._regional_pass = RegionalPass(self.generator, self.rows, seen)
         base = pixels.from_planes(seen.image[0].cpu().numpy())
-        return Scene(
-            renderer=self,
-            w=w,
-            regions=find_regions(base),
-            base=base,
-            features={layer: x.cpu().numpy() for layer, x in seen.features.items()},
-            constant=_constant_inputs(self._regional_pass, seen),
-            image=seen.image.cpu().numpy() if seen.summed else None,
-        )
+        return Scene(renderer=self, w=w, regions=find_regions(base), base=base, seen=seen)
 
     def require_space(self, code: LatentCode) -> Array:
         """The code's w, if it lives in this generator's space; else SpaceMismatch."""
@@ -100,99 +111,138 @@ class Renderer:
         return code.w
 
     @cached_property
-    def _plain_model(self) -> Any:
+    def _plain_model(self) -> Program:
         w = np.zeros((1, self.generator.rows, 512), np.float32)
-        return self._compile(PlainPass(self.generator), [w], [False])
+        return self._compiler.compile(PlainPass(self.generator), w)
 
-    def _regional(self, inputs: list[NDArray[Any]]) -> Array:
-        """One regional pass: image [1, 3, h, w]. The first inputs serve to trace the model."""
-        if self._regional_model is None:
-            net = self._regional_pass
-            assert net is not None, "a scene has been opened"
-            free = [size is not None and size >= WINDOW_FROM for size in net.input_sizes]
-            self._regional_model = self._compile(net, inputs, free)
-        return np.asarray(self._regional_model(inputs)[0])
-
-    def _compile(self, module: nn.Module, inputs: list[NDArray[Any]], free: list[bool]) -> Any:
-        device = self.generator.w_mean.device
-        if device.type == "cpu":
-            return _compile(module, inputs, free, self._options)
-        return _on_device(module, device)
+    def _pass(self, size: int, seen: Recording) -> RegionalPass:
+        """The network of one size, made by the first face that needs it."""
+        if size not in self._passes:
+            readout = None
+            if size != self.generator.size:
+                at = max(size // 2, _EDITED_TO)
+                part = self.generator.size // size
+                readout = Readout(self.generator, part=part, tile=size // at)
+            self._passes[size] = RegionalPass(self.generator, self.rows, seen, readout)
+        return self._passes[size]
 
 
 @dataclass(frozen=True)
 class Scene:
     """One face, rendered and ready to be edited.
 
-    base: uint8 [H, W, 3], the unedited frame. features: layer -> [1, C, h, w].
-    constant, image: see `_constant_inputs` and `Recording.summed`.
+    base: uint8 [H, W, 3], the unedited frame. seen: the pass that drew it.
     """
 
     renderer: Renderer
     w: Array
     regions: Regions
     base: Pixels
-    features: dict[int, Array]
-    constant: _Constant
-    image: Array | None
-    _stages: dict[tuple[bool, ...], _Stage] = field(default_factory=dict)
+    seen: Recording
+    _stages: OrderedDict[tuple[int, tuple[bool, ...]], _Stage] = field(default_factory=OrderedDict)
+    _bases: dict[int, Pixels] = field(default_factory=dict)
 
-    def frame(self, offsets: Array) -> Pixels:
-        """The face with `offsets` added inside the regions: uint8 [H, W, 3].
+    def frame(
+        self, offsets: Array, *, size: int | None = None, active: NDArray[np.bool_] | None = None
+    ) -> Pixels:
+        """The face with `offsets` added inside the regions: uint8 [size, size, 3].
 
         offsets: float32 [8, L, 512], one for each of `regions.SLOTS`; zeros outside the editable
-            rows. All zeros give `base` itself.
+            rows. All zeros give the unedited frame itself.
+        size: one of `Renderer.sizes`; None is the full one. A smaller one is a preview: the tile
+            means of the unedited frame are exact, and what a read-out of the generator's middle
+            layers (`generators.readout`) says of the edit is added to them.
+        active: [8], the regions that are drawn, at least those with offsets; None is just those.
+            What is compiled for a set of regions is kept for a few sets, so the frames of one
+            film should all name the same.
         """
-        pairs = zip(offsets, self.regions.masks, strict=True)
-        active = tuple(bool(o.any() and mask.any()) for o, mask in pairs)  # a mask may lie outside
-        if not any(active):
-            return self.base
-        stage = self._stages.get(active)
-        if stage is None:
-            stage = self._stages[active] = _Stage.build(self, np.array(active))
-        image = self.renderer._regional([self.w[None], offsets, *stage.inputs])
-        window = pixels.from_planes(image[0])
-        frame = self.base.copy()
+        size = self.renderer.require_size(size)
+        base = self._base(size)
+        visible = self.regions.masks.any(axis=(1, 2))  # a region may lie outside the picture
+        used: NDArray[np.bool_] = np.asarray(offsets.any(axis=(1, 2)) & visible)
+        if not used.any():
+            return base.copy()
+        drawn = used if active is None else np.asarray((active & visible) | used)
+        stage = self._stage(size, drawn)
+        window = pixels.from_planes(stage.program(offsets)[0])
+        frame = base.copy()
         np.copyto(frame[stage.window], window, where=stage.inside)
         return frame
+
+    def forget(self) -> None:
+        """Drop what was compiled; the next frame compiles anew."""
+        self._stages.clear()
+
+    def _base(self, size: int) -> Pixels:
+        if size not in self._bases:
+            self._bases[size] = shrunk(self.base, size)
+        return self._bases[size]
+
+    def _stage(self, size: int, active: NDArray[np.bool_]) -> _Stage:
+        key = (size, tuple(active.tolist()))
+        if key not in self._stages:
+            self._stages[key] = _Stage.build(self, size, active)
+        self._stages.move_to_end(key)
+        while len(self._stages) > STAGES:
+            self._stages.popitem(last=False)
+        return self._stages[key]
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """What a set of active regions needs, cut to its window once."""
+    """What a set of active regions needs, cut to its window and compiled once.
 
-    inputs: list[Array]
+    program: offsets -> image [1, 3, h, w] of the window.
+    """
+
+    program: Program
     window: tuple[slice, slice]
     inside: NDArray[np.bool_]
 
     @staticmethod
-    def build(scene: Scene, active: NDArray[np.bool_]) -> _Stage:
-        net, regions = scene.renderer._regional_pass, scene.regions
-        assert net is not None, "made when the scene was opened"
+    def build(scene: Scene, size: int, active: NDArray[np.bool_]) -> _Stage:
+        seen, regions = scene.seen, scene.regions
+        net = scene.renderer._pass(size, seen)
         sizes = net.generator.layer_sizes
-        blends = {size: regions.blend(active, size) for size in net.blend_sizes}
+        blends = {side: regions.blend(active, side) for side in net.blend_sizes}
         rows, columns = _window(blends)
 
-        def cut(array: Array, size: int) -> Array:
-            """The window of an array whose last two axes have `size` px."""
-            if size >= WINDOW_FROM:
-                array = array[..., _scaled(rows, size), _scaled(columns, size)]
+        def cut(array: Array | torch.Tensor, side: int) -> Array:
+            """The window of an array whose last two axes have `side` px."""
+            array = array.cpu().numpy() if isinstance(array, torch.Tensor) else array
+            if side >= WINDOW_FROM:
+                array = array[..., _scaled(rows, side), _scaled(columns, side)]
             return np.ascontiguousarray(array)
 
-        inputs = [np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)]
-        inputs += [cut(regions.pyramid(size), size) for size in net.mask_sizes]
-        inputs += [cut(blends[size][None, None], size) for size in net.blend_sizes]
-        inputs += [cut(scene.features[layer], sizes[layer]) for layer in net.feature_layers]
-        inputs += [cut(scene.constant.noises[layer], sizes[layer]) for layer in net.noise_layers]
-        inputs += scene.constant.moments
-        height = scene.base.shape[0]
-        if scene.image is not None:
-            inputs.append(cut(scene.image, height))
-        window = (_scaled(rows, height), _scaled(columns, height))
+        known: list[NDArray[Any]] = [scene.w[None]]
+        if net.cuts:
+            known += [np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)]
+        known += [cut(regions.pyramid(side), side) for side in net.mask_sizes]
+        known += [cut(blends[side][None, None], side) for side in net.blend_sizes]
+        known += [cut(seen.features[layer], sizes[layer]) for layer in net.feature_layers]
+        known += [cut(seen.noises[layer], sizes[layer]) for layer in net.noise_layers]
+        known += [x.cpu().numpy() for layer in net.moment_layers for x in seen.moments[layer]]
+        if net.blends_image:
+            known.append(cut(seen.image, size))
+        if net.readout is not None:
+            small = pixels.to_planes(scene.base).reshape(3, size, -1, size, len(scene.base) // size)
+            known.append(cut(small.mean(axis=(2, 4))[None], size))
+        example = np.ones((len(active), net.generator.rows, scene.w.shape[1]), np.float32)
+        program = scene.renderer._compiler.compile(net, example, known, net.input_sizes)
         last = net.blend_sizes[-1]
-        repeat = height // last
+        repeat = size // last
         inside = (blends[last] > 0).repeat(repeat, axis=0).repeat(repeat, axis=1)
-        return _Stage(inputs, window, inside[window][..., None])
+        window = (_scaled(rows, size), _scaled(columns, size)) if net.cuts else (slice(None),) * 2
+        return _Stage(program, window, inside[window][..., None])
+
+
+def shrunk(picture: Pixels, size: int) -> Pixels:
+    """Tile means of a square picture: uint8 [S, S, 3] -> [size, size, 3]; the same one if equal."""
+    side = len(picture)
+    if side == size:
+        return picture
+    tiles = pixels.to_planes(picture).reshape(3, size, side // size, size, side // size)
+    return pixels.from_planes(tiles.mean(axis=(2, 4)))
 
 
 def _window(blends: dict[int, Array]) -> tuple[slice, slice]:
@@ -221,56 +271,3 @@ def _window(blends: dict[int, Array]) -> tuple[slice, slice]:
 def _scaled(cells: slice, size: int) -> slice:
     """A span of cells of WINDOW_FROM px on a canvas of side `size`."""
     return slice(cells.start * size // WINDOW_FROM, cells.stop * size // WINDOW_FROM)
-
-
-@dataclass(frozen=True)
-class _Constant:
-    """What a layer adds or divides by, the same in every edit of a face.
-
-    noises: layer -> [1, 1, size, size]. moments: [1, C, 1, 1], two for each of the pass's
-    `moment_layers`.
-    """
-
-    noises: dict[int, Array]
-    moments: list[Array]
-
-
-def _constant_inputs(net: RegionalPass, seen: Recording) -> _Constant:
-    return _Constant(
-        noises={layer: seen.noises[layer].cpu().numpy() for layer in net.noise_layers},
-        moments=[x.cpu().numpy() for layer in net.moment_layers for x in seen.moments[layer]],
-    )
-
-
-def _on_device(module: nn.Module, device: torch.device) -> Callable[[list[NDArray[Any]]], Any]:
-    """A module that runs where it is, in the place of a compiled one."""
-
-    def run(inputs: list[NDArray[Any]]) -> list[Array]:
-        with torch.no_grad():
-            tensors = [torch.from_numpy(np.ascontiguousarray(x)).to(device) for x in inputs]
-            image: torch.Tensor = module(*tensors)
-        return [image.cpu().numpy()]
-
-    return run
-
-
-def _compile(
-    module: nn.Module, inputs: list[NDArray[Any]], free: list[bool], options: dict[str, Any]
-) -> Any:
-    """Trace a module with these inputs and compile it; where `free`, any height and width do."""
-    example = tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in inputs)
-    shapes = []
-    for array, any_size in zip(inputs, free, strict=True):
-        dims: list[Any] = list(array.shape)
-        if any_size:
-            dims[-2:] = [-1] * len(dims[-2:])
-        shapes.append(ov.PartialShape(dims))
-    with torch.no_grad(), warnings.catch_warnings():
-        # Deprecated in torch for its exporter, which OpenVINO does not read as well yet.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        # What the generators decide by a shape is the same in every window.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
-        # Tracing here and not in convert_model: that one runs the network three times to check.
-        traced = torch.jit.trace(module.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
-        model = ov.convert_model(traced, example_input=example, input=shapes)
-    return ov.Core().compile_model(model, "CPU", options)

@@ -12,24 +12,24 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import facs
+from .easing import EASINGS as EASINGS
+from .easing import find_easing
 from .errors import DescriptorError, InputError
 from .facs import Descriptor
 
 Array = NDArray[np.float64]
 Rate = int | float | str | Fraction
-Easing = Callable[[Array], Array]
 
 DEFAULT_FPS = 24
 MAX_FPS = 240
@@ -81,36 +81,7 @@ def _frames_through(last: Fraction, rate: Fraction) -> int:
     return count
 
 
-# ---------------------------------------------------------------- easing
-
-
-def _natural(t: Array) -> Array:
-    """Minimum-jerk curve (Flash & Hogan 1985) in time that runs ahead: quick start, soft landing.
-
-    Speed and acceleration are 0 at both ends; the fastest moment comes at a quarter of the time.
-    """
-    s = 1.0 - (1.0 - t) ** 2
-    return s**3 * (10.0 - 15.0 * s + 6.0 * s**2)
-
-
-EASINGS: Mapping[str, Easing] = MappingProxyType(
-    {
-        "linear": lambda t: t,
-        "smooth": lambda t: 0.5 - 0.5 * np.cos(np.pi * t),
-        "ease-in": lambda t: t**2,
-        "ease-out": lambda t: 1.0 - (1.0 - t) ** 2,
-        "natural": _natural,
-        "hold": lambda t: np.floor(t),
-    }
-)
-"""Curves over [0, 1] from 0 to 1, rising all the way. "hold" jumps at the very end."""
-
-
-def _easing(name: str) -> Easing:
-    try:
-        return EASINGS[name]
-    except (KeyError, TypeError):
-        raise InputError(f"unknown easing {name!r}; known are {', '.join(EASINGS)}") from None
+# ---------------------------------------------------------------- the paper's D
 
 
 def linear(frames: int) -> Array:
@@ -125,7 +96,7 @@ def linear(frames: int) -> Array:
 
 def coefficients(frames: int, easing: str = "linear") -> Array:
     """D along an easing curve, float64 [frames], from 0 to 1 inclusive."""
-    return _easing(easing)(linear(frames))
+    return find_easing(easing)(linear(frames))
 
 
 # ---------------------------------------------------------------- the type
@@ -136,25 +107,36 @@ class Timeline:
     """Twelve AU intensities for every frame.
 
     intensities: float64 [k, 12] in [0, 1], columns in the order of facs.CODES, k >= 1; read-only.
+        Given as [k, 12, 2], the left and the right side of the face, this is their mean.
     fps: exact frame rate; frame i is shown from i / fps on for 1 / fps seconds.
+    sides: float64 [k, 12, 2], left and right (`facs.SIDES`); read-only. None where they are equal
+        throughout.
     """
 
     intensities: Array
     fps: Fraction
+    sides: Array | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         values = np.array(self.intensities, dtype=np.float64)  # a copy: nobody else may change it
-        assert values.ndim == 2, f"[k, 12] expected, not {values.shape}"
-        assert values.shape[1] == len(facs.CODES), f"[k, 12] expected, not {values.shape}"
+        shape = values.shape
+        whole, split = (len(facs.CODES),), (len(facs.CODES), len(facs.SIDES))
+        assert shape[1:] in (whole, split), f"[k, 12] or [k, 12, 2] expected, not {shape}"
         assert len(values), "a timeline has at least one frame"
         bad = np.argwhere(~((values >= 0.0) & (values <= 1.0)))  # so that NaN is bad too
         if len(bad):
-            frame, unit = bad[0]
+            frame, unit, *side = bad[0]
+            name = facs.CODES[unit] + "".join(facs.SIDES[i] for i in side)
             try:
-                facs.check({facs.CODES[unit]: float(values[frame, unit])})
+                facs.check({name: float(values[tuple(bad[0])])})
             except DescriptorError as error:
                 raise DescriptorError(f"frame {frame + 1}: {error}") from None
         values.setflags(write=False)
+        if values.ndim == 3:
+            if not np.array_equal(values[:, :, 0], values[:, :, 1]):
+                object.__setattr__(self, "sides", values)
+            values = values.mean(axis=2)
+            values.setflags(write=False)
         object.__setattr__(self, "intensities", values)
         object.__setattr__(self, "fps", frame_rate(self.fps))
 
@@ -172,9 +154,22 @@ class Timeline:
         """Seconds that the animation lasts, its last frame included."""
         return len(self) / self.fps
 
+    @property
+    def left_and_right(self) -> Array:
+        """float64 [k, 12, 2]: every AU on the left and on the right side of the face."""
+        if self.sides is not None:
+            return self.sides
+        return np.repeat(self.intensities[:, :, None], len(facs.SIDES), axis=2)
+
     def descriptor(self, frame: int) -> Descriptor:
-        """The AUs that are not zero in a frame (counted from 0)."""
-        return facs.from_vector(self.intensities[frame].tolist())
+        """The AUs that are not zero in a frame (counted from 0), with sides where they differ."""
+        found: dict[str, float] = {}
+        for code, (left, right) in zip(
+            facs.CODES, self.left_and_right[frame].tolist(), strict=True
+        ):
+            values = {code: left} if left == right else {f"{code}L": left, f"{code}R": right}
+            found |= {name: value for name, value in values.items() if value}
+        return found
 
     def resample(self, fps: Rate) -> Timeline:
         """The same motion at another frame rate: same duration to half a frame, linear between.
@@ -184,25 +179,40 @@ class Timeline:
         rate = frame_rate(fps)
         count = max(1, _round(self.duration * rate))
         at = np.array([float(i / rate * self.fps) for i in range(count)])  # in old frames
-        return Timeline(_interpolate(at, np.arange(len(self)), self.intensities), rate)
+        columns = self._values.reshape(len(self), -1)
+        resampled = _interpolate(at, np.arange(len(self)), columns)
+        return Timeline(resampled.reshape(count, *self._values.shape[1:]), rate)
+
+    @property
+    def _values(self) -> Array:
+        """What the constructor takes."""
+        return self.intensities if self.sides is None else self.sides
 
     def loop(self, n: int) -> Timeline:
         """The same, n times in a row."""
         if n < 1 or n * len(self) > MAX_FRAMES:
             raise InputError(f"{n} repeats of {len(self)} frames: give 1 or more, not too many")
-        return Timeline(np.tile(self.intensities, (n, 1)), self.fps)
+        return Timeline(np.concatenate([self._values] * n), self.fps)
 
     def ping_pong(self) -> Timeline:
         """There and back, without the first frame at the end: played in a loop it is seamless."""
-        return Timeline(np.concatenate([self.intensities, self.intensities[-2:0:-1]]), self.fps)
+        return Timeline(np.concatenate([self._values, self._values[-2:0:-1]]), self.fps)
 
     def hold(self, seconds: float) -> Timeline:
         """The last frame stays for so much longer (to the nearest frame)."""
         extra = _round(_seconds("hold", seconds) * self.fps)
         return Timeline(
-            np.concatenate([self.intensities, np.repeat(self.intensities[-1:], extra, axis=0)]),
-            self.fps,
+            np.concatenate([self._values, np.repeat(self._values[-1:], extra, axis=0)]), self.fps
         )
+
+
+def _full(descriptor: Descriptor) -> Array:
+    """[12, 2], each AU's intensity on the left and the right side; checked."""
+    full = np.zeros((len(facs.CODES), len(facs.SIDES)))
+    for name, value in facs.check(descriptor).items():
+        code, side = facs.split_side(name)
+        full[facs.INDEX[code], [s in (side or s) for s in facs.SIDES]] = value
+    return full
 
 
 def _interpolate(at: Array, known: NDArray[Any], values: Array) -> Array:
@@ -220,8 +230,8 @@ def from_descriptor(
 
     Raises DescriptorError for the descriptor, InputError for frames, fps or easing.
     """
-    full = np.array(facs.to_vector(facs.check(descriptor)))
-    return Timeline(np.outer(coefficients(frames, easing), full), frame_rate(fps))
+    full = _full(descriptor)
+    return Timeline(coefficients(frames, easing)[:, None, None] * full, frame_rate(fps))
 
 
 def onset_apex_offset(
@@ -240,13 +250,13 @@ def onset_apex_offset(
     neutral, onset, apex, offset: seconds before it starts, of rising, at full intensity, of fading.
     The first frame is neutral (unless neutral and onset are 0) and so is the last.
     """
-    full = np.array(facs.to_vector(facs.check(descriptor)))
+    full = _full(descriptor)
     rate = frame_rate(fps)
     start = _seconds("neutral", neutral)
     top = start + _seconds("onset", onset)
     fall = top + _seconds("apex", apex)
     end = fall + _seconds("offset", offset)
-    rise, fade = _easing(onset_easing), _easing(offset_easing)
+    rise, fade = find_easing(onset_easing), find_easing(offset_easing)
     level = np.empty(_frames_through(end, rate))
     for i in range(len(level)):
         t = i / rate
@@ -260,7 +270,7 @@ def onset_apex_offset(
             level[i] = 1.0
         else:
             level[i] = 1.0 - fade(np.array(float((t - fall) / (end - fall))))
-    return Timeline(np.outer(level, full), rate)
+    return Timeline(level[:, None, None] * full, rate)
 
 
 # ---------------------------------------------------------------- keyframes
@@ -290,7 +300,7 @@ def from_keys(keys: Mapping[str, Sequence[Key]], fps: Rate = DEFAULT_FPS) -> Tim
         column = np.full(count, curve[0].value)
         for a, b in pairwise(curve):
             part = (times >= a.time) & (times < b.time)
-            share = _easing(b.easing)((times[part] - a.time) / (b.time - a.time))
+            share = find_easing(b.easing)((times[part] - a.time) / (b.time - a.time))
             column[part] = a.value + (b.value - a.value) * share
         column[times >= curve[-1].time] = curve[-1].value
         values[:, facs.INDEX[code]] = column
@@ -384,7 +394,7 @@ def _add(keys: dict[str, list[Key]], where: str, *cells: Any) -> None:
         raise InputError(f"{where}: time {time!r} and value {value!r} must be numbers") from None
     try:
         (code,) = facs.check({name: level})
-        _easing(easing)
+        find_easing(easing)
         _seconds("time", at)
     except (DescriptorError, InputError) as error:
         raise type(error)(f"{where}: {error}") from None

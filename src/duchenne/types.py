@@ -64,8 +64,11 @@ class LatentCode:
     w: float32 [L, 512], one style vector a row, coarse to fine (L = 16 for MobileStyleGAN).
     generator: fingerprint of the generator whose space it lives in; mixing spaces raises.
     provenance: how it was made (JSON-ready).
+    tuning: what a pivotal tuning added to the generator for this face: name of a parameter ->
+        float16 array (`tuning`); None for the generator as it is.
     """
 
     w: NDArray[np.float32]
     generator: str
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    tuning: Mapping[str, NDArray[np.float16]] | None = None

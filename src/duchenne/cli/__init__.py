@@ -15,7 +15,18 @@ from typing import Any, NoReturn
 import click
 
 from ..errors import DuchenneError
-from . import animation, demo, faces, fitting, generators, judging, weights
+from . import (
+    animation,
+    demo,
+    experiments,
+    faces,
+    fitting,
+    generators,
+    judging,
+    many,
+    serve,
+    weights,
+)
 from .run import Run
 
 COMMANDS: tuple[click.Command, ...] = (
@@ -26,6 +37,10 @@ COMMANDS: tuple[click.Command, ...] = (
     fitting.score,
     fitting.fit,
     judging.evaluate,
+    many.stimuli,
+    many.batch,
+    experiments.experiments,
+    serve.serve,
     demo.demo,
     generators.generator,
     weights.weights,

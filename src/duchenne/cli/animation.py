@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .. import facs
 from . import motion
 from .faces import (
+    Encoding,
     boundaries_option,
+    encoding_options,
     face_option,
     generator_option,
     is_code,
     open_subject,
-    steps_option,
+    size_option,
 )
 from .run import Run, recorded, with_bar
 
 if TYPE_CHECKING:
+    from ..animate import Subject
     from ..pixels import SourceType
 
 paste_option: Callable[..., Any] = click.option(
@@ -28,11 +32,19 @@ paste_option: Callable[..., Any] = click.option(
     default=None,
     help="Put the face back into the photo (the default for photos), or give the aligned square.",
 )
+target_option: Callable[..., Any] = click.option(
+    "--target",
+    metavar="LIST",
+    help="Measured intensities instead of added ones: AU12=0 takes a smile away. Needs the "
+    "weights file face-landmarker-task.",
+)
 
 
 @click.command()
 @click.argument("source", metavar="INPUT")
-@motion.options(motion.EXPRESSION_OPTIONS, motion.FILE_OPTIONS)
+@motion.options(motion.EXPRESSION_OPTIONS)
+@target_option
+@motion.options(motion.FILE_OPTIONS)
 @click.option(
     "-o",
     "--output",
@@ -42,8 +54,9 @@ paste_option: Callable[..., Any] = click.option(
 )
 @motion.options(motion.TIME_OPTIONS)
 @paste_option
+@size_option
 @face_option
-@steps_option
+@encoding_options
 @generator_option
 @boundaries_option
 @recorded
@@ -53,20 +66,23 @@ def animate(
     au: str | None,
     descriptor: str | None,
     expression: str | None,
+    target: str | None,
     keyframes: str | None,
     drive: str | None,
     output: str,
     paste: bool | None,
+    size: int | None,
     face: int | None,
-    steps: int | None,
+    encoding: Encoding,
     generator_file: str | None,
     boundaries_file: str | None,
     **times: Any,
 ) -> None:
     """Animate the face of INPUT, a photo or a saved code (.safetensors).
 
-    Give the motion by one of --au, --descriptor, --expression, --keyframes and --drive. A table of
-    every frame's Action Units is written beside the film (.csv).
+    Give the motion by one of --au, --descriptor, --expression, --target, --keyframes and --drive.
+    A table of every frame's Action Units is written beside the film (.csv): what was added.
+    --crop --size 256 draws a quick preview.
 
     \b
     Examples:
@@ -74,16 +90,17 @@ def animate(
       duchenne animate photo.jpg --au AU12=1,AU6=0.8 --ping-pong -o smile.gif
       duchenne animate photo.jpg --au AU12L=0.6 --easing natural -o smirk.webp
       duchenne animate anna.safetensors --keyframes keys.toml -o anna/
-      duchenne animate photo.jpg --drive openface.csv --crop -o driven.mp4
+      duchenne animate photo.jpg --drive openface.csv --gain 1.5 -o driven.mp4
+      duchenne animate photo.jpg --target AU12=0,AU25=0 -o sober.mp4
     """
     motion.require_one({
-        "--au": au, "--descriptor": descriptor, "--expression": expression,
+        "--au": au, "--descriptor": descriptor, "--expression": expression, "--target": target,
         "--keyframes": keyframes, "--drive": drive,
     })  # fmt: skip
-    asked = motion.descriptor_of(au, descriptor, expression)
+    asked = motion.descriptor_of(target if au is None else au, descriptor, expression)
     from .. import pixels, video
 
-    paste = _paste(source, paste)
+    paste = _paste(source, paste, size)
     sidecar = video.sidecar_path(output)
     files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
     inputs = [source, keyframes, drive, *files.values()]
@@ -92,12 +109,16 @@ def animate(
     moves = motion.read(asked, keyframes, drive, **times)
     video.check_writable(output, moves.left.fps)
 
-    subject = open_subject(run, source, face=face, steps=steps, **files)
+    subject = open_subject(run, source, face=face, encoding=encoding, **files)
     with run.stages("prepare"):
-        _ = subject.scene  # compiles the generator, renders the face as it is, finds its regions
+        _ = subject.scene  # renders the face as it is, finds its regions
+        subject.renderer.require_size(size)
+    if target is not None:
+        moves = motion.read(_reach(run, subject, asked), keyframes, drive, **times)
     tables = moves.tables()
     with run.stages("render and write"):
-        frames = with_bar(subject.frames(tables, paste=paste), len(tables), "rendering")
+        clip = subject.frames(tables, paste=paste, size=size)
+        frames = with_bar(clip, len(tables), "rendering")
         written = video.write_frames(frames, output, fps=moves.left.fps, source=_mark(paste))
     width, height = written.size
     run.facts["film"] = {
@@ -108,7 +129,7 @@ def animate(
         f"{written.frames} frames, {width}x{height}, {float(written.fps):g} fps, "
         f"{written.bytes / 1e6:.1f} MB",
     )
-    video.write_sidecar(sidecar, moves.left.times, moves.intensities())
+    video.write_sidecar(sidecar, moves.left.times, moves.intensities(), moves.sides())
     run.wrote(sidecar)
     run.note(str(run.stages))
 
@@ -116,16 +137,12 @@ def animate(
 @click.command()
 @click.argument("source", metavar="INPUT")
 @motion.options(motion.EXPRESSION_OPTIONS)
-@click.option(
-    "--target",
-    metavar="LIST",
-    help="Measured intensities instead of added ones: AU12=0 takes a smile away. Needs the "
-    "weights file face-landmarker-task.",
-)
+@target_option
 @click.option("-o", "--output", required=True, metavar="FILE", help="The picture, .png or .jpg.")
 @paste_option
+@size_option
 @face_option
-@steps_option
+@encoding_options
 @generator_option
 @boundaries_option
 @recorded
@@ -138,8 +155,9 @@ def edit(
     target: str | None,
     output: str,
     paste: bool | None,
+    size: int | None,
     face: int | None,
-    steps: int | None,
+    encoding: Encoding,
     generator_file: str | None,
     boundaries_file: str | None,
 ) -> None:
@@ -158,27 +176,36 @@ def edit(
     asked = motion.descriptor_of(target if au is None else au, descriptor, expression)
     from .. import pixels
 
-    paste = _paste(source, paste)
+    paste = _paste(source, paste, size)
     pixels.check_writable(output)
     files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
     run.check_outputs([source, *files.values()], [Path(output)])
-    subject = open_subject(run, source, face=face, steps=steps, **files)
+    subject = open_subject(run, source, face=face, encoding=encoding, **files)
     with run.stages("prepare"):
         _ = subject.scene
+        subject.renderer.require_size(size)
     if target is not None:
-        with run.stages("reach"):
-            reached = subject.reach(asked)
-        asked = reached.offsets
-        run.facts["reached"] = {"offsets": dict(asked), "measured": dict(reached.measured)}
-        run.note(", ".join(f"{code} measures {v:.2f}" for code, v in reached.measured.items()))
+        asked = _reach(run, subject, asked)
     with run.stages("render and write"):
-        pixels.save_image(subject.edit(asked, paste=paste), output, source=_mark(paste))
+        picture = subject.edit(asked, paste=paste, size=size)
+        pixels.save_image(picture, output, source=_mark(paste))
     run.wrote(output)
     run.note(str(run.stages))
 
 
-def _paste(source: str, asked: bool | None) -> bool:
+def _reach(run: Run, subject: Subject, targets: facs.Descriptor) -> facs.Descriptor:
+    """Offsets with which this face measures the targets."""
+    with run.stages("reach"):
+        reached = subject.reach(targets)
+    run.facts["reached"] = {"offsets": dict(reached.offsets), "measured": dict(reached.measured)}
+    run.note(", ".join(f"{code} measures {v:.2f}" for code, v in reached.measured.items()))
+    return reached.offsets
+
+
+def _paste(source: str, asked: bool | None, size: int | None) -> bool:
     """Whether to put the face back into the photo: the default where there is one."""
+    if size is not None and asked is not False and not is_code(source):
+        raise click.UsageError("--size is for the aligned square: give --crop as well")
     if not is_code(source):
         return asked is not False
     if asked:

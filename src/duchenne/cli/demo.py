@@ -7,15 +7,15 @@ from pathlib import Path
 import click
 
 from ..stages import peak_memory
-from .faces import describe_generator, new_studio, steps_option
+from .faces import Encoding, describe_generator, encoding_options, new_studio
 from .run import Run, encoding_bar, recorded
 
 
 @click.command()
 @click.option("-o", "--output", default="out/demo", show_default=True, metavar="FOLDER")
-@steps_option
+@encoding_options
 @recorded
-def demo(run: Run, output: str, steps: int | None) -> None:
+def demo(run: Run, output: str, encoding: Encoding) -> None:
     """Animate a public-domain photo to happiness, with the paper's descriptor.
 
     Fetches the model files first, if they are not here yet.
@@ -23,12 +23,12 @@ def demo(run: Run, output: str, steps: int | None) -> None:
     \b
     Examples:
       duchenne demo
-      duchenne demo -o out/quick --steps 20
+      duchenne demo -o out/quick --quality fast
     """
     from .. import demo as library
 
     library.prepare(Path(output), run.stages)
-    studio = new_studio(run, steps)
+    studio = new_studio(run, encoding)
     with run.stages("load"):
         describe_generator(run, studio, edits=True)
     with encoding_bar() as progress:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import InputError
-from .run import Run, encoding_bar, recorded
+from .run import Run, encoding_bar, recorded, with_bar
 
 if TYPE_CHECKING:
     from ..animate import Studio, Subject
+    from ..encode import EncodeSettings
     from ..generators.base import Generator
+    from ..types import LatentCode
 
 face_option: Callable[..., Any] = click.option(
     "--face",
@@ -25,8 +28,75 @@ face_option: Callable[..., Any] = click.option(
     help="Which face; 0, the default, is the largest.",
 )
 steps_option: Callable[..., Any] = click.option(
-    "--steps", type=click.IntRange(min=1), metavar="N", help="Optimisation steps of the encoding."
+    "--steps",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Optimisation steps of the encoding at most.",
 )
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What the command line says of the encoding; None leaves the preset's choice."""
+
+    quality: str | None = None
+    init: str | None = None
+    loss: str | None = None
+    steps: int | None = None
+
+    @property
+    def given(self) -> bool:
+        return self != Encoding()
+
+    def settings(self) -> EncodeSettings:
+        from ..encode import preset
+
+        changes = {"init": self.init, "loss": self.loss, "steps": self.steps}
+        return preset(
+            self.quality or "balanced", **{k: v for k, v in changes.items() if v is not None}
+        )
+
+
+def encoding_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of the encoding, given to the command as one `Encoding`."""
+
+    @functools.wraps(command)
+    def collected(
+        *args: Any,
+        quality: str | None,
+        init: str | None,
+        loss: str | None,
+        steps: int | None,
+        **others: Any,
+    ) -> Any:
+        return command(*args, encoding=Encoding(quality, init, loss, steps), **others)
+
+    options = (
+        click.option(
+            "--quality",
+            type=click.Choice(["fast", "balanced", "high"]),
+            help="Of the encoding: seconds, or a minute or two and a generator that is tuned to "
+            "the photo. Balanced by default.",
+        ),
+        click.option(
+            "--init",
+            type=click.Choice(["encoder", "mean", "random"]),
+            help="Where the encoding starts: the fitted guess (default), the mean face, a random "
+            "one.",
+        ),
+        click.option(
+            "--loss",
+            type=click.Choice(["default", "paper", "pixel"]),
+            help="What the encoding compares; paper: Eq. 1, needs the weights file "
+            "`vgg16-imagenet`.",
+        ),
+        steps_option,
+    )
+    for option in reversed(options):
+        collected = option(collected)
+    return collected
+
+
 generator_option: Callable[..., Any] = click.option(
     "--generator",
     "generator_file",
@@ -36,6 +106,13 @@ generator_option: Callable[..., Any] = click.option(
 boundaries_option: Callable[..., Any] = click.option(
     "--boundaries", "boundaries_file", metavar="FILE", help="Other Action Unit boundaries."
 )
+size_option: Callable[..., Any] = click.option(
+    "--size",
+    type=click.IntRange(min=1),
+    metavar="PX",
+    help="Side of the aligned square: the generator's own (1024), or half or a quarter of it, "
+    "which is drawn faster.",
+)
 
 
 @click.command()
@@ -43,7 +120,7 @@ boundaries_option: Callable[..., Any] = click.option(
 @click.option("-o", "--output", required=True, metavar="FILE", help="The code, .safetensors.")
 @click.option("--picture", metavar="FILE", help="Also draw the face that the code stands for.")
 @face_option
-@steps_option
+@encoding_options
 @generator_option
 @recorded
 def encode(
@@ -52,7 +129,7 @@ def encode(
     output: str,
     picture: str | None,
     face: int | None,
-    steps: int | None,
+    encoding: Encoding,
     generator_file: str | None,
 ) -> None:
     """Find the latent code of the face in PHOTO.
@@ -72,7 +149,7 @@ def encode(
     run.check_outputs(
         [photo, generator_file], [Path(p) for p in (output, picture) if p is not None]
     )
-    subject = open_photo(run, photo, face=face, steps=steps, generator_file=generator_file)
+    subject = open_photo(run, photo, face=face, encoding=encoding, generator_file=generator_file)
     assert subject.aligned is not None
     provenance = {
         **subject.code.provenance,
@@ -84,7 +161,7 @@ def encode(
     run.wrote(output)
     if picture is not None:
         with run.stages("render"):
-            drawn = subject.studio.renderer.still(subject.code.w)
+            drawn = subject.renderer.still(subject.code.w)
         pixels.save_image(drawn, picture)
         run.wrote(picture)
     run.note(str(run.stages))
@@ -100,11 +177,25 @@ def encode(
     metavar="PSI",
     help="0 gives the average face, 1 the most varied ones; 0.7 by default.",
 )
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Draw N people, of this seed and the next ones, into the folder -o: seed_000007.png and "
+    "its code, and so on. What is there already is kept.",
+)
 @click.option("-o", "--output", required=True, metavar="FILE", help="The picture, .png.")
+@size_option
 @generator_option
 @recorded
 def sample(
-    run: Run, seed: int, truncation: float | None, output: str, generator_file: str | None
+    run: Run,
+    seed: int,
+    truncation: float | None,
+    count: int | None,
+    output: str,
+    size: int | None,
+    generator_file: str | None,
 ) -> None:
     """Draw a synthetic person; the same seed gives the same bytes.
 
@@ -114,11 +205,15 @@ def sample(
     Examples:
       duchenne sample --seed 7 -o face.png
       duchenne sample --seed 7 --truncation 0.5 -o plain_face.png
+      duchenne sample --seed 7 --count 3 -o faces
     """
     from .. import codes, pixels
 
     if truncation is not None and not 0 <= truncation <= 1:
         raise InputError(f"truncation {truncation:g}: must lie between 0 and 1")
+    if count is not None:
+        _sample_many(run, range(seed, seed + count), truncation, Path(output), size, generator_file)
+        return
     code_path = Path(output).with_suffix(codes.SUFFIX)
     pixels.check_writable(output)
     pixels.check_writable(code_path, (codes.SUFFIX,))
@@ -129,12 +224,55 @@ def sample(
     with run.stages("sample"):
         options = {} if truncation is None else {"truncation": truncation}
         code = studio.sample(seed, **options).code
-        drawn = studio.renderer.still(code.w)
+        drawn = studio.renderer.still(code.w, size)
     run.facts["code"] = dict(code.provenance)
     pixels.save_image(drawn, output)
     run.wrote(output)
     codes.write_code(code, code_path)
     run.wrote(code_path)
+
+
+def _sample_many(
+    run: Run,
+    seeds: range,
+    truncation: float | None,
+    folder: Path,
+    size: int | None,
+    generator_file: str | None,
+) -> None:
+    """People and their codes in a folder; another coder can score the pictures by name."""
+    from .. import codes, pixels
+    from ..errors import OutputError
+
+    if folder.suffix:
+        raise OutputError(f"{folder}: with --count the output is a folder; leave out the suffix")
+    with pixels.reporting_disk_errors(folder):
+        folder.mkdir(exist_ok=True)
+    with run.stages("load"):
+        studio = new_studio(run, generator_file=generator_file)
+        describe_generator(run, studio)
+    options = {} if truncation is None else {"truncation": truncation}
+    with run.stages("sample"):
+        for seed in with_bar(seeds, len(seeds), "sampling"):
+            picture = folder / f"seed_{seed:06d}.png"
+            code_path = picture.with_suffix(codes.SUFFIX)
+            code = studio.sample(seed, **options).code
+            if picture.exists() and _holds(code_path, code):
+                continue
+            pixels.save_image(studio.renderer.still(code.w, size), picture)
+            codes.write_code(code, code_path)  # last: it says that the picture is there
+    run.wrote(folder, f"{len(seeds)} people")
+
+
+def _holds(path: Path, code: LatentCode) -> bool:
+    """Whether a file has this code already."""
+    from .. import codes
+
+    try:
+        kept = codes.read_code(path)
+    except InputError:
+        return False
+    return kept.generator == code.generator and kept.w.tobytes() == code.w.tobytes()
 
 
 def is_code(source: str) -> bool:
@@ -145,16 +283,18 @@ def is_code(source: str) -> bool:
 
 
 def open_subject(
-    run: Run, source: str, *, face: int | None, steps: int | None, **files: str | None
+    run: Run, source: str, *, face: int | None, encoding: Encoding, **files: str | None
 ) -> Subject:
     """The face of a photo or a saved code, ready to be edited; fails early where it can.
 
     files: see `new_studio`.
     """
     if not is_code(source):
-        return open_photo(run, source, face=face, steps=steps, edits=True, **files)
-    if face is not None or steps is not None:
-        raise click.UsageError("--face and --steps are for photos, not for a saved code")
+        return open_photo(run, source, face=face, encoding=encoding, edits=True, **files)
+    if face is not None or encoding.given:
+        raise click.UsageError(
+            "--face, --quality, --init, --loss and --steps are for photos, not for a saved code"
+        )
     from .. import codes
 
     with run.stages("load"):
@@ -172,7 +312,7 @@ def open_photo(
     source: str,
     *,
     face: int | None,
-    steps: int | None,
+    encoding: Encoding,
     edits: bool = False,
     **files: str | None,
 ) -> Subject:
@@ -184,7 +324,7 @@ def open_photo(
         run.read("input", source)
         from .. import align
 
-        studio = new_studio(run, steps, **files)
+        studio = new_studio(run, encoding, **files)
         describe_generator(run, studio, edits=edits)
     with run.stages("align"):
         aligned = align.align(photo, face=face, size=studio.generator.size)
@@ -203,7 +343,7 @@ def open_photo(
 
 def new_studio(
     run: Run,
-    steps: int | None = None,
+    encoding: Encoding | None = None,
     *,
     generator_file: str | None = None,
     boundaries_file: str | None = None,
@@ -216,10 +356,8 @@ def new_studio(
     from ..animate import Studio
 
     options: dict[str, Any] = {}
-    if steps is not None:
-        from ..encode import EncodeSettings
-
-        options["settings"] = EncodeSettings(steps=steps)
+    if encoding is not None and encoding.given:
+        options["settings"] = encoding.settings()
     if boundaries_file is not None:
         from ..boundaries import load_boundaries
 

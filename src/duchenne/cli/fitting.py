@@ -7,13 +7,14 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from .. import facs
-from .faces import generator_option, new_studio
+from .faces import Encoding, generator_option, new_studio, steps_option
 from .run import Run, recorded
 
 
@@ -25,6 +26,13 @@ def fit() -> None:
     Examples:
       duchenne fit boundaries -o boundaries.safetensors --work fit
     """
+
+
+pictures_option: Callable[..., Any] = click.option(
+    "--pictures",
+    metavar="FOLDER",
+    help="The scored faces: pictures, or saved codes. A sub-folder holds one person's.",
+)
 
 
 @fit.command("boundaries")
@@ -39,12 +47,38 @@ def fit() -> None:
     "paper's with InterFaceGAN's projection.",
 )
 @click.option("--faces", type=click.IntRange(min=10), help="How many people to fit on.")
+@click.option("--disfa", metavar="FOLDER", help="Fit on a copy of DISFA instead: coded films.")
+@click.option(
+    "--scores",
+    metavar="FILE",
+    help="Fit on --pictures instead, scored by another coder: the CSV of OpenFace or py-feat, or "
+    "the folder of FaceLandmarkImg's.",
+)
+@pictures_option
+@click.option(
+    "--strong",
+    type=click.FloatRange(1, 5),
+    metavar="N",
+    help="Intensity, 0 to 5, from which a coded face shows an AU. 4 for --disfa; the strongest "
+    "faces for --scores, whatever their intensity.",
+)
+@click.option(
+    "--per-person",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Frames of one person for each AU, and half of the neutral ones (--disfa).",
+)
+@click.option("--camera", type=click.Choice(["left", "right"]), help="Of --disfa; left by default.")
+@steps_option
+@click.option(
+    "--distances", metavar="FILE", help="Also each coded face's distances from them, .csv."
+)
 @click.option("--work", metavar="FOLDER", help="Keeps what is done, so that a fit can resume.")
 @click.option(
     "--share",
     metavar="K/N",
-    help="Only collect every N-th face, from the K-th: run N such processes side by side, then "
-    "once without --share.",
+    help="Only collect every N-th face (or person of DISFA), from the K-th: run N such processes "
+    "side by side, then once without --share.",
 )
 @generator_option
 @recorded
@@ -57,23 +91,34 @@ def fit_boundaries(
     work: str | None,
     share: str | None,
     generator_file: str | None,
+    distances: str | None,
+    **coded: Any,
 ) -> None:
     """Find the Action Unit boundaries of the built-in or another generator.
 
     Needs the weights file `face-landmarker-task`. Pairs takes about 20 minutes on two cores,
-    the other methods about ten.
+    the other methods about ten. With --disfa or --scores the examples are coded faces instead of
+    generated ones (docs/fitting.md); each is encoded, for a minute or two, and kept.
 
     \b
     Examples:
       duchenne fit boundaries -o boundaries.safetensors --work fit
       duchenne fit boundaries -o paper.safetensors --method paper --faces 800
+      duchenne fit boundaries --disfa DISFA -o disfa.safetensors --work fit
+      duchenne fit boundaries --scores au.csv --pictures faces -o own.safetensors
     """
     from .. import boundaries, codes, pixels
 
     for path in filter(None, (output, scale)):
         pixels.check_writable(path, (codes.SUFFIX,))
+    if distances is not None:
+        pixels.check_writable(distances, (".csv",))
+    labelled = _check_coded(coded, scale, faces, distances)
     if scale is not None and method != "pairs":
         raise click.UsageError("--scale goes with --method pairs")
+    if labelled:
+        _fit_coded(run, output, method, work, share, generator_file, distances, **coded)
+        return
     generator = new_studio(run, generator_file=generator_file, device="cpu").generator
     run.facts["generator"] = generator.fingerprint
     with run.stages("fit"), progress_bars() as tell:
@@ -120,6 +165,125 @@ def _fit_plain(generator: Any, faces: int | None, method: str, tell: Any) -> Any
     return paper.fit(renderer, scorer, samples, conditional=conditional, progress=tell)
 
 
+def _check_coded(
+    coded: dict[str, Any], scale: str | None, faces: int | None, distances: str | None
+) -> bool:
+    """Whether the examples are coded faces; a UsageError for options that do not go together."""
+    disfa, scores, pictures = (coded[name] for name in ("disfa", "scores", "pictures"))
+    if disfa is not None and scores is not None:
+        raise click.UsageError("give --disfa or --scores, not both")
+    if (scores is None) != (pictures is None):
+        raise click.UsageError("--scores and --pictures go together")
+    if disfa is None and (coded["per_person"] is not None or coded["camera"] is not None):
+        raise click.UsageError("--per-person and --camera go with --disfa")
+    labelled = disfa is not None or scores is not None
+    if not labelled and (coded["strong"] or coded["steps"] or distances):
+        raise click.UsageError("--strong, --steps and --distances go with --disfa or --scores")
+    if labelled and (scale is not None or faces is not None):
+        raise click.UsageError("--scale and --faces are of generated faces, not of coded ones")
+    return labelled
+
+
+def _fit_coded(
+    run: Run,
+    output: str,
+    method: str,
+    work: str | None,
+    share: str | None,
+    generator_file: str | None,
+    distances: str | None,
+    **coded: Any,
+) -> None:
+    from .. import boundaries, codes
+    from ..encode import EncodeCache
+    from ..fit import labelled
+    from ..weights import cache_root
+
+    part = (0, 1) if share is None else _share(share)
+    studio = new_studio(
+        run, Encoding(steps=coded["steps"]), generator_file=generator_file, device="cpu"
+    )
+    run.facts["generator"] = studio.generator.fingerprint
+    folder = Path(work) if work else cache_root() / "fit" / studio.generator.fingerprint / "coded"
+    studio.cache = EncodeCache(folder / "codes")
+    with run.stages("examples"), progress_bars() as tell:
+        if coded["disfa"] is not None:
+            data, examples = _disfa_examples(studio, folder, part, coded, tell)
+        else:
+            data, examples = _scored_examples(studio, part, coded, tell)
+    if share is not None:
+        run.say("this share is complete")
+        return
+    with run.stages("fit"), progress_bars() as tell:
+        scorer = _scorer(run) if method == "pairs" else None
+        found = labelled.fit(
+            studio.renderer, data, method=method, scorer=scorer, provenance=examples, progress=tell
+        )
+    boundaries.save_boundaries(found, Path(output))
+    run.wrote(output)
+    run.wrote(Path(output).with_suffix(".json"))
+    run.facts["boundaries"] = dict(found.provenance)
+    if distances is not None:
+        apart = labelled.distances(found, data.w)
+        rows = [
+            {"face": face, "person": person, **_by_code(row)}
+            for face, person, row in zip(data.names, data.people, apart, strict=True)
+        ]
+        codes.write_atomically(_table(rows).encode(), Path(distances))
+        run.wrote(distances)
+
+
+def _disfa_examples(
+    studio: Any, folder: Path, part: tuple[int, int], coded: dict[str, Any], tell: Any
+) -> tuple[Any, dict[str, Any]]:
+    from ..fit import disfa
+
+    given = {name: coded[name] for name in ("strong", "per_person", "camera") if coded[name]}
+    settings = disfa.DisfaSettings(**given)
+    root = Path(coded["disfa"])
+    data = disfa.collect(root, studio, folder, settings, share=part, progress=tell)
+    return data, disfa.described(settings, studio)
+
+
+def _scored_examples(
+    studio: Any, part: tuple[int, int], coded: dict[str, Any], tell: Any
+) -> tuple[Any, dict[str, Any]]:
+    from ..fit import imported
+
+    scores = _read_scores(coded["scores"], coded["pictures"])
+    folder, strong = Path(coded["pictures"]), coded["strong"]
+    data = imported.collect(folder, scores, studio, strong=strong, share=part, progress=tell)
+    return data, imported.described(scores, strong, studio)
+
+
+def _read_scores(table: str, pictures: str | None) -> Any:
+    from .. import coders
+    from ..errors import InputError
+
+    if pictures is not None and not Path(pictures).is_dir():
+        raise InputError(f"{pictures}: no such folder; give the one with the scored pictures")
+    names = [path.name for path in Path(pictures).iterdir()] if pictures else []
+    return coders.read_scores(Path(table), names)
+
+
+def _scorer(run: Run) -> Any:
+    """What measures lengths on rendered faces; None, and said, where its weights are not here."""
+    from ..errors import WeightsError
+    from ..score import Scorer
+
+    try:
+        return Scorer()
+    except WeightsError as error:
+        run.note(f"{error}; lengths are taken from the coded faces")
+        return None
+
+
+def _by_code(values: Any) -> dict[str, float | None]:
+    """AU code -> number, None for NaN."""
+    rounded = [round(float(value), 3) for value in values]
+    return {c: v if v == v else None for c, v in zip(facs.CODES, rounded, strict=True)}
+
+
 def _share(text: str) -> tuple[int, int]:
     try:
         k, n = (int(part) for part in text.split("/"))
@@ -130,35 +294,95 @@ def _share(text: str) -> tuple[int, int]:
     return k, n
 
 
+@fit.command("encoder")
+@click.option("-o", "--output", required=True, metavar="FILE", help="The network, .safetensors.")
+@click.option("--pairs", type=click.IntRange(min=2048), help="How many faces to draw.")
+@click.option("--work", metavar="FOLDER", help="Keeps what is done, so that a fit can resume.")
+@generator_option
+@recorded
+def fit_encoder(
+    run: Run, output: str, pairs: int | None, work: str | None, generator_file: str | None
+) -> None:
+    """Fit v(I), the network that guesses a face's code (section 3.2).
+
+    Draws pairs of codes and pictures, computes their features once, and trains on them: about an
+    hour on two cores. A fit that was ended, at any point, goes on where it was. The training curve
+    is written beside the network (.json).
+
+    \b
+    Examples:
+      duchenne fit encoder -o encoder.safetensors --work fit
+    """
+    from .. import codes, initial, pixels
+    from ..weights import cache_root
+
+    curve = Path(output).with_suffix(".json")
+    pixels.check_writable(output, (codes.SUFFIX,))
+    pixels.check_writable(curve, (".json",))
+    generator = new_studio(run, generator_file=generator_file, device="cpu").generator
+    run.facts["generator"] = generator.fingerprint
+    from ..fit import encoder
+
+    folder = Path(work) if work else cache_root() / "fit" / generator.fingerprint / "encoder"
+    settings = encoder.EncoderFitSettings()
+    if pairs is not None:
+        settings = replace(settings, pairs=pairs)
+    with run.stages("fit"), progress_bars() as tell:
+        network, record = encoder.fit(generator, folder, settings, progress=tell)
+    initial.save(network, Path(output), record["settings"])
+    run.wrote(output)
+    codes.write_atomically((json.dumps(record, indent=1) + "\n").encode(), curve)
+    run.wrote(curve)
+
+
 @click.command()
-@click.argument("images", nargs=-1, required=True)
+@click.argument("images", nargs=-1)
 @click.option("-o", "--output", metavar="FILE", help="Table, .csv or .json; else CSV on stdout.")
 @click.option("--face", type=click.IntRange(min=0), default=0, help="Which face of each picture.")
+@click.option(
+    "--import",
+    "table",
+    metavar="FILE",
+    help="No IMAGES, but another coder's scores in the same form: the CSV of OpenFace or py-feat, "
+    "or the folder of FaceLandmarkImg's.",
+)
+@pictures_option
 @recorded
-def score(run: Run, images: tuple[str, ...], output: str | None, face: int) -> None:
+def score(
+    run: Run,
+    images: tuple[str, ...],
+    output: str | None,
+    face: int,
+    table: str | None,
+    pictures: str | None,
+) -> None:
     """Measure the twelve Action Units of the faces in IMAGES, 0 to 5.
 
-    Needs the weights file `face-landmarker-task`. docs/scores.md says what each score measures.
+    Needs the weights file `face-landmarker-task`. docs/scores.md says what each score measures,
+    docs/fitting.md which tables --import reads.
 
     \b
     Examples:
       duchenne score photo.jpg
       duchenne score photo.jpg -o scores.csv
+      duchenne score --import pyfeat.csv -o scores.csv
     """
-    from .. import align, pixels
-    from ..score import Scorer
+    from .. import pixels
 
+    if bool(images) == (table is not None):
+        raise click.UsageError("give IMAGES, or --import and a table")
+    if pictures is not None and table is None:
+        raise click.UsageError("--pictures goes with --import")
     if output is not None:
         pixels.check_writable(output, (".csv", ".json"))
-    scorer = Scorer()
-    rows = []
-    for image in images:
-        photo = pixels.load_photo(image)
-        with run.stages("score"):
-            found = align.find(photo, face=face)
-            values = scorer.scores(photo.pixels, found.mesh)
-        scores = {code: round(float(v), 3) for code, v in zip(facs.CODES, values, strict=True)}
-        rows.append({"image": image, **scores})
+        run.check_outputs([*images, table], [Path(output)])
+    if table is not None:
+        scores = _read_scores(table, pictures)
+        pairs = zip(scores.names, scores.values, strict=True)
+        rows = [{"image": name, **_by_code(values)} for name, values in pairs]
+        run.facts["coder"] = {"tool": scores.tool, "notes": list(scores.notes)}
+    else:
+        rows = _measured(run, images, face)
     if output is None:
         run.say(_table(rows).rstrip())
         return
@@ -167,6 +391,21 @@ def score(run: Run, images: tuple[str, ...], output: str | None, face: int) -> N
 
     codes.write_atomically(text.encode(), Path(output))
     run.wrote(output)
+
+
+def _measured(run: Run, images: tuple[str, ...], face: int) -> list[dict[str, Any]]:
+    from .. import align, pixels
+    from ..score import Scorer
+
+    scorer = Scorer()
+    rows = []
+    for image in images:
+        photo = pixels.load_photo(image)
+        with run.stages("score"):
+            found = align.find(photo, face=face)
+            values = scorer.scores(photo.pixels, found.mesh)
+        rows.append({"image": image, **_by_code(values)})
+    return rows
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .fitting import progress_bars
 from .run import Run, recorded
+
+if TYPE_CHECKING:
+    from ..animate import Studio, Subject
+    from ..evaluate.kept import Kept
+
+SHOWN = 6  # people on the contact sheets, photos first
 
 
 @click.command()
@@ -20,65 +27,126 @@ from .run import Run, recorded
     help="Boundaries to compare with the built-in ones, which are `default`; may be repeated.",
 )
 @click.option(
+    "--recipes/--no-recipes",
+    default=True,
+    show_default=True,
+    help="Compare with the paper's recipe and with InterFaceGAN's projection, fitted first (about "
+    "ten minutes) unless --boundaries gives paper=FILE and conditional=FILE.",
+)
+@click.option(
     "--identities", type=click.IntRange(min=2), default=24, show_default=True, help="How many."
 )
-@click.option("--photo", "photos", multiple=True, metavar="FILE", help="Photos to judge as well.")
+@click.option(
+    "--photo", "photos", multiple=True, metavar="FILE", help="Judge photos as well; repeatable."
+)
+@click.option("--work", metavar="FOLDER", help="Keeps what is done, so that a run can resume.")
 @recorded
 def evaluate(
-    run: Run, output: str, files: tuple[str, ...], identities: int, photos: tuple[str, ...]
+    run: Run,
+    output: str,
+    files: tuple[str, ...],
+    recipes: bool,
+    identities: int,
+    photos: tuple[str, ...],
+    work: str | None,
 ) -> None:
     """Edit held-out faces with every Action Unit at five levels, and measure.
 
     For each AU: how many faces respond, monotonicity, leakage into the other AUs, identity, change
-    outside the regions, change of pose. Needs the weights file `face-landmarker-task` and
-    `pip install duchenne[evaluate]`.
+    outside the regions, change of pose; then every requirement, passed or failed. Generated
+    identities and photos are counted apart. Needs the weights file `face-landmarker-task` and
+    `pip install duchenne[evaluate]`. About 40 minutes on two cores; what is done is kept.
 
     \b
     Examples:
       duchenne evaluate -o report
+      duchenne evaluate -o report --no-recipes --photo anna.jpg --photo ben.jpg
       duchenne evaluate -o report --boundaries paper=paper.safetensors
     """
     from .. import pixels
     from ..animate import Studio
-    from ..boundaries import load_boundaries
     from ..evaluate import harness, report
     from ..evaluate.identity import Recogniser
+    from ..evaluate.kept import Kept
 
     folder = Path(output)
     with pixels.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     recogniser = Recogniser()
-    studios = {"default": Studio()}
-    for text in files:
-        name, _, path = text.partition("=")
-        if not path or name in studios:
-            raise click.UsageError(f"--boundaries {text}: write NAME=FILE, each name once")
-        studios[name] = Studio(boundaries=load_boundaries(Path(path)))
-    results = {}
+    results = Kept(Path(work) if work else harness.default_work())
+    studio = Studio()
+    with run.stages("recipes"), progress_bars() as tell:
+        studios = _studios(studio, files, recipes, results, tell)
+    with run.stages("encode"):
+        people = {"generated identities": harness.held_out(studio, identities)}
+        if photos:
+            people["photos"] = [studio.face(photo) for photo in photos]
     with run.stages("evaluate"), progress_bars() as tell:
-        for name, studio in studios.items():
-            subjects = harness.held_out(studio, identities)
-            subjects += [studio.face(photo) for photo in photos]
-            results[name] = harness.evaluate(
-                subjects,
-                studio.scorer,
-                recogniser,
-                lambda done, total, name=name: tell(name, done, total),  # type: ignore[misc]
-            )
+        measured = _measure(studios, people, recogniser, results, tell)
     facts = {
         "identities": identities,
         "photos": len(photos),
         "first_seed": harness.FIRST_SEED,
-        "generator": studios["default"].generator.fingerprint,
+        "generator": studio.generator.fingerprint,
         "scorer": "this project's own (see docs/scores.md)",
         "recogniser": "dlib face_recognition_resnet_model_v1, same person under 0.6",
     }
-    for written in report.write(folder, results, facts):
+    for written in report.write(folder, measured, facts):
         run.wrote(written)
-    shown = harness.held_out(studios["default"], 6)
-    for name, picture in (
-        ("action_units.jpg", report.sheet(shown)),
-        ("expressions.jpg", report.expressions(shown)),
-    ):
-        pixels.save_image(picture, folder / name)
-        run.wrote(folder / name)
+    for who, lines in report.requirements(measured).items():
+        for bar in lines:
+            run.say(f"{'pass' if bar.passed else 'FAIL'}  {who}: {bar.name}: {bar.found}")
+    with run.stages("contact sheets"):
+        shown = [*people.get("photos", []), *people["generated identities"]][:SHOWN]
+        for name, picture in (
+            ("action_units.jpg", report.sheet(shown)),
+            ("expressions.jpg", report.expressions(shown)),
+        ):
+            pixels.save_image(picture, folder / name)
+            run.wrote(folder / name)
+
+
+def _studios(
+    studio: Studio, files: tuple[str, ...], with_recipes: bool, results: Kept, tell: Any
+) -> dict[str, Studio]:
+    """Name of the method -> its studio, `default` first."""
+    from ..boundaries import load_boundaries
+    from ..evaluate import harness, recipes
+
+    studios = {"default": studio}
+    for text in files:
+        name, _, path = text.partition("=")
+        if not path or name in studios:
+            raise click.UsageError(f"--boundaries {text}: write NAME=FILE, each name once")
+        studios[name] = harness.with_boundaries(studio, load_boundaries(Path(path)))
+    for name in recipes.NAMES if with_recipes else ():
+        if name not in studios:
+            found = recipes.recipe(name, studio, results, progress=tell)
+            studios[name] = harness.with_boundaries(studio, found)
+    return studios
+
+
+def _measure(
+    studios: dict[str, Studio],
+    people: dict[str, list[Subject]],
+    recogniser: Any,
+    results: Kept,
+    tell: Any,
+) -> dict[str, dict[str, Any]]:
+    """Whose faces -> method -> measurements."""
+    from dataclasses import replace
+
+    from ..evaluate import harness
+
+    return {
+        who: {
+            name: harness.evaluate(
+                [replace(subject, studio=studio) for subject in subjects],
+                recogniser,
+                results,
+                progress=lambda done, total, what=f"{name}, {who}": tell(what, done, total),  # type: ignore[misc]
+            )
+            for name, studio in studios.items()
+        }
+        for who, subjects in people.items()
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,6 +37,22 @@ EXPRESSION_OPTIONS: tuple[Decorator, ...] = (
 FILE_OPTIONS: tuple[Decorator, ...] = (
     click.option("--keyframes", metavar="FILE", help="Keys of each Action Unit, .toml or .csv."),
     click.option("--drive", metavar="FILE", help="A recording: the CSV of OpenFace 2 or py-feat."),
+    click.option(
+        "--gain", type=float, metavar="X", help="Make the motion of --drive X times as strong."
+    ),
+    click.option(
+        "--smooth",
+        type=float,
+        metavar="S",
+        help="Smooth the motion of --drive over S seconds (the sigma of a Gaussian).",
+    ),
+    click.option(
+        "--baseline",
+        type=float,
+        metavar="P",
+        help="Percentile of each Action Unit in --drive that is this person's neutral face and "
+        "taken off; 5 by default.",
+    ),
 )
 TIME_OPTIONS: tuple[Decorator, ...] = (
     click.option(
@@ -75,14 +91,18 @@ def options(*groups: tuple[Decorator, ...]) -> Decorator:
 
 @dataclass(frozen=True)
 class Motion:
-    """What the two sides of the face do; the same timeline twice unless a side was named."""
+    """What the two sides of the face do; the same timeline twice unless a side was named.
+
+    sign: AU code -> -1 for those that are lessened instead of added.
+    """
 
     left: Timeline
     right: Timeline
+    sign: Mapping[str, float] = field(default_factory=dict)
 
     def map(self, change: Callable[[Timeline], Timeline]) -> Motion:
         """The same change of both sides."""
-        return Motion(change(self.left), change(self.right))
+        return replace(self, left=change(self.left), right=change(self.right))
 
     def tables(self) -> NDArray[np.float64]:
         """[k, 12, 8], every frame's intensity of each AU in each of `regions.SLOTS`."""
@@ -90,13 +110,27 @@ class Motion:
 
         parts = []
         for side, timeline in (("L", self.left), ("R", self.right)):
-            slots = slot_intensities({code + side: 1.0 for code in facs.CODES})  # [12, 8]
+            slots = slot_intensities(
+                {code + side: self.sign.get(code, 1.0) for code in facs.CODES}
+            )  # [12, 8]
             parts.append(timeline.intensities[:, :, None] * slots)
         return parts[0] + parts[1]
 
     def intensities(self) -> NDArray[np.float64]:
         """[k, 12] for the table beside the film; one side counts half (see facs.to_vector)."""
-        return (self.left.intensities + self.right.intensities) / 2
+        sign = [self.sign.get(code, 1.0) for code in facs.CODES]
+        return (self.left.intensities + self.right.intensities) / 2 * sign
+
+    def sides(self) -> dict[str, NDArray[np.float64]]:
+        """[k] for each side ("AU12L", "AU12R") of the AUs that are not the same on both."""
+        both = {"L": self.left.intensities, "R": self.right.intensities}
+        uneven = (both["L"] != both["R"]).any(axis=0)
+        return {
+            code + side: both[side][:, i] * self.sign.get(code, 1.0)
+            for i, code in enumerate(facs.CODES)
+            if uneven[i]
+            for side in facs.SIDES
+        }
 
 
 def require_one(sources: Mapping[str, str | None]) -> None:
@@ -128,15 +162,25 @@ def read(
     hold: float | None,
     ping_pong: bool,
     loop: int | None,
+    gain: float | None = None,
+    smooth: float | None = None,
+    baseline: float | None = None,
 ) -> Motion:
-    """The motion that the options describe. Defaults are the library's."""
+    """The motion that the options describe. Defaults are the library's.
+
+    descriptor: may hold negative intensities, which lessen what the face shows.
+    """
+    given = {"gain": gain, "smooth": smooth, "baseline": baseline}
+    driving = {name: value for name, value in given.items() if value is not None}
+    if drive is None and driving:
+        raise click.UsageError(f"{', '.join('--' + name for name in driving)}: only with --drive")
     if descriptor is None and (frames is not None or easing is not None):
         raise click.UsageError("--frames and --easing are for --au, --descriptor and --expression")
     if descriptor is not None:
         ramp = {"frames": frames, "fps": fps, "easing": easing}
         motion = _ramp(descriptor, {k: v for k, v in ramp.items() if v is not None})
     else:
-        timeline = _from_file(keyframes, drive, fps)
+        timeline = _from_file(keyframes, drive, fps, driving)
         motion = Motion(timeline, timeline)
     if hold is not None:
         seconds = hold
@@ -155,13 +199,16 @@ def _ramp(descriptor: facs.Descriptor, settings: Mapping[str, Any]) -> Motion:
     def side(wanted: str) -> Timeline:
         parts = ((*facs.split_side(key), value) for key, value in descriptor.items())
         return from_descriptor(
-            {code: value for code, at, value in parts if at in ("", wanted)}, **settings
+            {code: abs(value) for code, at, value in parts if at in ("", wanted)}, **settings
         )
 
-    return Motion(side("L"), side("R"))
+    lessened = {facs.split_side(key)[0] for key, value in descriptor.items() if value < 0}
+    return Motion(side("L"), side("R"), dict.fromkeys(lessened, -1.0))
 
 
-def _from_file(keyframes: str | None, drive: str | None, fps: str | None) -> Timeline:
+def _from_file(
+    keyframes: str | None, drive: str | None, fps: str | None, driving: Mapping[str, float]
+) -> Timeline:
     if keyframes is not None:
         from ..timeline import from_keyframes
 
@@ -169,4 +216,5 @@ def _from_file(keyframes: str | None, drive: str | None, fps: str | None) -> Tim
     from ..drive import Drive, read_recording
 
     assert drive is not None
-    return read_recording(drive, Drive() if fps is None else Drive(fps=fps)).timeline
+    settings: dict[str, Any] = {**driving} if fps is None else {**driving, "fps": fps}
+    return read_recording(drive, Drive(**settings)).timeline

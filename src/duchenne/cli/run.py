@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -111,7 +111,11 @@ def recorded(function: Callable[..., None]) -> Callable[..., None]:
     def command(*, json_file: str | None, **parameters: Any) -> None:
         context = click.get_current_context()
         name = context.command_path.partition(" ")[2]
-        run = Run(name, dict(parameters), json_file)
+        settings = {
+            k: asdict(v) if is_dataclass(v) and not isinstance(v, type) else v
+            for k, v in parameters.items()
+        }
+        run = Run(name, settings, json_file)
         context.find_root().obj = run
         run.check_json()
         function(run, **parameters)

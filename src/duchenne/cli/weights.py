@@ -8,6 +8,7 @@ import click
 
 from .. import weights as store
 from ..errors import WeightsError
+from ..manifest import WeightsFile
 from .run import Run, recorded
 
 
@@ -89,7 +90,7 @@ def verify(run: Run, names: tuple[str, ...]) -> None:
         raise WeightsError(f"{', '.join(bad)}; `duchenne weights fetch NAME` gets a good copy")
 
 
-def _describe(entry: store.WeightsFile) -> dict[str, Any]:
+def _describe(entry: WeightsFile) -> dict[str, Any]:
     path = store.find(entry.name)
     return {
         "name": entry.name,

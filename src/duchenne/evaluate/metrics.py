@@ -6,7 +6,7 @@ face), measured Action Unit; on the scale 0 to 5, not clipped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from .. import facs
+from ..score import FULL
 
 Array = NDArray[np.float64]
 
@@ -44,10 +45,14 @@ def change(scores: Array) -> Array:
     return np.asarray(scores[:, :, -1] - scores[:, :, 0])
 
 
+def own_change(scores: Array) -> Array:
+    """[F, 12] measured change of the target itself."""
+    return np.diagonal(change(scores), axis1=1, axis2=2)
+
+
 def response_rate(scores: Array) -> Array:
     """[12] part of the faces whose target AU rises by at least RESPONDS."""
-    own = np.diagonal(change(scores), axis1=1, axis2=2)  # [F, 12]
-    return np.asarray((own >= RESPONDS).mean(axis=0))
+    return np.asarray((own_change(scores) >= RESPONDS).mean(axis=0))
 
 
 def monotonicity(scores: Array) -> Array:
@@ -63,9 +68,12 @@ def monotonicity(scores: Array) -> Array:
 
 
 def leakage_matrix(scores: Array) -> Array:
-    """[12, 12] mean size of every AU's change, relative to the target's (row) mean change."""
+    """[12, 12] mean size of every AU's change, relative to the target's (row) mean change.
+
+    A target that hardly moves counts as RESPONDS, so that the ratio stays a number.
+    """
     moved = change(scores)
-    own = np.maximum(np.diagonal(moved, axis1=1, axis2=2).mean(axis=0), 1e-9)
+    own = np.maximum(own_change(scores).mean(axis=0), RESPONDS)
     return np.asarray(np.abs(moved).mean(axis=0) / own[:, None])
 
 
@@ -77,12 +85,14 @@ def leakage(scores: Array) -> Array:
 
 def leads(scores: Array) -> Array:
     """[12] part of the faces where the target's change is the largest among the AUs not its kin."""
-    moved = change(scores)
-    result = np.zeros(len(facs.CODES))
-    for i, code in enumerate(facs.CODES):
-        others = np.abs(moved[:, i][:, ~_related(code)]).max(axis=1)
-        result[i] = (moved[:, i, i] > others).mean()
-    return result
+    return np.asarray((own_change(scores) > strongest_other(scores)).mean(axis=0))
+
+
+def strongest_other(scores: Array) -> Array:
+    """[F, 12] the largest change, up or down, among the AUs that are not kin of the target."""
+    moved = np.abs(change(scores))
+    columns = [moved[:, i, ~_related(code)].max(axis=1) for i, code in enumerate(facs.CODES)]
+    return np.stack(columns, axis=1)
 
 
 def linearity(scores: Array) -> Array:
@@ -93,6 +103,22 @@ def linearity(scores: Array) -> Array:
         line = np.linspace(curve[0], curve[-1], len(curve))
         result[i] = np.abs(curve - line).max() / max(abs(curve[-1] - curve[0]), 1e-9)
     return result
+
+
+def agreement(scores: Array, levels: Sequence[float]) -> tuple[Array, Array]:
+    """([12] correlation, [12] slope) of the measured change with the asked intensity.
+
+    Over all faces and levels; the change is on the scale of intensities (score / 5), so a slope of
+    1 means that asking for the full action gives it on the average face.
+    """
+    asked = np.tile(np.array(levels), len(scores))
+    correlation, slope = np.zeros(len(facs.CODES)), np.zeros(len(facs.CODES))
+    for i in range(len(facs.CODES)):
+        risen = (scores[:, i, :, i] - scores[:, i, :1, i]).ravel() / FULL
+        flat = np.ptp(risen) < 1e-9
+        correlation[i] = 0.0 if flat else np.corrcoef(asked, risen)[0, 1]
+        slope[i] = asked @ risen / (asked @ asked)
+    return correlation, slope
 
 
 def _related(code: str) -> NDArray[np.bool_]:

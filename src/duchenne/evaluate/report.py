@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,12 @@ from .. import codes, facs, pixels
 from ..animate import Subject
 from ..types import Pixels
 from . import metrics
+from .bars import Bar, bars, tied
 from .harness import Measured
 from .identity import SAME_PERSON
+
+Results = Mapping[str, Mapping[str, Measured]]
+"""Whose faces ("generated identities", "photos") -> method -> measurements."""
 
 CELL = 44  # pixels of a matrix cell
 COLUMNS: Mapping[str, str] = {
@@ -27,41 +31,84 @@ COLUMNS: Mapping[str, str] = {
     "nonlinear": "largest departure from linear",
     "identity_95": "identity distance, 95 %",
     "identity_ok": f"identity under {SAME_PERSON / 2:g}",
-    "outside": "change outside (levels)",
+    "outside": "largest change outside (levels)",
+    "background": "mean change outside (levels)",
     "turned": "head turned (degrees)",
 }
 
 
-def write(folder: Path, results: Mapping[str, Measured], facts: Mapping[str, Any]) -> list[Path]:
-    """evaluation.json, evaluation.md and a leakage matrix for each method; returns the paths."""
-    tables = {name: result.table() for name, result in results.items()}
-    record = {**facts, "methods": tables}
+def requirements(results: Results) -> dict[str, list[Bar]]:
+    """Whose faces -> every requirement on the default boundaries."""
+    return {who: bars(methods["default"], methods.get("paper")) for who, methods in results.items()}
+
+
+def write(folder: Path, results: Results, facts: Mapping[str, Any]) -> list[Path]:
+    """evaluation.json, evaluation.md and leakage matrices; returns the paths.
+
+    Every group of faces has the method "default".
+    """
+    tables = {
+        who: {name: found.table() for name, found in methods.items()}
+        for who, methods in results.items()
+    }
+    required = requirements(results)
+    record = {
+        **facts,
+        "tied": {code: list(kin) for code, kin in metrics.KIN.items()},
+        "requirements": {who: [b.as_json() for b in lines] for who, lines in required.items()},
+        "methods": tables,
+    }
     paths = [folder / "evaluation.json", folder / "evaluation.md"]
     codes.write_atomically((json.dumps(record, indent=1) + "\n").encode(), paths[0])
-    codes.write_atomically(_markdown(tables, facts).encode(), paths[1])
-    for name, result in results.items():
+    codes.write_atomically(_markdown(results, required, facts).encode(), paths[1])
+    for name, found in next(iter(results.values())).items():
         path = folder / f"leakage_{name}.png"
-        pixels.save_image(matrix_picture(metrics.leakage_matrix(result.scores)), path, source=None)
+        pixels.save_image(matrix_picture(metrics.leakage_matrix(found.scores)), path, source=None)
         paths.append(path)
     return paths
 
 
-def _markdown(
-    tables: Mapping[str, Mapping[str, Mapping[str, float]]], facts: Mapping[str, Any]
-) -> str:
-    lines = ["# Evaluation", ""]
-    lines += [f"- {key}: {value}" for key, value in facts.items()]
-    lines += ["", "Means over the twelve Action Units:", ""]
-    lines += ["| | " + " | ".join(tables) + " |", "|---|" + "---|" * len(tables)]
+def requirement_table(lines: Sequence[Bar]) -> list[str]:
+    """Markdown: every requirement with its result."""
+    rows = ["| requirement | wanted | found | |", "|---|---|---|---|"]
+    for bar in lines:
+        verdict = "pass" if bar.passed else "**fail**"
+        rows.append(f"| {bar.name} | {bar.wanted} | {bar.found} | {verdict} |")
+    return rows
+
+
+def means_table(methods: Mapping[str, Measured]) -> list[str]:
+    """Markdown: the means over the twelve Action Units of each method."""
+    tables = {name: found.table() for name, found in methods.items()}
+    rows = ["| | " + " | ".join(tables) + " |", "|---|" + "---|" * len(tables)]
     for metric, title in COLUMNS.items():
         means = [np.mean(list(table[metric].values())) for table in tables.values()]
-        lines.append(f"| {title} | " + " | ".join(f"{m:.3f}" for m in means) + " |")
-    for name, table in tables.items():
-        lines += ["", f"## {name}", "", "| | " + " | ".join(COLUMNS.values()) + " |"]
-        lines.append("|---|" + "---|" * len(COLUMNS))
-        for code in facs.CODES:
-            cells = [f"{table[metric][code]:.3f}" for metric in COLUMNS]
-            lines.append(f"| {code} | " + " | ".join(cells) + " |")
+        rows.append(f"| {title} | " + " | ".join(f"{m:.3f}" for m in means) + " |")
+    whole = [float(np.quantile(found.identity, 0.95)) for found in methods.values()]
+    rows.append("| identity, 95 % of all edits | " + " | ".join(f"{v:.3f}" for v in whole) + " |")
+    return rows
+
+
+def unit_table(measured: Measured) -> list[str]:
+    """Markdown: every metric of every Action Unit."""
+    table = measured.table()
+    rows = ["| | " + " | ".join(COLUMNS.values()) + " |", "|---|" + "---|" * len(COLUMNS)]
+    for code in facs.CODES:
+        cells = [f"{table[metric][code]:.3f}" for metric in COLUMNS]
+        rows.append(f"| {code} | " + " | ".join(cells) + " |")
+    return rows
+
+
+def _markdown(results: Results, required: Mapping[str, list[Bar]], facts: Mapping[str, Any]) -> str:
+    lines = ["# Evaluation", ""]
+    lines += [f"- {key}: {value}" for key, value in facts.items()]
+    lines += ["", f"Tied by anatomy, and not held against one another: {tied()}."]
+    for who, methods in results.items():
+        faces = len(methods["default"])
+        lines += ["", f"## {who.capitalize()} ({faces})", "", *requirement_table(required[who])]
+        lines += ["", "Means over the twelve Action Units:", "", *means_table(methods)]
+        for name, found in methods.items():
+            lines += ["", f"### {who}, {name}", "", *unit_table(found)]
     return "\n".join(lines) + "\n"
 
 
@@ -82,7 +129,7 @@ def matrix_picture(matrix: NDArray[np.float64]) -> Pixels:
     return np.asarray(image)
 
 
-def sheet(subjects: list[Subject], level: float = 1.0, tile: int = 192) -> Pixels:
+def sheet(subjects: Sequence[Subject], level: float = 1.0, tile: int = 128) -> Pixels:
     """Every subject (rows) with every Action Unit (columns) at one level."""
     rows = []
     for subject in subjects:
@@ -91,7 +138,7 @@ def sheet(subjects: list[Subject], level: float = 1.0, tile: int = 192) -> Pixel
     return pixels.contact_sheet(rows, column_labels=["as it is", *facs.CODES], tile=tile)
 
 
-def expressions(subjects: list[Subject], tile: int = 192) -> Pixels:
+def expressions(subjects: Sequence[Subject], tile: int = 128) -> Pixels:
     """Every subject (rows) with the seven expressions (columns)."""
     rows = []
     for subject in subjects:

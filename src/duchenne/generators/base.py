@@ -110,6 +110,15 @@ class Generator(Protocol):
         """w: [B, L, 512] (W+) or [B, 512] (W) -> image [B, 3, H, W] in about [-1, 1]."""
         ...
 
+    def fine_weights(self) -> list[str]:
+        """Names of the convolutions from `fine_from` px up and of the RGB layer (`tuning`)."""
+        ...
+
+
+def fine_from(size: int) -> int:
+    """The resolution from which layers draw texture: 64 px of 1024."""
+    return max(8, size // 16)
+
 
 def as_rows(w: Tensor, rows: int) -> Tensor:
     """W to W+: [B, 512] -> [B, L, 512] with equal rows; [B, L, 512] is checked and passed on."""

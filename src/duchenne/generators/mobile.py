@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import weights
-from .base import PlainView, View, as_rows
+from .base import PlainView, View, as_rows, fine_from
 
 WIDTHS = (512, 512, 512, 512, 512, 256, 128, 64)  # channels at 4, 8, ..., 512 px
 STYLE_DIM = 512
@@ -90,18 +90,21 @@ class Block(nn.Module):
 def inverse_haar(x: Tensor) -> Tensor:
     """Inverse Haar wavelet transform: [B, 4 C, h, w] -> [B, C, 2 h, 2 w].
 
-    The first C channels are the low band; then come, for each output channel in turn, its
-    vertical, horizontal and diagonal details.
+    Every output channel in turn has its four coefficients: low band, then vertical, horizontal and
+    diagonal details.
     """
-    b, c4, h, w = x.shape
-    low = x[:, : c4 // 4]
-    details = x[:, c4 // 4 :].reshape(b, c4 // 4, 3, h, w)
-    vertical, horizontal, diagonal = details[:, :, 0], details[:, :, 1], details[:, :, 2]
-    top, bottom = low + vertical, low - vertical
-    tilt_top, tilt_bottom = horizontal + diagonal, horizontal - diagonal
-    corners = (top + tilt_top, top - tilt_top, bottom + tilt_bottom, bottom - tilt_bottom)
-    quads = torch.stack(corners, dim=2).reshape(b, c4, h, w)
-    return F.pixel_shuffle(quads, 2) * 0.5
+    channels = int(x.shape[1])
+    # A convolution with the 4 x 4 matrix on the diagonal: taking the bands apart and stacking the
+    # corners moves memory, which costs more than all of a block's arithmetic. 16 channels at a time
+    # are what vector units like.
+    together = 16 if channels % 16 == 0 else channels
+    mix = np.tile(np.kron(np.eye(together // 4), _CORNERS), (channels // together, 1))
+    kernel = torch.from_numpy(mix[:, :, None, None]).to(x)  # [4 C, together, 1, 1]
+    return F.pixel_shuffle(F.conv2d(x, kernel, groups=channels // together), 2)
+
+
+# Rows: the corners of a 2 x 2 cell, in reading order. Columns: low, vertical, horizontal, diagonal.
+_CORNERS = 0.5 * np.array([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]])
 
 
 class MobileStyleGAN(nn.Module):
@@ -147,11 +150,21 @@ class MobileStyleGAN(nn.Module):
         coefficients = self.rgb(x * view.style(self.rgb_affine, self.rows - 1, self.size // 2))
         if size == self.size // 2:
             # The low band is the 2 x 2 mean of the full image.
-            half: Tensor = coefficients[:, :3] * 0.5
+            half: Tensor = coefficients[:, ::4] * 0.5
             return half
         if size not in (None, self.size):
             raise ValueError(f"size {size}: this generator renders {self.size} or {self.size // 2}")
         return inverse_haar(coefficients)
+
+    def fine_weights(self) -> list[str]:
+        first = self.layer_sizes.index(fine_from(self.size)) // 2
+        layers = [
+            f"blocks.{k}.conv{i}.{part}.weight"
+            for k in range(first, len(self.blocks))
+            for i in (1, 2)
+            for part in ("depthwise", "pointwise")
+        ]
+        return [*layers, "rgb.weight", "rgb.bias"]
 
     @staticmethod
     def _block(block: nn.Module, k: int, x: Tensor, view: View) -> Tensor:
@@ -245,7 +258,31 @@ def _synthesis_state(model: Any) -> Mapping[str, Tensor]:
         state[f"{name}.noise"] = _constants(noise)[0]
         state[f"{name}.bias"] = _constants(_next(noise, "Add"))[0]
     state["rgb.bias"] = _constants(_next(convolutions[-1], "Add"))[0].reshape(-1)
+    _interleave_bands(state)
     return {name: torch.tensor(array) for name, array in state.items()}
+
+
+def _interleave_bands(state: dict[str, Array]) -> None:
+    """Reorder the channels that a wavelet reads from the IR's order to that of `inverse_haar`.
+
+    The IR has the low bands of all channels first, then every channel's three details.
+    """
+    producers = [("conv", "finish"), *(_names_of_conv2(k) for k in range(6)), ("rgb", "rgb")]
+    readers = [*(f"blocks.{k}.up" for k in range(7)), None]
+    for (conv, bias), up in zip(producers, readers, strict=True):
+        channels = len(state[f"{conv}.weight"])
+        low, details = np.split(np.arange(channels), [channels // 4])
+        order = np.column_stack([low, details.reshape(-1, 3)]).ravel()
+        state[f"{conv}.weight"] = state[f"{conv}.weight"][order]
+        values = state[f"{bias}.bias"]
+        state[f"{bias}.bias"] = values.reshape(-1)[order].reshape(values.shape)
+        if up is not None:
+            state[f"{up}.weight"] = state[f"{up}.weight"][order]
+            state[f"{up}.bias"] = state[f"{up}.bias"][order]
+
+
+def _names_of_conv2(k: int) -> tuple[str, str]:
+    return f"blocks.{k}.conv2.pointwise", f"blocks.{k}.conv2.finish"
 
 
 def _affine(name: str, matmul: Any) -> Mapping[str, Array]:

@@ -1,9 +1,10 @@
-"""A quarter-size picture from the middle of the generator, at less than half of the price.
+"""A small picture from the middle of the generator, at less than half of the price.
 
 The last layers of a StyleGAN add texture. Where the face is and what it does can be read,
-linearly, from the features after the last layer at a quarter of the full side; the read-out is
-fitted by least squares to a few random faces. Colours are off by a few levels (about 28 dB for the
-built-in generator), geometry is not. Encoding starts on it, and boundaries are fitted through it.
+linearly, from the features after the last layer of a middle resolution; the read-out is fitted by
+least squares to a few random faces. Colours are off by a few levels (about 28 dB for the built-in
+generator at a quarter of its side), geometry is not. Encoding starts on it, boundaries are fitted
+through it, and previews add what it says of an edit to the true picture of the face (`render`).
 """
 
 from __future__ import annotations
@@ -21,30 +22,42 @@ from .. import codes, weights
 from ..errors import DuchenneError
 from .base import Generator, PlainView, View, draw_w, truncate
 
-FORMAT = "duchenne-readout-1"
+FORMAT = "duchenne-readout-2"
 FACES, SEED, TRUNCATION, RIDGE = 12, 900, 0.7, 1e-4
 
 
 class Readout:
-    """The quarter-size picture of any view of a generator, with gradients.
+    """The small picture of any view of a generator, with gradients.
 
+    part: the read-out has one `part`-th of the generator's side; 8 is cheaper still and cruder.
+    tile: pixels that are read from one cell of features, across and down; 2 reads the features of
+        half the resolution, cheaper and cruder again.
     cache: folder that keeps the fitted read-out, so that only the first use pays for it.
     """
 
-    def __init__(self, generator: Generator, *, cache: Path | None = None) -> None:
+    def __init__(
+        self, generator: Generator, *, part: int = 4, tile: int = 1, cache: Path | None = None
+    ) -> None:
         self._generator = generator
-        self.size = generator.size // 4
+        self._tile = tile
+        self.size = generator.size // part
         sizes = generator.layer_sizes
-        self._layer = max(i for i, size in enumerate(sizes) if size == self.size)
+        self.layer = max(i for i, size in enumerate(sizes) if size == self.size // tile)
         folder = cache or weights.cache_root() / "readouts"
-        path = folder / f"{generator.fingerprint}{codes.SUFFIX}"
+        kind = f"{part}" if tile == 1 else f"{part}x{tile}"
+        path = folder / f"{generator.fingerprint}-{kind}{codes.SUFFIX}"
         self._matrix = self._stored(path).to(generator.w_mean.device)
 
     def picture(self, view: View) -> Tensor:
         """[B, 3, size, size] in about [-1, 1]."""
-        x = self._features(view)
-        weight, bias = self._matrix[:-1], self._matrix[-1]
-        return torch.einsum("bchw,cd->bdhw", x, weight) + bias[:, None, None]
+        return self._tiles(self.features(view), self._matrix[:-1], self._matrix[-1])
+
+    def change(self, features: Tensor) -> Tensor:
+        """What a change of the features does to the picture: [B, C, h, w] -> [B, 3, h', w']."""
+        return self._tiles(features, self._matrix[:-1], None)
+
+    def _tiles(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.pixel_shuffle(F.conv2d(x, weight.T[:, :, None, None], bias), self._tile)
 
     def _stored(self, path: Path) -> Tensor:
         try:
@@ -65,32 +78,47 @@ class Readout:
     def _fits(self, matrix: NDArray[np.float32]) -> bool:
         w = self._generator.w_mean.expand(1, self._generator.rows, -1)
         with torch.no_grad():
-            channels = self._features(PlainView(w)).shape[1]
-        return matrix.shape == (channels + 1, 3) and bool(np.isfinite(matrix).all())
+            channels = self.features(PlainView(w)).shape[1]
+        return matrix.shape == (channels + 1, 3 * self._tile**2) and bool(np.isfinite(matrix).all())
 
-    def _features(self, view: View) -> Tensor:
+    def features(self, view: View) -> Tensor:
+        """[B, C, h, w] of the view's window, after the layer that is read."""
         try:
-            self._generator.run(_StopAt(view, self._layer))
+            self._generator.run(_StopAt(view, self.layer))
         except _Reached as reached:
             return reached.features
         raise AssertionError("the layer to stop at exists")
 
     def _fit(self) -> Tensor:
-        """[C + 1, 3]: least squares from features to the reduced picture, over a few faces."""
+        """[C + 1, 3 tile^2]: least squares from features to the small picture, over a few faces."""
         generator = self._generator
         device = generator.w_mean.device
         gram, moment = torch.zeros((), device=device), torch.zeros((), device=device)
         with torch.no_grad():
-            faces = draw_w(generator, SEED, FACES)
+            faces = draw_w(generator, SEED, FACES // self._tile)
             for code in truncate(faces, generator.w_mean, TRUNCATION):
-                w = code.expand(1, generator.rows, -1)
-                picture = F.adaptive_avg_pool2d(generator.synthesize(w), self.size)
-                x = self._features(PlainView(w))[0].flatten(1)
+                view = _Keep(code.expand(1, generator.rows, -1), self.layer)
+                picture = F.adaptive_avg_pool2d(generator.run(view), self.size)
+                picture = F.pixel_unshuffle(picture, self._tile)
+                x = view.features[0].flatten(1)
                 x = torch.cat([x, torch.ones(1, x.shape[1], device=device)])
                 gram, moment = gram + x @ x.T, moment + x @ picture[0].flatten(1).T
             ridge = RIDGE * gram.diagonal().mean() * torch.eye(len(gram), device=device)
             matrix: Tensor = torch.linalg.solve(gram + ridge, moment)
         return matrix.cpu()
+
+
+class _Keep(PlainView):
+    """The plain pass, remembering one layer's features."""
+
+    def __init__(self, w: Tensor, layer: int) -> None:
+        super().__init__(w)
+        self._layer = layer
+
+    def visit(self, layer: int, size: int, x: Tensor) -> Tensor:
+        if layer == self._layer:
+            self.features = x
+        return x
 
 
 class _Reached(Exception):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Generator, PlainView, canvas_moments
+from .readout import Readout
 
 WINDOW_FROM = 64  # resolutions below are computed whole: they are cheap, and their cells are large
 
@@ -66,8 +67,7 @@ class RegionalView:
     def visit(self, layer: int, size: int, x: Tensor) -> Tensor:
         if layer not in self.features:
             return x
-        unedited = self.features[layer]
-        return unedited + self.blends[size] * (x - unedited)
+        return _blended(self.features[layer], x, self.blends[size])
 
     def moments(self, layer: int, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.known_moments[layer] if layer in self.known_moments else canvas_moments(x)
@@ -75,7 +75,13 @@ class RegionalView:
     def finish(self, size: int, image: Tensor) -> Tensor:
         if self.image is None:
             return image
-        return self.image + self.blends[size] * (image - self.image)
+        return _blended(self.image, image, self.blends[size])
+
+
+def _blended(unedited: Tensor, edited: Tensor, share: Tensor) -> Tensor:
+    """Exactly `unedited` where `share` is 0. The first term is the same in every frame of a film,
+    so a compiler works it out once."""
+    return unedited * (1 - share) + edited * share
 
 
 def blend_layers(generator: Generator) -> tuple[int, ...]:
@@ -87,51 +93,69 @@ def blend_layers(generator: Generator) -> tuple[int, ...]:
 class RegionalPass(nn.Module):
     """The pass as a function of tensors alone, so that OpenVINO can convert it.
 
-    forward(w, offsets, rows, columns, *masks, *blends, *features, *noises) in the orders of
-    `mask_sizes`, `blend_sizes`, `feature_layers`, `noise_layers`, `moment_layers` (two each), and
-    the image if `blends_image`.
+    forward(offsets, w, *window, *masks, *blends, *features, *noises) in the orders of `mask_sizes`,
+    `blend_sizes`, `feature_layers`, `noise_layers`, `moment_layers` (two each), and the image if
+    `blends_image`. window: (rows, columns) if `cuts`, nothing otherwise.
 
     seen: the unedited pass, which tells what the generator's layers have; None stands for noise in
         all of them, and no more.
+    readout: draw a preview through it instead of the full picture; `forward` then takes the
+        unedited picture of the read-out's size as its last input.
     """
 
-    def __init__(self, generator: Generator, rows: range, seen: Recording | None = None) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        rows: range,
+        seen: Recording | None = None,
+        readout: Readout | None = None,
+    ) -> None:
         super().__init__()
         assert isinstance(generator, nn.Module)
         self.generator = generator
         self.rows = rows
+        self.readout = readout
+        layers = len(generator.layer_sizes) if readout is None else readout.layer + 1
         last = max(size for row, size in enumerate(generator.row_sizes) if row in rows)
-        sizes = sorted(set(generator.layer_sizes))
+        sizes = sorted(set(generator.layer_sizes[:layers]))
         self.mask_sizes = tuple(size for size in sizes if size <= last)
         self.blend_sizes = tuple(sizes)
-        self.feature_layers = blend_layers(generator) if seen is None else tuple(seen.features)
+        self.cuts = sizes[-1] >= WINDOW_FROM
+        blended = blend_layers(generator) if seen is None else tuple(seen.features)
+        self.feature_layers = tuple(i for i in blended if i < layers)
         self.noise_layers = tuple(
             i
-            for i, size in enumerate(generator.layer_sizes)
+            for i, size in enumerate(generator.layer_sizes[:layers])
             if size >= WINDOW_FROM and (seen is None or i in seen.noises)
         )
-        self.moment_layers = () if seen is None else tuple(seen.moments)
-        self.blends_image = seen is not None and seen.summed
+        moments = () if seen is None else tuple(seen.moments)
+        self.moment_layers = tuple(i for i in moments if i < layers)
+        self.blends_image = readout is None and seen is not None and seen.summed
+
+    @property
+    def size(self) -> int:
+        """Side of the whole picture that `forward` gives a window of."""
+        return self.generator.size if self.readout is None else self.readout.size
 
     @property
     def input_sizes(self) -> tuple[int | None, ...]:
         """Resolution of each input of `forward`; None for what has the same shape everywhere."""
         sizes = self.generator.layer_sizes
         return (
-            *(None, None, WINDOW_FROM, WINDOW_FROM),
+            *(None, None),
+            *((WINDOW_FROM, WINDOW_FROM) if self.cuts else ()),
             *self.mask_sizes,
             *self.blend_sizes,
             *(sizes[layer] for layer in self.feature_layers),
             *(sizes[layer] for layer in self.noise_layers),
             *(None for _ in self.moment_layers for _ in ("mean", "deviation")),
-            *((self.generator.size,) if self.blends_image else ()),
+            *((self.size,) if self.blends_image or self.readout is not None else ()),
         )
 
-    def forward(
-        self, w: Tensor, offsets: Tensor, rows: Tensor, columns: Tensor, *rest: Tensor
-    ) -> Tensor:
+    def forward(self, offsets: Tensor, w: Tensor, *rest: Tensor) -> Tensor:
         """Image [1, 3, h, w] of the window."""
         given = iter(rest)
+        window = (next(given), next(given)) if self.cuts else (torch.empty(0), torch.empty(0))
         view = RegionalView(
             w,
             offsets,
@@ -140,11 +164,14 @@ class RegionalPass(nn.Module):
             blends={size: next(given) for size in self.blend_sizes},
             features={layer: next(given) for layer in self.feature_layers},
             noises={layer: next(given) for layer in self.noise_layers},
-            window=(rows, columns),
+            window=window,
             moments={layer: (next(given), next(given)) for layer in self.moment_layers},
             image=next(given) if self.blends_image else None,
         )
-        return self.generator.run(view)
+        if self.readout is None:
+            return self.generator.run(view)
+        change = self.readout.features(view) - view.features[self.readout.layer]
+        return next(given) + self.readout.change(change)
 
 
 class PlainPass(nn.Module):

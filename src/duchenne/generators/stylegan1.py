@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .base import PlainView, View, as_rows
+from .base import PlainView, View, as_rows, fine_from
 from .stylegan import SLOPE, MappingNetwork, NoiseMode, NoiseSource, resolutions, shrink
 
 BLUR = (0.25, 0.5, 0.25)  # the binomial filter after every upsampling
@@ -151,6 +151,11 @@ class StyleGAN1(nn.Module):
                     x = F.conv2d(x, layer.weight, padding=1)
             x = self._finish(layer, i, x, view, source)
         return shrink(self.rgb(x), self.size, size)
+
+    def fine_weights(self) -> list[str]:
+        first = self.layer_sizes.index(fine_from(self.size))
+        layers = [f"layers.{i}.weight" for i in range(first, self.rows)]
+        return [*layers, "rgb.weight", "rgb.bias"]
 
     def _finish(
         self, layer: StyledLayer, index: int, x: Tensor, view: View, source: NoiseSource

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .base import PlainView, View, as_rows
+from .base import PlainView, View, as_rows, fine_from
 from .stylegan import SLOPE, MappingNetwork, NoiseMode, NoiseSource, resolutions, shrink
 
 Architecture = Literal["skip", "resnet", "orig"]
@@ -214,6 +214,13 @@ class StyleGAN2(nn.Module):
                 image = rgb if image is None else image + rgb
         assert image is not None
         return shrink(view.finish(self.size, image), self.size, size)
+
+    def fine_weights(self) -> list[str]:
+        first = fine_from(self.size).bit_length() - 3
+        parts = ("conv0.weight", "conv1.weight", "rgb.weight", "rgb.bias")
+        names = [f"blocks.{k}.{part}" for k in range(first, len(self.blocks)) for part in parts]
+        known = dict(self.named_parameters())
+        return [name for name in names if name in known]
 
     def _features(self, block: Block, k: int, x: Tensor, view: View, source: NoiseSource) -> Tensor:
         """One block without its RGB layer."""

@@ -1,0 +1,137 @@
+"""`experiments`: the paper's figures and tables, made again and compared."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .fitting import progress_bars
+from .run import Run, recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..experiments.context import Context, Settings
+
+# Those of experiments.registry, in its order (a test compares), written out so that help is light.
+NAMES = (
+    *("happiness", "distances", "encoding", "units", "expressions"),
+    *("tables", "smoothness", "ablations", "failures"),
+)
+ALL, PAGE = "all", "page"
+
+
+@click.command()
+@click.argument(
+    "names", nargs=-1, required=True, metavar="NAMES...", type=click.Choice([ALL, *NAMES, PAGE])
+)
+@click.option("-o", "--output", required=True, metavar="FOLDER", help="Figures, JSON, README.md.")
+@click.option("--work", metavar="FOLDER", help="Keeps what is done, so that a run can resume.")
+@click.option(
+    "--responses",
+    metavar="FOLDER",
+    help="The --work folder of `fit boundaries`, for the ablations, if not the default one.",
+)
+@click.option("--photo", "photos", multiple=True, metavar="FILE", help="More photos; repeatable.")
+@click.option("--identities", type=click.IntRange(min=2), help="Held-out people of the tables.")
+@click.option("--steps", type=click.IntRange(min=1), help="Of encoding the photos.")
+@click.option("--quick", is_flag=True, help="A few people and frames, to try it out.")
+@recorded
+def experiments(
+    run: Run,
+    names: tuple[str, ...],
+    output: str,
+    work: str | None,
+    responses: str | None,
+    photos: tuple[str, ...],
+    identities: int | None,
+    steps: int | None,
+    quick: bool,
+) -> None:
+    """Make the figures and claims of the paper's section 4 again, and more.
+
+    NAMES: all, page (only README.md, from the JSON that is there), or some of happiness (Fig. 1),
+    distances (Fig. 5), encoding (Figs. 6 to 8), units (Fig. 9), expressions (Fig. 10), tables,
+    smoothness, ablations and failures. An interrupted run goes on where it stopped. Needs `pip
+    install duchenne[demo,evaluate,experiments]` and the weights file `face-landmarker-task`.
+
+    \b
+    Examples:
+      duchenne experiments all -o docs/experiments
+      duchenne experiments units expressions -o out/experiments --quick
+      duchenne experiments page -o docs/experiments
+    """
+    from .. import pixels
+    from ..experiments import page
+
+    folder = Path(output)
+    with pixels.reporting_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    chosen = _chosen(names)
+    if chosen:
+        settings = _settings(responses, photos, identities, quick)
+        with progress_bars() as tell:
+            context = _context(folder, work, settings, steps, tell)
+            _run(run, chosen, context)
+    run.wrote(page.write(folder))
+
+
+def _chosen(names: Sequence[str]) -> list[str]:
+    """The experiments to run, in the order of the page."""
+    from ..experiments import registry
+
+    there = [experiment.name for experiment in registry.available()]
+    for name in names:
+        if name not in (*there, ALL, PAGE):
+            raise click.UsageError(f"{name}: this experiment is not in this version")
+    return there if ALL in names else [name for name in there if name in names]
+
+
+def _run(run: Run, chosen: Sequence[str], context: Context) -> None:
+    """Every chosen experiment, with the time that is left by the estimate."""
+    from ..experiments import registry
+
+    left = registry.estimate(chosen, context.settings)
+    run.note(f"about {_minutes(sum(left.values()))} on two free cores, less what is kept")
+    for name in chosen:
+        start = time.perf_counter()
+        with run.stages(name):
+            run.wrote(registry.run(name, context))
+        del left[name]
+        took = time.perf_counter() - start
+        run.note(f"{name}: {_minutes(took)}; about {_minutes(sum(left.values()))} left")
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.1f} min"
+
+
+def _settings(
+    responses: str | None, photos: tuple[str, ...], identities: int | None, quick: bool
+) -> Settings:
+    from dataclasses import replace
+
+    from ..experiments.context import QUICK, Settings
+
+    settings = QUICK if quick else Settings()
+    if identities is not None:
+        settings = replace(settings, identities=identities)
+    folder = Path(responses) if responses else None
+    return replace(settings, responses_folder=folder, photos=photos)
+
+
+def _context(
+    folder: Path, work: str | None, settings: Settings, steps: int | None, tell: object
+) -> Context:
+    from ..animate import Studio
+    from ..encode import EncodeSettings
+    from ..evaluate import harness
+    from ..evaluate.kept import Kept
+    from ..experiments.context import Context
+
+    options = {} if steps is None else {"settings": EncodeSettings(steps=steps)}
+    kept = Kept(Path(work) if work else harness.default_work())
+    return Context(Studio(**options), folder, kept, settings, progress=tell)  # type: ignore[arg-type]

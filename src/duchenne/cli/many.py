@@ -1,0 +1,274 @@
+"""Many faces at once: `stimuli` and `batch`, on this machine or on a Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import motion
+from .animation import paste_option
+from .faces import (
+    Encoding,
+    boundaries_option,
+    describe_generator,
+    encoding_options,
+    generator_option,
+    new_studio,
+)
+from .run import Run, recorded
+
+if TYPE_CHECKING:
+    from ..engine.base import Build, Slots, Throughput
+    from ..stimuli.measuring import Means
+
+ENGINE_OPTIONS: tuple[motion.Decorator, ...] = (
+    click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="How many at once; by default as many as cores and memory carry.",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Cores of each worker, 1 by default. Another number gives slightly other pixels.",
+    ),
+    click.option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Work on a Ray cluster, host:port; auto is the one of this machine, or a new one. "
+        "Needs pip install 'duchenne[ray]'.",
+    ),
+    click.option("--retry", is_flag=True, help="Try again what could not be made before."),
+)
+
+
+@click.command()
+@click.argument("design_file", metavar="DESIGN")
+@click.option("-o", "--output", required=True, metavar="FOLDER", help="The set.")
+@motion.options(ENGINE_OPTIONS)
+@generator_option
+@boundaries_option
+@recorded
+def stimuli(
+    run: Run,
+    design_file: str,
+    output: str,
+    workers: int | None,
+    threads: int | None,
+    ray: str | None,
+    retry: bool,
+    generator_file: str | None,
+    boundaries_file: str | None,
+) -> None:
+    """Make a set of controlled faces: people x conditions x intensities.
+
+    DESIGN is a TOML file; docs/stimuli.md explains it. The set holds the files, manifest.csv with
+    what was asked and measured of each, a codebook, contact sheets, a quality report and a README.
+    Called again after it was ended, it goes on where it was.
+
+    \b
+    Examples:
+      duchenne stimuli design.toml -o set/
+      duchenne stimuli design.toml -o set/ --workers 1
+    """
+    from ..stimuli import build, design
+    from ..stimuli.casting import design_text
+    from ..stimuli.measuring import Means
+
+    asked = design.read_design(design_file)
+    text = design_text(Path(design_file))
+    run.read("design", design_file)
+    means = Means.found()
+    facts = _fingerprints(run, means, generator_file, boundaries_file)
+    drawing = build.drawing_of(asked, _studios(generator_file, boundaries_file), means)
+    slots, throughput = _engine(drawing, workers, threads, ray)
+    facts["threads"] = throughput.threads
+    with run.stages("all"), _bars() as tell:
+        result = build.build(
+            asked, text, output, slots, facts, throughput, retry=retry, progress=tell
+        )
+    run.facts |= {
+        "throughput": throughput.facts(),
+        "people": result.people,
+        "rejected": result.rejected,
+        "outliers": result.outliers,
+        "failed": result.failed,
+    }
+    run.wrote(output, f"{len(result.rows)} files of {result.people} people")
+    run.note(
+        f"{result.outliers} outliers and {result.failed} failures: see "
+        f"{Path(output) / 'quality.md'}"
+    )
+    run.note(_summary(throughput))
+
+
+@click.command()
+@click.argument("source", metavar="INPUTS")
+@motion.options(motion.EXPRESSION_OPTIONS)
+@click.option("-o", "--output", required=True, metavar="FOLDER", help="Where the results go.")
+@click.option(
+    "--format",
+    "suffix",
+    default=".png",
+    show_default=True,
+    help="Of the results: .png, .jpg, .webp, or a film: .mp4, .webm, .gif, .apng.",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(64, 4096),
+    metavar="N",
+    help="Side in pixels, of a photo the longer one; as it is by default.",
+)
+@paste_option
+@encoding_options
+@motion.options(ENGINE_OPTIONS)
+@generator_option
+@boundaries_option
+@recorded
+def batch(
+    run: Run,
+    source: str,
+    au: str | None,
+    descriptor: str | None,
+    expression: str | None,
+    output: str,
+    suffix: str,
+    size: int | None,
+    paste: bool | None,
+    encoding: Encoding,
+    workers: int | None,
+    threads: int | None,
+    ray: str | None,
+    retry: bool,
+    generator_file: str | None,
+    boundaries_file: str | None,
+) -> None:
+    """Put one expression on many photos or saved codes.
+
+    INPUTS is a folder, a glob in quotes, or a CSV with a column `file` and, if they differ, `au`,
+    `descriptor`, `expression` and `face`. manifest.csv says of every input what was made and
+    measured, or why not. Called again after it was ended, it goes on where it was.
+
+    \b
+    Examples:
+      duchenne batch photos/ --expression happiness -o happy/
+      duchenne batch "codes/*.safetensors" --au AU12=0.6 --size 256 -o smiles/
+    """
+    from .. import batch as batches
+    from ..stimuli.design import FILMS, STILLS, Match, Output
+    from ..stimuli.drawing import Drawing
+    from ..stimuli.measuring import Means
+
+    given = [name for name in (au, descriptor, expression) if name is not None]
+    if len(given) > 1:
+        raise click.UsageError("give only one of --au, --descriptor and --expression")
+    if suffix not in (*STILLS, *FILMS):
+        raise click.UsageError(f"--format {suffix}: use {', '.join((*STILLS, *FILMS[:-1]))}")
+    asked = motion.descriptor_of(au, descriptor, expression)
+    jobs = batches.find_jobs(source, asked)
+    form = Output(size=size, paste_back=paste is not False)
+    film = suffix not in STILLS
+    form = replace(form, still="" if film else suffix, film=suffix if film else "")
+    means = Means.found()
+    facts = _fingerprints(run, means, generator_file, boundaries_file)
+    drawing = Drawing(_studios(generator_file, boundaries_file, encoding), form, Match(), means)
+    slots, throughput = _engine(drawing, workers, threads, ray)
+    facts["threads"] = throughput.threads
+    with run.stages("all"), _bars() as tell:
+        result = batches.run(
+            jobs,
+            form,
+            output,
+            slots,
+            facts,
+            throughput,
+            settings=asdict(encoding),
+            retry=retry,
+            progress=lambda done, total: tell("batch", done, total),
+        )
+    run.facts |= {"throughput": throughput.facts(), "done": result.done, "failed": result.failed}
+    run.wrote(output, f"{result.done} files, {result.failed} inputs failed")
+    if result.failed:
+        run.note(f"why inputs failed: {Path(output) / 'manifest.csv'}")
+    run.note(_summary(throughput))
+
+
+def _studios(
+    generator_file: str | None, boundaries_file: str | None, encoding: Encoding | None = None
+) -> Callable[[int], Any]:
+    from ..stimuli.drawing import Studios
+
+    settings = encoding.settings() if encoding is not None and encoding.given else None
+    return Studios(generator_file, boundaries_file, settings)
+
+
+def _fingerprints(
+    run: Run, means: Means, generator_file: str | None, boundaries_file: str | None
+) -> dict[str, Any]:
+    """Which generator and boundaries draw; what is wrong with them is said before any work."""
+    from ..stimuli import papers
+
+    with run.stages("load"):
+        studio = new_studio(
+            run, generator_file=generator_file, boundaries_file=boundaries_file, device="cpu"
+        )
+        describe_generator(run, studio, edits=True)
+        return papers.fingerprints(studio, means)
+
+
+def _engine(
+    build: Build, workers: int | None, threads: int | None, ray: str | None
+) -> tuple[Slots, Throughput]:
+    """Places for workers, here or on a cluster."""
+    from ..engine.base import Throughput
+    from ..engine.capacity import THREADS, crew
+
+    each = threads or THREADS
+    if ray is None:
+        from ..engine.local import LocalSlots
+
+        here = crew(workers, each)
+        local = LocalSlots(build, here.workers, here.threads)
+        return local, Throughput(here.workers, here.threads, "this machine")
+    from ..engine.on_ray import RaySlots
+
+    slots = RaySlots(build, workers, each, ray)
+    return slots, Throughput(slots.count, each, f"ray {ray}")
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Progress bars on stderr where that is a terminal, one after the other."""
+    from tqdm import tqdm
+
+    bars: dict[str, Any] = {}
+
+    def tell(stage: str, done: int, total: int) -> None:
+        if stage not in bars:
+            bars[stage] = tqdm(desc=stage, unit="", initial=done, disable=None, leave=False)
+        bars[stage].total = total
+        bars[stage].update(done - bars[stage].n)
+
+    try:
+        yield tell
+    finally:
+        for bar in bars.values():
+            bar.close()
+
+
+def _summary(throughput: Throughput) -> str:
+    facts = throughput.facts()
+    stages = ", ".join(f"{name} {s:.1f} s" for name, s in facts["worker_seconds"].items())
+    return (
+        f"{facts['items']} in {facts['seconds']:.1f} s, {facts['items_per_second']:.2f} a second, "
+        f"{facts['workers']} workers with {facts['threads_each']} threads"
+        + (f", {facts['retries']} retries" if facts["retries"] else "")
+        + (f"; {stages}" if stages else "")
+    )

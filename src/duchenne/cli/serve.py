@@ -1,0 +1,91 @@
+"""`serve`: the studio, a web page on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from ..errors import InputError
+from .faces import steps_option
+from .run import Run, recorded
+
+
+@click.command()
+@click.option("--host", metavar="ADDRESS", help="Where to listen; 127.0.0.1 by default.")
+@click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="8460 by default.")
+@click.option(
+    "--password-file",
+    metavar="FILE",
+    help="Ask visitors for the password in FILE; so does the variable DUCHENNE_STUDIO_PASSWORD.",
+)
+@click.option("--no-password", is_flag=True, help="Let other machines in without a password.")
+@click.option(
+    "--allow-host", multiple=True, metavar="NAME", help="A further name of this server; repeatable."
+)
+@steps_option
+@recorded
+def serve(
+    run: Run,
+    host: str | None,
+    port: int | None,
+    password_file: str | None,
+    no_password: bool,
+    allow_host: tuple[str, ...],
+    steps: int | None,
+) -> None:
+    """Open the studio: a web page with a face and twelve sliders.
+
+    Only this machine can reach it unless --host says otherwise; then a password is required. What
+    visitors upload is deleted when they leave, after half an hour without them, and at the end.
+
+    \b
+    Examples:
+      duchenne serve
+      duchenne serve --port 9000 --steps 80
+      duchenne serve --host 0.0.0.0 --password-file secret.txt --allow-host faces.lab
+    """
+    from ..studio import settings
+
+    given = {"host": host, "port": port}
+    access = settings.Access(
+        names=allow_host,
+        password=None if no_password else _password(password_file, settings.PASSWORD_VARIABLE),
+        **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
+    )
+    settings.require_safe(access, waived=no_password)
+    try:
+        from ..studio.app import create_app
+        from ..studio.app import serve as run_server
+    except ModuleNotFoundError as error:
+        if error.name not in ("starlette", "uvicorn", "anyio"):
+            raise
+        raise InputError(
+            f"the studio needs the package {error.name}; pip install 'duchenne[studio]' gets it"
+        ) from None
+    from ..encode import EncodeSettings
+
+    encoding = None if steps is None else EncodeSettings(steps=steps)
+    app = create_app(access=access, settings=encoding)
+
+    def ready(listening: int) -> None:
+        name = f"[{access.host}]" if ":" in access.host else access.host
+        run.say(f"http://{name}:{listening}/  (Ctrl-C stops it)")
+
+    try:
+        run_server(app, access, ready)
+    except KeyboardInterrupt:
+        run.note("stopped; what the visitors left is deleted")
+
+
+def _password(file: str | None, variable: str) -> str | None:
+    """The password of the file or, without one, of the environment; None if neither is there."""
+    if file is None:
+        return os.environ.get(variable)
+    try:
+        return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{file}: the password cannot be read ({getattr(error, 'strerror', None) or error})"
+        ) from None

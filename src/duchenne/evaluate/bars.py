@@ -1,0 +1,97 @@
+"""What the boundaries must show, as lines that pass or fail; computed, never typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import facs
+from . import metrics
+from .harness import Measured
+from .identity import SAME_PERSON
+
+FACES = 0.9  # part of the faces in which an Action Unit must do what it should
+SPEARMAN = 0.95
+OF_THE_PAPERS = 1 / 3
+OF_THE_TARGET = 0.25
+EDITS = 0.95  # part of the edits that must keep the person
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One requirement: what it says, what was wanted, what was found."""
+
+    name: str
+    wanted: str
+    found: str
+    passed: bool
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "wanted": self.wanted,
+            "found": self.found,
+            "passed": self.passed,
+        }
+
+
+def bars(measured: Measured, paper: Measured | None = None) -> list[Bar]:
+    """Every requirement on the default boundaries.
+
+    paper: the same faces under the paper's recipe; without it, leakage is not compared with it.
+    """
+    table = measured.table()
+    leakage = _mean(table["leakage"])
+    small = float((measured.identity < SAME_PERSON / 2).mean())
+    percentile = float(np.quantile(measured.identity, EDITS))
+    change = float(measured.outside.max())
+    found = [
+        _worst("every AU responds", table["responds"], FACES, "of the faces"),
+        _worst("every AU is monotone", table["monotone"], SPEARMAN, "Spearman"),
+        _worst("every AU moves most", table["leads"], FACES, "of the faces"),
+        Bar(
+            "leakage into other AUs, mean over AUs",
+            f"at most {OF_THE_TARGET:g} of the target's change",
+            f"{leakage:.3f}",
+            leakage <= OF_THE_TARGET,
+        ),
+        Bar(
+            f"identity distance under {SAME_PERSON / 2:g} at E = 1",
+            f"in {EDITS:.0%} of the edits",
+            f"in {small:.0%}; the {EDITS:.0%} quantile is {percentile:.2f}",
+            small >= EDITS,
+        ),
+        Bar("change outside the regions", "0 grey levels", f"{change:g}", change == 0),
+    ]
+    if paper is not None:
+        theirs = float(metrics.leakage(paper.scores).mean())
+        part = leakage / max(theirs, 1e-9)
+        line = Bar(
+            "leakage against the paper's recipe",
+            "at most a third",
+            f"{leakage:.3f} against {theirs:.3f}, {part:.2f} of it",
+            part <= OF_THE_PAPERS,
+        )
+        found.insert(4, line)
+    return found
+
+
+def tied() -> str:
+    """The Action Units that are not held against one another, as text."""
+    parts = [f"{code}: {', '.join(metrics.KIN[code])}" for code in facs.CODES]
+    return "; ".join(parts)
+
+
+def _worst(name: str, values: Mapping[str, float], least: float, unit: str) -> Bar:
+    code = min(values, key=lambda key: values[key])
+    share = unit == "of the faces"
+    wanted = f"at least {least:.0%} {unit}" if share else f"{unit} of at least {least:g}"
+    value = f"{values[code]:.0%}" if share else f"{values[code]:.3f}"
+    return Bar(name, wanted, f"worst {code}: {value}", values[code] >= least)
+
+
+def _mean(values: Mapping[str, float]) -> float:
+    return float(np.mean(list(values.values())))

@@ -1,0 +1,94 @@
+"""The recipes that the default boundaries are compared with, fitted once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from .. import boundaries, codes
+from ..animate import Studio
+from ..boundaries import Boundaries
+from ..errors import DuchenneError
+from ..fit import paper
+from . import kept
+from .kept import Kept
+
+NAMES = ("paper", "conditional")
+SAMPLES = 500
+LENGTHS_ON = 6  # faces that the lengths are measured on
+SAMPLE_FORMAT = "duchenne-samples-1"
+
+Progress = Callable[[str, int, int], None]
+
+
+def samples(
+    studio: Studio, results: Kept, count: int = SAMPLES, progress: Progress | None = None
+) -> paper.Samples:
+    """Random faces with their scores, rendered once."""
+    path = results.path("samples", _inputs(studio, count), codes.SUFFIX)
+    tensors = _read(path)
+    if tensors is None:
+        found = paper.sample(studio.renderer, studio.scorer, count, progress)
+        codes.write_tensors(
+            {"w": found.w, "scores": found.scores},
+            {"format": SAMPLE_FORMAT, "generator": studio.generator.fingerprint},
+            {"count": count},
+            path,
+        )
+        return found
+    return paper.Samples(tensors["w"], tensors["scores"])
+
+
+def recipe(
+    name: str,
+    studio: Studio,
+    results: Kept,
+    count: int = SAMPLES,
+    lengths_on: int = LENGTHS_ON,
+    progress: Progress | None = None,
+) -> Boundaries:
+    """The paper's literal recipe ("paper") or the one with projection ("conditional").
+
+    count: random faces that it is fitted on; lengths_on: those whose response gives the lengths.
+    """
+    assert name in NAMES, name
+    inputs = {**_inputs(studio, count), "lengths_on": lengths_on}
+    path = results.path(name, inputs, codes.SUFFIX)
+    if path.is_file():
+        return boundaries.load_boundaries(path)
+    known = samples(studio, results, count, progress)
+
+    def tell(stage: str, done: int, total: int) -> None:
+        if progress:
+            progress(f"{name}: {stage}", done, total)
+
+    found = paper.fit(
+        studio.renderer,
+        studio.scorer,
+        known,
+        conditional=name == "conditional",
+        faces=lengths_on,
+        progress=tell,
+    )
+    boundaries.save_boundaries(found, path)
+    return boundaries.load_boundaries(path)  # as rounded in the file, fresh or kept
+
+
+def _inputs(studio: Studio, count: int) -> dict[str, object]:
+    return {
+        "generator": studio.generator.fingerprint,
+        "scale": kept.of_scale(studio.scorer.scale),
+        "count": count,
+        "first_seed": paper.FIRST_SEED,
+    }
+
+
+def _read(path: Path) -> dict[str, np.ndarray] | None:
+    if not path.is_file():
+        return None
+    try:
+        return codes.read_tensors(path, SAMPLE_FORMAT, "scored random faces")[0]
+    except DuchenneError:  # damaged: made again
+        return None

@@ -1,0 +1,160 @@
+"""What "looks like" means to the encoder: the paper's Eq. 1, plain pixels, and the default.
+
+A loss takes pictures [B, 3, S, S] in [-1, 1] and gives a scalar. It is prepared once for the given
+picture and then asked at every step.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from . import features, weights
+from .errors import WeightsError
+
+NAMES = ("default", "paper", "pixel")
+SMALLEST = 32  # pixels; smaller pictures are enlarged for VGG-16, which halves the side four times
+PIXEL_WEIGHT, COARSE_WEIGHT = (
+    2.0,
+    4.0,
+)  # relative to the VGG distance; coarse: a quarter of the side
+
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB on 0 to 1
+CLASSES, HIDDEN, VGG_SIDE = 1000, 4096, 224
+
+
+class Loss(Protocol):
+    def against(self, wanted: Tensor) -> Callable[[Tensor], Tensor]:
+        """wanted: [1, 3, S, S] -> function from drawn pictures [1, 3, S, S] to the loss."""
+        ...
+
+
+def make(name: str, device: torch.device) -> Loss:
+    """One of NAMES, on a device. Loads the weights it needs; WeightsError if they are not there."""
+    if name == "pixel":
+        return PixelLoss()
+    if name == "paper":
+        return PaperLoss(load_vgg16().to(device))
+    assert name == "default", name
+    trunk = features.load().to(device)
+    return DefaultLoss(trunk.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+
+
+class DefaultLoss:
+    """Distance of VGG features at five depths, and mean squares of pixels, fine and coarse."""
+
+    def __init__(self, trunk: features.VGG16Trunk) -> None:
+        self._trunk = trunk
+
+    def against(self, wanted: Tensor) -> Callable[[Tensor], Tensor]:
+        coarse_side = max(1, wanted.shape[-1] // 4)
+        with torch.no_grad():
+            wanted_coarse = shrink(wanted, coarse_side)
+            wanted_features = self._features(wanted)
+
+        def loss(drawn: Tensor) -> Tensor:
+            return (
+                features.distance(self._features(drawn), wanted_features)
+                + PIXEL_WEIGHT * F.mse_loss(drawn, wanted)
+                + COARSE_WEIGHT * F.mse_loss(shrink(drawn, coarse_side), wanted_coarse)
+            )
+
+        return loss
+
+    def _features(self, image: Tensor) -> list[Tensor]:
+        """Features of the picture, its pixels repeated where it is too small for the trunk."""
+        factor = -(-SMALLEST // image.shape[-1])
+        if factor > 1:
+            image = F.interpolate(image, scale_factor=factor, mode="nearest")
+        return features.normalised(self._trunk(image))
+
+
+class PixelLoss:
+    """Mean square of the pixels: the conventional baseline (the paper's [34])."""
+
+    def against(self, wanted: Tensor) -> Callable[[Tensor], Tensor]:
+        return lambda drawn: F.mse_loss(drawn, wanted)
+
+
+class VGG16(nn.Module):
+    """The whole VGG-16 (Simonyan & Zisserman 2014, configuration D), in torchvision's layout.
+
+    `features` are the thirteen convolutions with their ReLUs and poolings, `classifier` the three
+    fully connected layers; the state dict of `vgg16-397923af.pth` fits.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for block in features.CONVOLUTIONS:
+            for inputs, outputs in block:
+                layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(inplace=True)]
+            layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        side = VGG_SIDE >> len(features.CONVOLUTIONS)
+        # Dropout does nothing when features are read; the places keep the file's layer numbers.
+        self.classifier = nn.Sequential(
+            nn.Linear(features.CONVOLUTIONS[-1][-1][1] * side * side, HIDDEN),
+            nn.ReLU(inplace=True),
+            nn.Identity(),
+            nn.Linear(HIDDEN, HIDDEN),
+            nn.ReLU(inplace=True),
+            nn.Identity(),
+            nn.Linear(HIDDEN, CLASSES),
+        )
+        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer(
+            "deviation", torch.tensor(_DEVIATION).view(1, 3, 1, 1), persistent=False
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[B, 3, S, S] RGB in [-1, 1] -> [B, 1000], the last fully connected layer."""
+        x = F.interpolate(images, size=(VGG_SIDE, VGG_SIDE), mode="bilinear", antialias=True)
+        x = ((x + 1) / 2 - self.mean) / self.deviation
+        logits: Tensor = self.classifier(self.features(x).flatten(1))
+        return logits
+
+
+def load_vgg16() -> VGG16:
+    """VGG-16 with torchvision's ImageNet weights, frozen; WeightsError says how to get them."""
+    path = weights.locate("vgg16-imagenet")
+    with torch.device("meta"):
+        network = VGG16()
+    try:
+        # Not mapped into memory: torchvision's file is older than the format that can be.
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(state, strict=True, assign=True)
+    except (
+        *(RuntimeError, AttributeError, TypeError, ValueError, EOFError, OSError),
+        pickle.UnpicklingError,
+    ) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(f"{path}: expected torchvision's VGG-16 weights ({reason})") from error
+    network.mean = torch.tensor(_MEAN).view(1, 3, 1, 1)
+    network.deviation = torch.tensor(_DEVIATION).view(1, 3, 1, 1)
+    return network.requires_grad_(False).eval()
+
+
+class PaperLoss:
+    """Eq. 1: L1 distance of VGG-16's last fully connected layer, mean over its 1000 numbers."""
+
+    def __init__(self, network: VGG16) -> None:
+        self._network = network
+
+    def against(self, wanted: Tensor) -> Callable[[Tensor], Tensor]:
+        with torch.no_grad():
+            found = self._network(wanted)
+        return lambda drawn: F.l1_loss(self._network(drawn), found)
+
+
+def shrink(image: Tensor, size: int) -> Tensor:
+    """Mean over cells: [B, 3, S, S] -> [B, 3, size, size]."""
+    return image if image.shape[-1] == size else F.adaptive_avg_pool2d(image, size)

@@ -1,0 +1,1 @@
+"""Controlled sets of faces: people x conditions x intensities, drawn, measured and written down."""

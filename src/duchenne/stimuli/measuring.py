@@ -1,0 +1,93 @@
+"""What is measured on every finished face: Action Units, pose, identity, light.
+
+Scores need the weights file `face-landmarker-task`, identity the extra `evaluate`. Where one of
+them is missing its columns stay empty; `Means.found` says so once.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import landmarks, score, weights
+from ..errors import WeightsError
+from ..evaluate.identity import Recogniser
+from ..score import FULL, Scorer
+from ..types import Pixels
+
+logger = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Means:
+    """What can be measured here. scores: Action Units and pose. identity: dlib's distance."""
+
+    scores: bool
+    identity: bool
+
+    @staticmethod
+    def found() -> Means:
+        """Look for both, and say what is missing and how to get it."""
+        try:
+            weights.locate("face-landmarker-task")
+            scores = True
+        except WeightsError as error:
+            logger.warning("Action Units are not measured: %s", error)
+            scores = False
+        identity = all(
+            importlib.util.find_spec(name) for name in ("dlib", "face_recognition_models")
+        )
+        if not identity:
+            logger.warning(
+                "identity distances are not measured; they need pip install 'duchenne[evaluate]'"
+            )
+        return Means(scores, identity)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One face as measured; None for what was not or could not be.
+
+    mesh: [468, 3] in pixels of the picture. units: [12], score / 5, not limited to [0, 1]; pose:
+    [3] yaw, pitch, roll in degrees. person: [128], dlib's descriptor.
+    """
+
+    mesh: landmarks.Mesh | None
+    units: Array | None = None
+    pose: Array | None = None
+    person: Array | None = None
+
+
+class Meter:
+    """Measures faces in FFHQ framing; what it needs is loaded on first use."""
+
+    def __init__(self, means: Means) -> None:
+        self.means = means
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        return Scorer()
+
+    @cached_property
+    def _recogniser(self) -> Recogniser:
+        return Recogniser()
+
+    def look(self, face: Pixels, *, person: bool = True) -> Look:
+        """face: uint8 [S, S, 3]. person: also describe whose it is."""
+        mesh = landmarks.mesh_of_aligned(face)
+        if mesh is None:
+            return Look(None)
+        units = pose = None
+        if self.means.scores:
+            points = self._scorer.points(face, mesh)
+            units = self._scorer.scale.scores(self._scorer.measure_points(points)) / FULL
+            pose = score.pose(points, self._scorer.scale.template)
+        described = self._recogniser.describe(face) if person and self.means.identity else None
+        return Look(mesh, units, pose, described)

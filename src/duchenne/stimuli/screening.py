@@ -1,0 +1,175 @@
+"""Which synthetic people a design can use: cheap measures first, a full picture for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, maximum_filter1d
+
+from .. import align, facs, landmarks, pixels
+from ..animate import Studio
+from ..generators.base import PlainView
+from ..generators.readout import Readout
+from ..types import Pixels
+from ..warp import warp
+from .design import People
+from .matching import lightness, shrink
+from .measuring import Look, Meter
+
+Array = NDArray[np.float64]
+
+AT_REST = ("AU6", "AU12", "AU15", "AU17", "AU20", "AU25", "AU26")
+"""What must not act in a neutral face. Brows, lids and nose are left out: their scores hold more
+anatomy than action in a face at rest (docs/scores.md)."""
+
+SIDE = 512  # of the picture that is judged finally
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A synthetic person to be judged."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Screening:
+    """What a design asks of synthetic people; pickles, and begins anew in every worker."""
+
+    people: People
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything to judge."""
+        people = self.people
+        asked = (people.frontal, people.neutral, people.glasses, people.different)
+        return any(value is not None for value in asked)
+
+    def begin(self, studio: Studio, meter: Meter) -> Callable[[Seed], dict[str, Any]]:
+        return _Screen(self.people, studio, meter)
+
+
+class _Screen:
+    """Judges one seed after the other.
+
+    A quarter-size picture tells pose and expression at a third of the price of a full one; only
+    who passes there is drawn in full, measured again, and looked at for glasses.
+    """
+
+    def __init__(self, people: People, studio: Studio, meter: Meter) -> None:
+        self._people, self._studio, self._meter = people, studio, meter
+        self._readout: Readout | None = None
+
+    def __call__(self, seed: Seed) -> dict[str, Any]:
+        """seed, passed, reason, and what was measured; `person` is dlib's descriptor."""
+        people = self._people
+        w = self._studio.sample(seed.number, truncation=people.truncation).code.w
+        draws = (
+            [self._full]
+            if people.frontal is people.neutral is None
+            else [self._quarter, self._full]
+        )
+        verdict: dict[str, Any] = {"seed": seed.number, "passed": "no"}
+        for draw in draws:
+            picture = draw(w)
+            look = self._meter.look(picture, person=False)
+            verdict |= self._facts(look)
+            reason = self._reason(look)
+            if reason:
+                return {**verdict, "reason": reason}
+        assert look.mesh is not None, "who has no face does not pass"
+        if people.glasses is not None:
+            evidence = glasses(picture, look.mesh)
+            verdict["glasses"] = round(evidence, 3)
+            if people.glasses and evidence < SURELY_GLASSES:
+                return {**verdict, "reason": "no glasses, or not surely"}
+            if not people.glasses and evidence > SURELY_NONE:
+                return {**verdict, "reason": "glasses, or not surely none"}
+        if people.different is not None:
+            person = self._meter.look(picture).person
+            assert person is not None, "checked before the run"
+            verdict["person"] = [round(float(value), 5) for value in person]
+        return {**verdict, "passed": "yes"}
+
+    def _quarter(self, w: NDArray[np.float32]) -> Pixels:
+        if self._readout is None:
+            self._readout = Readout(self._studio.generator)
+        with torch.no_grad():
+            code = torch.from_numpy(w[None]).to(self._studio.generator.w_mean.device)
+            return pixels.from_planes(self._readout.picture(PlainView(code))[0].cpu().numpy())
+
+    def _full(self, w: NDArray[np.float32]) -> Pixels:
+        return shrink(self._studio.renderer.still(w), (SIDE, SIDE))
+
+    def _facts(self, look: Look) -> dict[str, Any]:
+        if look.pose is None or look.units is None:
+            return {}
+        yaw, pitch, _ = (round(float(value), 2) for value in look.pose)
+        return {"yaw": yaw, "pitch": pitch, "neutral": round(_strongest(look.units)[1], 3)}
+
+    def _reason(self, look: Look) -> str:
+        """Why this person cannot be used, as far as pose and expression tell."""
+        people = self._people
+        if look.mesh is None:
+            return "no face"
+        if people.frontal is not None:
+            assert look.pose is not None, "checked before the run"
+            turned = float(np.abs(look.pose[:2]).max())  # roll is taken out by the framing
+            if turned > people.frontal:
+                return f"turned by {turned:.0f} degrees"
+        if people.neutral is not None:
+            assert look.units is not None, "checked before the run"
+            code, most = _strongest(look.units)
+            if most > people.neutral:
+                return f"{code} {most:.2f} at rest"
+        return ""
+
+
+def _strongest(units: Array) -> tuple[str, float]:
+    return max(((code, float(units[facs.INDEX[code]])) for code in AT_REST), key=lambda x: x[1])
+
+
+# ---------------------------------------------------------------- glasses
+
+# The picture is looked at in a frame of its own: the middle of the eyes is the origin, their
+# distance 100 px. Glasses have a bridge: a thin horizontal line from eye to eye over the nose,
+# where skin has none.
+EYES_APART = 100
+BRIDGE_HALF_WIDTH = 8
+BRIDGE_UP_AND_DOWN = 22
+LINE = (2, 3)  # half thickness of a line in px: it differs from both its sides at that distance
+SLOPE = 7  # a line may rise or fall by so many rows over the bridge
+BLUR = 0.6
+SURELY_NONE, SURELY_GLASSES = 1.75, 6.0
+"""Evidence up to which a face has no glasses, and from which it has; between, it is not used.
+docs/stimuli.md says how often that is wrong."""
+
+
+def glasses(face: Pixels, mesh: landmarks.Mesh) -> float:
+    """Evidence of glasses: how clear a line crosses the bridge of the nose, in units of L*.
+
+    face: uint8 [512, 512, 3] in FFHQ framing; mesh: [468, 3] of it. Faces without glasses have
+    0.5 to 2.5, with a visible frame 10 and more; rimless glasses may have as little as 2, and skin
+    in hard light or with a strand of hair as much as 5.
+    """
+    eyes = np.array([mesh[list(eye), :2].mean(axis=0) for eye in (align.RIGHT_EYE, align.LEFT_EYE)])
+    x, y = (eyes[1] - eyes[0]) / EYES_APART
+    half = np.array([BRIDGE_HALF_WIDTH, BRIDGE_UP_AND_DOWN]) + 4 * max(LINE)
+    linear = np.array([[x, -y], [y, x]])
+    to_face = np.concatenate([linear, (eyes.mean(axis=0) - linear @ half)[:, None]], axis=1)
+    light = lightness(face)[..., None].astype(np.float32)
+    width, height = 2 * half
+    seen = warp(light, to_face, (height, width), border="border")[..., 0]
+    seen = gaussian_filter(seen, BLUR)
+    line = np.max(
+        [np.abs(seen - (np.roll(seen, k, 0) + np.roll(seen, -k, 0)) / 2) for k in LINE], axis=0
+    )
+    line = maximum_filter1d(line, SLOPE, axis=0)
+    inside = line[4 * max(LINE) : -4 * max(LINE), 4 * max(LINE) : -4 * max(LINE)]
+    # The weakest fifth of a row's places tells whether the line goes all the way across.
+    return float(np.percentile(inside, 20, axis=1).max())

@@ -1,0 +1,36 @@
+"""A random plausible expression: faces that people make, not twelve random numbers."""
+
+from __future__ import annotations
+
+import random
+
+from .. import facs
+
+# Pairs that pull the same place in opposite ways; of each the weaker one is left out.
+OPPOSED = (("AU12", "AU15"), ("AU17", "AU26"), ("AU17", "AU25"), ("AU5", "AU6"))
+FAINTEST = 0.08  # below this an Action Unit does not show
+
+
+def plausible(seed: int) -> facs.Descriptor:
+    """An expression for a seed: one prototype or a blend of two, at natural strength.
+
+    Du, Tao and Martinez (2014, "Compound facial expressions of emotion") found blends of two to be
+    what people show beside the basic expressions. Every tenth is one-sided at the mouth.
+    """
+    rng = random.Random(seed)
+    first, second = rng.sample(sorted(facs.EXPRESSIONS), 2)
+    strength = rng.uniform(0.35, 1.0)
+    share = rng.choice((1.0, 1.0, rng.uniform(0.4, 0.8)))
+    values = dict.fromkeys(facs.CODES, 0.0)
+    for name, part in ((first, share), (second, 1 - share)):
+        for key, value in facs.EXPRESSIONS[name].items():
+            code, _ = facs.split_side(key)
+            values[code] += strength * part * value * rng.uniform(0.8, 1.2)
+    for one, other in OPPOSED:
+        weaker = min(one, other, key=lambda code: values[code])
+        if values[one] and values[other]:
+            values[weaker] = 0.0
+    found = {code: round(min(value, 1.0), 2) for code, value in values.items() if value >= FAINTEST}
+    if "AU12" in found and rng.random() < 0.1:
+        found[f"AU12{rng.choice(facs.SIDES)}"] = found.pop("AU12")
+    return facs.check(found or {"AU12": 0.3})

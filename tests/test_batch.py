@@ -1,0 +1,225 @@
+"""Batches with real worker processes, on the tiny generator: bad inputs, kills, resuming."""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from duchenne import align, animate, batch, codes, landmarks
+from duchenne.cli import commands, many
+from duchenne.errors import InputError
+from duchenne.pixels import SourceType, read_synthetic_mark
+from duchenne.stimuli.measuring import Means
+from duchenne.types import Pixels
+from duchenne.warp import apply, invert
+
+TESTS = Path(__file__).parent
+
+
+def open_tiny(threads: int) -> animate.Studio:
+    """The tiny generator in a worker process, whose landmarks are golden too."""
+    animate.find_regions = tiny.golden_regions
+    align.align = tiny.golden_align
+    landmarks.mesh_of_aligned = golden_mesh
+    return tiny.TinyStudio()
+
+
+def golden_mesh(face: Pixels) -> np.ndarray:
+    mesh = tiny.golden_face("astronaut").mesh
+    to_picture = invert(align.canonical(mesh, len(face)))
+    plane = apply(to_picture, mesh[:, :2].astype(float))
+    return np.concatenate([plane, mesh[:, 2:]], axis=1).astype(np.float32)
+
+
+@pytest.fixture
+def tiny_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`batch` and `stimuli` run for real, processes and all, but on the tiny generator."""
+    use_tiny_workers(monkeypatch.setattr)
+
+
+def use_tiny_workers(replace: object = setattr) -> None:
+    assert callable(replace)
+    replace(many, "_studios", lambda *files: open_tiny)
+    replace(many, "new_studio", lambda run, **files: tiny.TinyStudio())
+    replace(animate, "find_regions", tiny.golden_regions)
+    replace(Means, "found", lambda: Means(scores=False, identity=False))
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(commands, list(arguments), catch_exceptions=False)
+
+
+def manifest(folder: str | Path) -> list[dict[str, str]]:
+    with (Path(folder) / "manifest.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def write_codes(folder: Path, count: int) -> None:
+    folder.mkdir(exist_ok=True)
+    for i in range(count):
+        codes.write_code(tiny.TinyStudio().sample(i).code, folder / f"face{i:03d}.safetensors")
+
+
+# ---------------------------------------------------------------- inputs
+
+
+def test_a_folder_a_glob_and_a_table_name_inputs(tmp_path: Path) -> None:
+    for name in (
+        "a.jpg",
+        "a.png",
+        "deep/b.JPG",
+        "deep/notes.txt",
+        ".hidden/c.jpg",
+        "d.safetensors",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    smile = {"AU12": 1.0}
+    jobs = batch.find_jobs(str(tmp_path), smile)
+    assert [job.stem for job in jobs] == ["a_jpg", "a_png", "d", "deep/b"]
+    assert [j.stem for j in batch.find_jobs(f"{tmp_path}/*.jpg", smile)] == ["a"]
+    table = tmp_path / "table.csv"
+    table.write_text("file,au,face\na.jpg,AU1=0.5,1\ndeep/b.JPG,,\na.jpg,AU2,\n")
+    one, two, three = batch.find_jobs(str(table), smile)
+    assert (one.stem, one.descriptor, one.face) == ("a_jpg", {"AU1": 0.5}, 1)
+    assert (two.stem, two.descriptor, two.face) == ("deep/b", smile, None)
+    assert (three.stem, three.descriptor) == ("a_jpg_2", {"AU2": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("photo\na.jpg\n", "expected a column `file`"),
+        ("file,au\na.jpg,AU99\n", "line 2: unknown Action Unit"),
+        ("file,face\na.jpg,first\n", "line 2: invalid literal"),
+        ("file\na.jpg\n", "line 2: no expression"),
+        ("file\n", "no photos or codes there"),
+    ],
+)
+def test_a_wrong_table_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        batch.find_jobs(str(tmp_path / "t.csv"), None)
+
+
+def test_nothing_to_do_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no photos or codes there"):
+        batch.find_jobs(str(tmp_path), {"AU12": 1.0})
+    with pytest.raises(InputError, match="give --au"):
+        batch.find_jobs(str(tmp_path), None)
+
+
+# ---------------------------------------------------------------- the command
+
+
+@pytest.mark.usefixtures("tiny_workers")
+def test_a_bad_photo_is_reported_and_does_not_stop_the_rest(folder: Path) -> None:
+    photos = folder / "photos"
+    photos.mkdir()
+    (folder / "photo.jpg").rename(photos / "good.jpg")
+    (photos / "bad.jpg").write_bytes(b"no picture")
+    write_codes(photos, 1)
+    done = run("batch", "photos/", "--au", "AU12=0.5,AU1R=1", "-o", "out", "--json", "run.json")
+    assert done.exit_code == 0, done.stderr
+    assert "2 files, 1 inputs failed" in done.stdout
+    bad, code, good = manifest("out")
+    assert "photos/bad.jpg: not a picture" in bad["error"]
+    assert bad["file"] == ""
+    assert (good["file"], good["faces"], good["width"]) == ("good.png", "3", "512")
+    assert (good["descriptor"], good["asked_AU1"]) == ("AU12=0.5,AU1R=1", "0.5")
+    assert code["width"] == "128"  # the tiny generator's crop: a code has no photo
+    assert read_synthetic_mark("out/good.png") == SourceType.EDITED
+    assert read_synthetic_mark("out/face000.png") == SourceType.GENERATED
+    expected = tiny.TinyStudio().face(photos / "face000.safetensors")
+    drawn = expected.edit({"AU12": 0.5, "AU1R": 1.0})
+    np.testing.assert_array_equal(np.asarray(Image.open("out/face000.png")), drawn)
+    assert '"items": 3' in (folder / "run.json").read_text()
+    before = contents(folder / "out")
+    again = run("batch", "photos/", "--au", "AU12=0.5,AU1R=1", "-o", "out")
+    assert again.exit_code == 0
+    assert contents(folder / "out") == before
+    # Mended, it is tried again; so is a photo that has changed.
+    (photos / "bad.jpg").write_bytes((photos / "good.jpg").read_bytes())
+    run("batch", "photos/", "--au", "AU12=0.5,AU1R=1", "-o", "out")
+    assert [row["error"] for row in manifest("out")] == ["", "", ""]
+    other = run("batch", "photos/", "--au", "AU12=1", "--size", "64", "-o", "out")
+    assert other.exit_code == 6
+    assert "begun with other settings (output)" in other.stderr
+
+
+@pytest.mark.usefixtures("tiny_workers")
+def test_films_and_sizes(folder: Path) -> None:
+    write_codes(folder / "codes", 1)
+    line = ("batch", "codes/*.safetensors", "--expression", "anger", "--size", "64", "-o")
+    assert run(*line, "films", "--format", ".mp4", "--workers", "1").exit_code == 0
+    (row,) = manifest("films")
+    assert (row["kind"], row["frames"], row["width"]) == ("film", "24", "64")
+    assert read_synthetic_mark("films/face000.mp4") == SourceType.GENERATED
+    assert run(*line, "x", "--format", ".bmp").exit_code == 2
+    assert run(*line, "x", "--au", "AU1").exit_code == 2
+
+
+# ---------------------------------------------------------------- kills
+
+
+def kill_and_resume(folder: Path, count: int, kills: int, seed: int) -> None:
+    """A batch that is killed (-9) at random moments ends as one that was not."""
+    write_codes(folder / "codes", count)
+    script = folder / "run.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        import sys
+        sys.path.insert(0, {str(TESTS)!r})
+        if __name__ == "__main__":
+            import test_batch
+            from duchenne.cli import main
+            test_batch.use_tiny_workers()
+            sys.argv[1:] = ["batch", "codes", "--au", "AU12=1", "--workers", "1", "-o", sys.argv[1]]
+            main()
+        """)
+    )
+    command = [sys.executable, str(script)]
+    subprocess.run([*command, "whole"], cwd=folder, check=True, capture_output=True)
+    rng, done, starts = random.Random(seed), 0, []
+    journal = folder / "killed" / ".duchenne" / "journal"
+    for kill in range(kills):
+        goal = done + rng.randint(1, max(1, (count - done - 2) // (kills - kill)))
+        with subprocess.Popen(
+            [*command, "killed"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            while process.poll() is None and lines(journal) <= goal:
+                time.sleep(0.001)
+            time.sleep(rng.uniform(0, 0.05))
+            os.kill(process.pid, signal.SIGKILL)
+        starts.append(done)
+        done = lines(journal) - 1
+    assert starts == sorted(set(starts)), "every start went further than the one before"
+    assert done < count, "it was killed before its end"
+    subprocess.run([*command, "killed"], cwd=folder, check=True, capture_output=True)
+    assert contents(folder / "killed") == contents(folder / "whole")
+    assert len(manifest(folder / "whole")) == count
+
+
+def lines(journal: Path) -> int:
+    return journal.read_bytes().count(b"\n") if journal.exists() else 0
+
+
+def test_a_batch_that_is_killed_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    kill_and_resume(tmp_path, count=12, kills=1, seed=1)  # many: test_engine.py

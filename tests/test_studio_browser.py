@@ -1,0 +1,449 @@
+"""The studio in a real browser: headless Chromium, driven by Playwright.
+
+Most tests run on the tiny generator; its pictures are noise, everything around them is real.
+Screenshots are kept in the folder that DUCHENNE_STUDIO_SHOTS names, else in pytest's own.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("starlette", reason="the studio's packages are not installed")
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+
+import tiny  # noqa: E402
+
+from duchenne import video  # noqa: E402
+from duchenne.encode import EncodeSettings  # noqa: E402
+from duchenne.pixels import SourceType, read_synthetic_mark  # noqa: E402
+from duchenne.studio.app import create_app, listen  # noqa: E402
+from duchenne.studio.settings import Access, Limits  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="there is no chromium on this machine; install it to run these tests"
+)
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+]
+PATIENCE_MS = 60_000
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+Page = Any
+
+
+@contextmanager
+def running(studio: Any, limits: Limits | None = None) -> Iterator[str]:
+    """The address of a studio that runs in a thread of this process."""
+    access = Access(port=0)
+    server, listening = listen(create_app(studio, access, limits, warm=False), access)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    golden(monkeypatch, faces=1)
+    with running(tiny.TinyStudio(EncodeSettings(steps=5))) as found:
+        yield found
+
+
+def golden(monkeypatch: pytest.MonkeyPatch, faces: int) -> None:
+    """The astronaut's face is found without the detector's weights."""
+    face = tiny.golden_face("astronaut")
+    monkeypatch.setattr("duchenne.landmarks.find_faces", lambda pixels: [face] * faces)
+    monkeypatch.setattr("duchenne.animate.find_regions", tiny.golden_regions)
+
+
+@contextmanager
+def visit(chromium: Any, address: str, **options: Any) -> Iterator[Page]:
+    """A visitor with cookies of their own; nothing may fail unseen or come from elsewhere."""
+    context = chromium.new_context(viewport=DESKTOP, accept_downloads=True, **options)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "request",
+        lambda request: (
+            request.url.startswith((address, "blob:", "data:"))
+            or wrong.append(f"asked elsewhere: {request.url}")
+        ),
+    )
+    page.goto(address)
+    page.wait_for_selector("body[data-ready]")
+    yield page
+    context.close()
+    assert not wrong
+
+
+@pytest.fixture
+def page(chromium: Any, address: str) -> Iterator[Page]:
+    with visit(chromium, address) as found:
+        yield found
+
+
+@pytest.fixture
+def shoot(tmp_path: Path) -> Callable[[Page, str], None]:
+    folder = Path(os.environ.get("DUCHENNE_STUDIO_SHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return lambda page, name: page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+
+def shown(page: Page, selector: str = "#after") -> np.ndarray:
+    """The pixels of a picture on the page."""
+    data = page.evaluate(
+        """(selector) => {
+          const image = document.querySelector(selector);
+          const canvas = document.createElement("canvas");
+          [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+          canvas.getContext("2d").drawImage(image, 0, 0);
+          return canvas.toDataURL("image/png");
+        }""",
+        selector,
+    )
+    picture = Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2])))
+    return np.asarray(picture.convert("RGB")).astype(int)
+
+
+def settle(page: Page) -> None:
+    """Wait until the preview shows what the sliders say, at its larger size."""
+    page.wait_for_selector("#after[data-state=rest]")
+    assert page.locator("#problem").is_hidden(), page.locator("#problem").inner_text()
+
+
+def draw(page: Page, seed: int) -> None:
+    page.fill("#seed", str(seed))
+    page.click("#sample")
+    page.wait_for_selector("#view-face:not([hidden])")
+    settle(page)
+
+
+def reached(zone: int) -> np.ndarray:
+    """[128, 128] where a JPEG may differ after an edit of a zone of the tiny face."""
+    active = np.zeros(8, bool)
+    active[2 * zone : 2 * zone + 2] = True
+    inside = tiny.golden_regions(np.zeros((128, 128, 3), np.uint8)).blend(active, 128) > 0
+    blocks = inside.reshape(16, 8, 16, 8).any(axis=(1, 3))
+    return np.asarray(blocks.repeat(8, 0).repeat(8, 1))
+
+
+def test_from_the_start_page_to_a_downloaded_smile(
+    page: Page, shoot: Callable[[Page, str], None], tmp_path: Path
+) -> None:
+    shoot(page, "start_light")
+    draw(page, 7)
+    page.click("#preset-happiness")
+    settle(page)
+    with page.expect_download() as download:
+        page.click("#take-picture")
+    assert download.value.suggested_filename == "person_7_synthetic.png"
+    path = tmp_path / "smile.png"
+    download.value.save_as(path)
+    assert read_synthetic_mark(path) == SourceType.GENERATED
+    expected = tiny.TinyStudio().sample(7).edit({"AU6": 1.0, "AU12": 1.0, "AU25": 1.0})
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), expected)
+
+
+def test_a_slider_changes_its_region_and_nothing_else(page: Page) -> None:
+    draw(page, 7)
+    rest = shown(page)
+    for code, zone in (("AU12", 3), ("AU2", 0)):
+        slider = page.locator(f"#slider-{code}")
+        slider.focus()
+        slider.press("End")  # the keyboard moves it
+        settle(page)
+        changed = np.abs(shown(page) - rest).max(axis=2) > 0
+        assert changed[reached(zone)].any(), code
+        assert not changed[~reached(zone)].any(), code
+        assert page.locator(f"#slider-{code} + output").inner_text() == "1"
+        page.keyboard.press("Control+z")
+        settle(page)
+        np.testing.assert_array_equal(shown(page), rest)
+    np.testing.assert_array_equal(shown(page, "#before"), rest)
+
+
+def test_sides_history_and_regions(page: Page) -> None:
+    draw(page, 7)
+    rest = shown(page)
+    page.click("#split-AU12")
+    page.locator("#slider-AU12R").fill("1")
+    settle(page)
+    right = np.nonzero((shown(page) != rest).any(axis=2))[1].mean()
+    assert right < 64  # the person's right is on the picture's left
+    page.click("#undo")
+    settle(page)
+    np.testing.assert_array_equal(shown(page), rest)
+    page.click("#redo")
+    settle(page)
+    assert (shown(page) != rest).any()
+    page.click("#show-regions")
+    page.wait_for_selector("#overlays img")
+    assert page.locator("#overlays img").count() == 1  # the mouth's
+    page.click("#random")
+    settle(page)
+    page.click("#reset")
+    settle(page)
+    np.testing.assert_array_equal(shown(page), rest)
+    assert page.locator("#slider-AU12").input_value() == "0"
+
+
+def test_a_photo_with_several_faces(
+    monkeypatch: pytest.MonkeyPatch, chromium: Any, folder: Path, astronaut: np.ndarray,
+    shoot: Callable[[Page, str], None],
+) -> None:  # fmt: skip
+    golden(monkeypatch, faces=2)
+    with (
+        running(tiny.TinyStudio(EncodeSettings(steps=5))) as address,
+        visit(chromium, address) as page,
+    ):
+        page.set_input_files("#photo", folder / "photo.jpg")
+        page.wait_for_selector(".box")
+        shoot(page, "choose_light")
+        page.get_by_role("button", name="Face 2 of 2").click()
+        settle(page)
+        assert shown(page).shape == (512, 512, 3)  # in the photo, which is the default
+        page.click("#recipe summary")
+        page.wait_for_selector("#recipe-command:not(:empty)")
+        assert "index=1" in page.locator("#recipe-python").inner_text()
+
+
+def test_a_film_is_exported_and_decoded(
+    page: Page, tmp_path: Path, shoot: Callable[[Page, str], None]
+) -> None:
+    draw(page, 7)
+    page.click("#preset-surprise")
+    settle(page)
+    page.click("#to-film")
+    page.wait_for_selector("#curves polyline")
+    page.fill("#fps", "10")
+    page.locator("#fps").press("Tab")
+    page.click("#play")
+    page.wait_for_selector("#film-result video")
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.querySelector('#film-result video').error") is None
+    page.click("#export")
+    page.wait_for_selector("#film-link")
+    for link, name in (("#film-link", "film.mp4"), ("#table-link", "film.csv")):
+        with page.expect_download() as download:
+            page.click(link)
+        download.value.save_as(tmp_path / name)
+    shoot(page, "film_light")
+    frames = list(video.read_video(tmp_path / "film.mp4"))
+    assert len(frames) == 23  # 2.2 s at 10 frames a second
+    assert read_synthetic_mark(tmp_path / "film.mp4") == SourceType.GENERATED
+    assert len((tmp_path / "film.csv").read_text().splitlines()) == 24
+
+
+def test_a_table_of_keyframes(page: Page, tmp_path: Path) -> None:
+    draw(page, 7)
+    page.click("#timeline summary")
+    table = tmp_path / "keys.csv"
+    table.write_text("au,time,value\nAU12,0,0\nAU12,1,1\n")
+    page.set_input_files("#table-file", table)
+    page.wait_for_selector("#curves polyline")
+    assert page.locator("#keys tbody tr").count() == 2
+    table.write_bytes(b"\x89PNG not a table")
+    page.set_input_files("#table-file", table)
+    page.wait_for_selector("#problem:not([hidden])")
+    assert "not a text file" in page.locator("#problem").inner_text()
+
+
+def test_what_is_no_picture_is_refused(page: Page, tmp_path: Path) -> None:
+    text = tmp_path / "portrait.png"
+    text.write_text("only text, whatever the name says\n" * 40)
+    page.set_input_files("#photo", text)
+    page.wait_for_selector("#problem:not([hidden])")
+    assert "portrait.png: not a picture" in page.locator("#problem").inner_text()
+    large = tmp_path / "large.jpg"
+    with large.open("wb") as file:
+        file.truncate(100_000_000)
+    page.set_input_files("#photo", large)
+    page.wait_for_selector("#problem:has-text('too large')")
+    assert page.locator("#view-start").is_visible()
+
+
+def test_a_hundred_megabytes_sent_all_the_same(page: Page, address: str) -> None:
+    """Not asked for by the page, but anybody can send it."""
+    told = page.evaluate(
+        """async () => {
+          const headers = {"x-duchenne-studio": "1"};
+          const body = new Blob([new Uint8Array(100e6)]);
+          const sent = fetch("/api/photo", {method: "POST", headers, body});
+          const answer = await sent.catch(() => null);
+          const after = await fetch("/api/about");
+          return [answer && answer.status, after.status];
+        }"""
+    )
+    assert told[0] in (413, None)  # None: the server hung up while the browser was still sending
+    assert told[1] == 200
+
+
+def test_two_visitors_at_once(chromium: Any, address: str) -> None:
+    with visit(chromium, address) as one, visit(chromium, address) as other:
+        draw(one, 1)
+        draw(other, 2)
+        first, second = shown(one), shown(other)
+        assert (first != second).any()
+        other.locator("#slider-AU12").fill("1")
+        settle(other)
+        one.reload()
+        one.wait_for_selector("body[data-ready]")
+        settle(one)
+        np.testing.assert_array_equal(shown(one), first)
+        assert one.locator("#slider-AU12").input_value() == "0"
+
+
+def test_the_back_button_and_a_reload_keep_the_face(page: Page) -> None:
+    draw(page, 7)
+    page.click("#preset-anger")
+    settle(page)
+    angry = shown(page)
+    page.go_back()
+    page.wait_for_selector("#view-start:not([hidden])")
+    page.click("#to-face")
+    page.wait_for_selector("#view-face:not([hidden])")
+    page.go_back()
+    page.wait_for_selector("#view-start:not([hidden])")
+    page.go_forward()
+    page.wait_for_selector("#view-face:not([hidden])")
+    assert page.locator("#slider-AU4").input_value() == "1"
+    page.reload()
+    page.wait_for_selector("#view-face:not([hidden])")
+    settle(page)
+    assert page.locator("#slider-AU4").input_value() == "1"
+    np.testing.assert_array_equal(shown(page), angry)
+
+
+def test_the_camera(chromium: Any, address: str) -> None:
+    with visit(chromium, address, permissions=["camera"]) as page:
+        page.click("#camera-open")
+        page.wait_for_selector("#camera-take:not([hidden])")
+        page.click("#camera-take")
+        settle(page)
+        assert page.locator("#caption").inner_text() == "camera.jpg"
+
+
+def test_leaving_deletes_the_face(page: Page) -> None:
+    draw(page, 7)
+    page.click("#leave")
+    page.wait_for_selector("#view-start:not([hidden])")
+    assert page.evaluate("fetch('/api/state').then((answer) => answer.json())") == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_it_fits_and_can_be_named(
+    page: Page, scheme: str, size: str, shoot: Callable[[Page, str], None]
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size(PHONE if size == "phone" else DESKTOP)
+    draw(page, 7)
+    page.click("#preset-happiness")
+    settle(page)
+    for part in ("#timeline", "#recipe", "#profile"):
+        page.click(f"{part} > summary")
+    page.click("#rise")
+    page.wait_for_selector("#curves polyline")
+    shoot(page, f"face_{size}_{scheme}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    page.click("#keys-part > summary")
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("button, input, select, a, summary, img")]
+          .filter((x) => x.checkVisibility() && !x.closest("[aria-hidden=true]"))
+          .filter((x) => !(x.getAttribute("aria-label") || x.labels?.[0]?.textContent.trim()
+            || x.textContent.trim() || x.hasAttribute("alt")))
+          .map((x) => x.outerHTML)"""
+    )
+    assert nameless == []
+
+
+def test_the_keyboard_alone_is_enough(page: Page) -> None:
+    page.focus("#seed")
+    page.keyboard.press("Enter")
+    settle(page)
+    rest = shown(page)
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "preset-happiness":
+            break
+    page.keyboard.press("Enter")
+    settle(page)
+    assert (shown(page) != rest).any()
+
+
+@pytest.mark.weights
+@pytest.mark.timeout(900)  # on a busy machine
+def test_a_photo_smiles_with_the_real_weights(
+    chromium: Any, folder: Path, tmp_path: Path, shoot: Callable[[Page, str], None]
+) -> None:
+    """The astronaut, encoded in three steps: enough for a face that is somebody's."""
+    import duchenne
+
+    with (
+        running(duchenne.Studio(settings=duchenne.EncodeSettings(steps=3))) as address,
+        visit(chromium, address) as page,
+    ):
+        page.set_default_timeout(400_000)
+        page.set_input_files("#photo", folder / "photo.jpg")
+        page.wait_for_selector("#wait-stage:has-text('code')")
+        settle(page)
+        page.click("#show-photo")  # the crop
+        settle(page)
+        rest = shown(page)
+        page.locator("#slider-AU12").fill("1")
+        settle(page)
+        changed = np.abs(shown(page) - rest).max(axis=2) > 0
+        assert changed[280:].any()
+        assert not changed[:160].any()  # brows and forehead
+        page.click("#show-photo")
+        settle(page)
+        shoot(page, "real_face")
+        page.locator("#fps").evaluate("x => x.value = 4")
+        page.click("#to-film")
+        page.click("#export")
+        page.wait_for_selector("#film-link")
+        with page.expect_download() as download:
+            page.click("#film-link")
+        download.value.save_as(tmp_path / "film.mp4")
+        frames = list(video.read_video(tmp_path / "film.mp4"))
+        assert frames[0].shape == (512, 512, 3)
+        assert read_synthetic_mark(tmp_path / "film.mp4") == SourceType.EDITED

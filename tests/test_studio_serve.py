@@ -1,0 +1,131 @@
+"""The command `duchenne serve`, and the parts of the studio that need no server."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from duchenne import facs
+from duchenne.cli import commands
+from duchenne.cli.serve import serve
+from duchenne.errors import InputError
+from duchenne.studio import recipe, suggest
+from duchenne.studio.settings import PORT, Access, is_loopback, require_safe
+
+PROGRAM = [sys.executable, "-c", "from duchenne.cli import main; main()"]
+
+
+def test_it_serves_until_interrupted(tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn", reason="the studio's packages are not installed")
+    with subprocess.Popen(
+        [*PROGRAM, "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path), "DUCHENNE_OFFLINE": "1"},
+    ) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().split()[0]
+            assert address.startswith("http://127.0.0.1:")
+            with urllib.request.urlopen(f"{address}api/about", timeout=60) as answer:
+                assert len(json.load(answer)["units"]) == 12
+            assert list(tmp_path.glob("duchenne-studio-*"))
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 0, said
+    assert not list(tmp_path.glob("duchenne-studio-*"))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org"])
+def test_others_need_a_password(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DUCHENNE_STUDIO_PASSWORD", raising=False)
+    result = CliRunner().invoke(commands, ["serve", "--host", host])
+    assert result.exit_code == 3
+    assert "set a password" in result.stderr
+    require_safe(Access(host, password="x"), waived=False)
+    require_safe(Access(host), waived=True)
+
+
+def test_an_empty_password_is_none() -> None:
+    with pytest.raises(InputError, match="password is empty"):
+        require_safe(Access("0.0.0.0", password=""), waived=False)
+
+
+def test_a_missing_password_file_is_named() -> None:
+    result = CliRunner().invoke(commands, ["serve", "--password-file", "nowhere.txt"])
+    assert result.exit_code == 3
+    assert "nowhere.txt: the password cannot be read" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True),
+     ("0.0.0.0", False), ("::", False), ("faces.lab", False)],
+)  # fmt: skip
+def test_what_is_loopback(host: str, local: bool) -> None:
+    assert is_loopback(host) is local
+
+
+def test_help_states_the_defaults() -> None:
+    text = " ".join(CliRunner().invoke(serve, ["--help"]).stdout.split())
+    assert f"{PORT} by default" in text
+    assert f"{Access().host} by default" in text
+
+
+def test_the_password_is_in_no_message() -> None:
+    assert "hush" not in repr(Access(password="hush"))
+
+
+def test_openvino_reports_nothing() -> None:
+    code = (
+        "import sys; import duchenne;"
+        "import openvino.tools.ovc.telemetry_utils as t; print(t.tm.__name__)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert result.stdout.strip() == b"openvino.tools.ovc.telemetry_stub"
+
+
+def test_suggestions_are_plausible() -> None:
+    seen = [suggest.plausible(seed) for seed in range(300)]
+    assert suggest.plausible(5) == seen[5]
+    assert len({json.dumps(dict(found)) for found in seen}) > 290
+    for found in seen:
+        assert found == facs.check(found)
+        assert all(value >= suggest.FAINTEST for value in found.values())
+        whole = {facs.split_side(code)[0] for code in found}
+        assert not any({one, other} <= whole for one, other in suggest.OPPOSED)
+
+
+@pytest.mark.parametrize(
+    ("origin", "descriptor", "paste"),
+    [
+        (recipe.Origin("my photo.jpg", 1), {"AU12": 0.8, "AU6L": 0.5}, True),
+        (recipe.Origin("it's; rm -rf.png"), {"AU1": 1.0}, False),
+        (recipe.Origin("-x.jpg", steps=9), {"AU1": 1.0}, False),
+        (recipe.Origin("photo.jpg"), {}, True),
+        (recipe.Origin(seed=7), {"AU12": 0.25}, False),
+        (recipe.Origin(seed=7), {}, False),
+    ],
+)
+def test_recipes_are_accepted(
+    origin: recipe.Origin, descriptor: dict[str, float], paste: bool
+) -> None:
+    for line in recipe.command_line(origin, descriptor, paste=paste).splitlines():
+        program, name, *arguments = shlex.split(line)
+        assert program == "duchenne"
+        context = commands.commands[name].make_context(name, arguments)
+        if name == "edit":
+            assert facs.parse(context.params["au"]) == descriptor
+    compile(recipe.python_code(origin, descriptor, paste=paste), "recipe", "exec")
