@@ -31,6 +31,10 @@ from duchenne.pixels import SourceType, read_synthetic_mark
 
 PROGRAM = [sys.executable, "-c", "from duchenne.cli import main; main()"]
 KEYS = 'AU12 = [[0.0, 0.0], [0.1, 1.0, "smooth"]]\n'
+PYFEAT = (
+    "input,AU01,AU02,AU04,AU05,AU06,AU09,AU12,AU15,AU17,AU20,AU25,AU26\n"
+    "photo.jpg,0.1,0.1,0.2,0.1,0.6,0.1,0.9,0.1,0.2,0.1,0.8,0.3\n"
+)
 OPENFACE = "frame, timestamp, confidence, success, AU12_r\n" + "".join(
     f"{i + 1}, {i / 10:.1f}, 0.98, 1, {i / 2:.1f}\n" for i in range(5)
 )
@@ -88,6 +92,7 @@ def inputs(folder: Path) -> Path:
     """Everything that the examples read."""
     (folder / "keys.toml").write_text(KEYS)
     (folder / "openface.csv").write_text(OPENFACE)
+    (folder / "pyfeat.csv").write_text(PYFEAT)
     code = tiny.TinyStudio().sample(1).code
     codes.write_code(code, folder / "anna.safetensors")
     (folder / "ffhq.pkl").write_bytes(foreign.nvidia_bytes(foreign.nvidia_generator()))

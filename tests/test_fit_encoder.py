@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,8 @@ class Stop(Exception):
 
 
 @pytest.fixture(autouse=True)
-def small_numbers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards of 16, and a seeded trunk with all layers of VGG-16 and few channels in each."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # for so little, a second thread only waits
     monkeypatch.setattr(pairs, "SHARD", SHARD)
     monkeypatch.setattr(encoder, "HELD_OUT", HELD_OUT)
     monkeypatch.setattr(encoder, "PCA_PICTURES", 2 * SHARD)
@@ -48,8 +46,6 @@ def small_numbers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for module in (initial, encoder):
         monkeypatch.setattr(module, "COMPONENTS", (6, 8, 8))
     monkeypatch.setattr(features, "load", seeded_trunk)
-    yield
-    torch.set_num_threads(threads)
 
 
 def seeded_trunk() -> features.VGG16Trunk:

@@ -44,7 +44,7 @@ def serve(
     Examples:
       duchenne serve
       duchenne serve --port 9000 --steps 80
-      duchenne serve --host 0.0.0.0 --password-file secret.txt --allow-host faces.lab
+      duchenne serve --host 0.0.0.0 --password-file secret.txt
     """
     from ..studio import settings
 
