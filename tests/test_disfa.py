@@ -437,8 +437,8 @@ def test_what_anatomy_ties(unit: str, other: str, expected: bool) -> None:
 
 @pytest.mark.usefixtures("tiny_studio", "golden")
 def test_the_command(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def studio(run: Any, steps: int | None, **options: Any) -> Any:
-        return tiny_studio(tmp_path, steps or 1)
+    def studio(run: Any, encoding: Any, **options: Any) -> Any:
+        return tiny_studio(tmp_path, encoding.steps or 1)
 
     monkeypatch.setattr("duchenne.cli.fitting.new_studio", studio)
     monkeypatch.chdir(tmp_path)
@@ -488,7 +488,7 @@ def test_films_of_generated_faces_give_the_action_unit(
     """Real films, real alignment and encoding, in few steps; two people smile and drop the jaw."""
     studio = animate.Studio(
         generator=generator,
-        settings=EncodeSettings(steps=6, loss_size=96),
+        settings=EncodeSettings(steps=5, draft_part=1.0, true_part=0.0, loss_size=96),
         cache=EncodeCache(tmp_path / "codes"),
     )
     films, coding = {}, {}

@@ -361,7 +361,7 @@ def test_what_the_readout_gets_wrong_is_carried_along(
 def test_the_first_step_sees_the_true_picture_made_small(
     small: tiny.TinyGenerator, face: Pixels
 ) -> None:
-    descent = descent_for(small, face, steps=1, draft_part=1.0)
+    descent = descent_for(small, face, steps=1, draft_part=1.0, prior_weight=0.0)
     seen: list[float] = []
     descent.run(lambda step, loss: seen.append(loss))
     with torch.no_grad():
@@ -436,11 +436,10 @@ def test_the_loss_falls_and_the_picture_comes_closer(
     assert F.mse_loss(found, target) < 0.7 * F.mse_loss(mean, target)
 
 
-def test_the_first_loss_is_the_mean_codes(
-    encoder: Encoder, small: tiny.TinyGenerator, face: Pixels
-) -> None:
-    """No prior yet: the loss of the mean face, both for the first step and for the first check."""
+def test_the_first_loss_is_the_mean_codes(small: tiny.TinyGenerator, face: Pixels) -> None:
+    """Without a prior: the loss of the mean face, for the first step and for the first check."""
     seen: list[float] = []
+    encoder = encoder_for(small, dataclasses.replace(SETTINGS, prior_weight=0.0))
     code = encoder.encode(face, progress=lambda *call: seen.append(call[2]))
     with torch.no_grad():
         wanted = F.avg_pool2d(planes(face), 4)
@@ -450,13 +449,21 @@ def test_the_first_loss_is_the_mean_codes(
     assert seen[0] == pytest.approx(by_hand, rel=1e-4)
 
 
-def test_a_stronger_prior_stays_closer_to_the_mean(small: tiny.TinyGenerator, face: Pixels) -> None:
+def test_a_stronger_prior_keeps_to_likely_codes(small: tiny.TinyGenerator, face: Pixels) -> None:
     sizes = []
     for weight in (0.0, 10.0):
         descent = descent_for(small, face, prior_weight=weight, tolerance=-1e9)
         rates_of(descent)
-        sizes.append((descent.code() - small.w_mean).abs().mean().item())
+        sizes.append(descent.encoder._likely.distance(descent.code()).item())
     assert sizes[1] < 0.7 * sizes[0]
+
+
+def test_a_random_face_is_likely_and_other_codes_are_not(small: tiny.TinyGenerator) -> None:
+    likely = encoder_for(small)._likely
+    drawn = draw_w(small, 12_345, 200)
+    assert 0.5 < likely.distance(drawn).item() < 1.5
+    shuffled = drawn[:, torch.randperm(512, generator=torch.Generator().manual_seed(0))]
+    assert likely.distance(shuffled) > 3 * likely.distance(drawn)
 
 
 def test_the_same_face_gives_the_same_code(

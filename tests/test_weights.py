@@ -35,6 +35,7 @@ NAMES = [
     "face-mesh",
     "face-landmarker-task",
     "vgg16-imagenet",
+    "expression-judge",
 ]
 
 

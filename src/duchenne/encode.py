@@ -8,7 +8,7 @@ along; the loss of that true picture decides when the rate falls and when it is 
 
 The rows of W+ are written as one common vector and a small deviation each, in units of the
 latent's standard deviation: the common part finds the face, the deviations its details. A prior
-keeps the code where the generator draws faces.
+keeps every row where the mapping network puts them: W+ as a whole can draw anything, badly.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from . import codes, initial, losses, pixels, tuning, weights
 from .errors import DuchenneError
@@ -35,6 +36,8 @@ from .types import LatentCode, Pixels
 STD_DRAWS, STD_SEED = 10_000, 0
 DRAFT_SIDE, FINE_SIDE = 128, 256  # pixels of the read-outs
 INITS = ("encoder", "mean", "random")
+LEVEL = 0.6  # part of the steps after which the rate begins to fall
+SLOPE, FLOOR = 0.2, 0.02  # of the mapping's leaky ReLU; least spread, relative to the mean
 LAST = 0.03  # part of the rate that is left at the last step
 
 
@@ -45,29 +48,32 @@ class EncodeSettings:
     init: where it starts. encoder: v(I), or the mean for a generator that has no network; mean; or
         random: a face drawn with `seed`. loss: one of `losses.NAMES`.
     steps: optimisation steps at most. rate: Adam's learning rate in units of the latent's
-        deviation, reached after `warmup` steps; it falls along a cosine to the last step.
+        deviation, reached after `warmup` steps; it falls along a cosine at the end.
     draft_part: the part of them, at the start, that sees a smaller read-out (128 px, not 256).
+    true_part: the part of them, at the end, that sees the true picture: only it shows what the
+        last layers do, texture and colour.
     check_every: steps between two looks at the true picture. Where its loss fell by less than the
         part `tolerance` of the least one seen, the rate is halved and the larger read-out is
         taken; where it rose, the best code is taken up again as well. After more than `halvings`
         of that it has converged.
     loss_size: side in pixels at which pictures are compared; smaller ones at their own.
-    prior_weight: mean square of the code in units of its deviation.
+    prior_weight: of how unlikely the code is (`_Likely`), relative to the loss.
     tuning_steps: of a pivotal tuning afterwards (`tuning`); 0 is none.
     """
 
     init: str = "encoder"
     loss: str = "default"
     seed: int = 0
-    steps: int = 60
-    rate: float = 0.2
+    steps: int = 80
+    rate: float = 0.16
     warmup: int = 4
-    draft_part: float = 0.6
+    draft_part: float = 0.0
+    true_part: float = 0.1
     check_every: int = 8
     tolerance: float = 0.02
     halvings: int = 3
-    loss_size: int = 192
-    prior_weight: float = 0.02
+    loss_size: int = 256
+    prior_weight: float = 0.1
     tuning_steps: int = 0
 
     def __post_init__(self) -> None:
@@ -79,9 +85,9 @@ class EncodeSettings:
 
 
 PRESETS = {
-    "fast": EncodeSettings(steps=24, draft_part=1.0),
+    "fast": EncodeSettings(steps=24, draft_part=1.0, true_part=0.0),
     "balanced": EncodeSettings(),
-    "high": EncodeSettings(steps=144, draft_part=0.25, tolerance=0.01, tuning_steps=60),
+    "high": EncodeSettings(steps=128, tolerance=0.01, tuning_steps=60),
 }
 
 
@@ -122,6 +128,10 @@ class Encoder:
         deviation: Tensor = draw_w(self.generator, STD_SEED, STD_DRAWS).std(dim=0)
         return deviation
 
+    @cached_property
+    def _likely(self) -> _Likely:
+        return _Likely.of(draw_w(self.generator, STD_SEED, STD_DRAWS))
+
     def encode(self, face: Pixels, *, progress: Progress | None = None) -> LatentCode:
         """The code whose picture looks like `face`.
 
@@ -156,7 +166,7 @@ class Encoder:
 
     def warm_up(self) -> None:
         """Load and fit what `encode` needs beside the face, so that it does not pay for it."""
-        _ = (self._loss, self._deviation, self._readouts)
+        _ = (self._loss, self._deviation, self._likely, self._readouts)
         if self.settings.init == "encoder":
             _ = self._initial
 
@@ -184,6 +194,32 @@ class Encoder:
         size = self.generator.size
         sides = [side for side in (DRAFT_SIDE, FINE_SIDE) if 2 * side < size]
         return {side: Readout(self.generator, part=size // side) for side in sides}
+
+
+@dataclass(frozen=True)
+class _Likely:
+    """How unlikely a row of W+ is (Wulff & Torralba 2020).
+
+    The mapping network ends in a leaky ReLU; with that undone, its outputs are close to a Gaussian,
+    which has almost no spread in half of its directions. A code that leaves along one of those
+    draws smears, whatever the loss says.
+
+    mean: [512]; whitening: [512, 512], to units of the spread.
+    """
+
+    mean: Tensor
+    whitening: Tensor
+
+    @staticmethod
+    def of(draws: Tensor) -> _Likely:
+        """draws: [N, 512] codes of W."""
+        straight = F.leaky_relu(draws, 1 / SLOPE)
+        spread, axes = torch.linalg.eigh(torch.cov(straight.T))
+        return _Likely(straight.mean(dim=0), axes / (spread + FLOOR * spread.mean()).sqrt())
+
+    def distance(self, w: Tensor) -> Tensor:
+        """w: [L, 512] -> mean square in units of the spread; about 1 for a random face."""
+        return ((F.leaky_relu(w, 1 / SLOPE) - self.mean) @ self.whitening).square().mean()
 
 
 class Descent:
@@ -229,14 +265,17 @@ class Descent:
         self._check(settings.steps)
 
     def _rate(self, step: int) -> float:
-        """A short rise, then half a cosine."""
+        """A short rise, level, then half a cosine."""
         settings = self.settings
-        fall = 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+        part = max(0.0, (step / settings.steps - LEVEL) / (1 - LEVEL))
+        fall = 0.5 * (1 + math.cos(math.pi * part))
         return settings.rate * min(1.0, (step + 1) / settings.warmup) * (LAST + (1 - LAST) * fall)
 
     def _side(self, step: int, level: int) -> int:
-        draft = level == 0 and step < self.settings.draft_part * self.settings.steps
-        return DRAFT_SIDE if draft else FINE_SIDE
+        part = step / max(1, self.settings.steps)
+        if part >= 1 - self.settings.true_part:
+            return self._generator.size
+        return DRAFT_SIDE if level == 0 and part < self.settings.draft_part else FINE_SIDE
 
     def _take_up_best(self) -> None:
         """Go on from the best code, without the momentum that led away from it."""
@@ -249,7 +288,7 @@ class Descent:
 
     def _step(self, side: int, correction: Tensor) -> float:
         image = self._draw(side, self.code()[None]) + correction
-        prior = self._common.square().mean() + self._rows.square().mean()
+        prior = self.encoder._likely.distance(self.code())
         total = self._compare(image) + self.settings.prior_weight * prior
         self._optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]

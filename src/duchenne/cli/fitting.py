@@ -329,7 +329,7 @@ def fit_encoder(
         settings = replace(settings, pairs=pairs)
     with run.stages("fit"), progress_bars() as tell:
         network, record = encoder.fit(generator, folder, settings, progress=tell)
-    initial.save(network, Path(output), record["settings"])
+    initial.save(network, Path(output), record)
     run.wrote(output)
     codes.write_atomically((json.dumps(record, indent=1) + "\n").encode(), curve)
     run.wrote(curve)
