@@ -35,7 +35,7 @@ def make(folder: Path, *options: str) -> dict[str, Any]:
     start = time.perf_counter()
     command = [*PROGRAM, "stimuli", str(design), "-o", str(folder), "--json", str(record), *options]
     subprocess.run(command, check=True)
-    return {"seconds": round(time.perf_counter() - start, 1), **json.loads(record.read_text())}
+    return {**json.loads(record.read_text()), "wall_seconds": round(time.perf_counter() - start, 1)}
 
 
 def check(folder: Path) -> dict[str, Any]:
@@ -76,8 +76,8 @@ def main() -> None:
         local = make(here, *workers)
         found = {
             "bar_seconds": BAR,
-            "seconds": local["seconds"],
-            "within_bar": local["seconds"] <= BAR,
+            "seconds": local["wall_seconds"],
+            "within_bar": local["wall_seconds"] <= BAR,
             **check(here),
             "throughput": local["throughput"],
             "generator": local["generator"],
@@ -89,8 +89,8 @@ def main() -> None:
             ray = make(there, "--ray", "auto", "--workers", count)
             check(there)
             found |= {
-                "ray_seconds": ray["seconds"],
-                "ray_over_local": round(ray["seconds"] / local["seconds"], 3),
+                "ray_seconds": ray["wall_seconds"],
+                "ray_over_local": round(ray["wall_seconds"] / local["wall_seconds"], 3),
                 "same_bytes": same(here, there),
             }
     text = json.dumps(found, indent=1)

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from duchenne import facs
-from duchenne.studio.quiet import without_telemetry
 
 HEADERS = {"x-duchenne-studio": "1", "content-type": "application/json"}
 
@@ -125,7 +124,6 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=0, help="also a crowd of so many visitors")
     parser.add_argument("--seconds", type=float, default=120.0, help="how long the crowd stays")
     asked = parser.parse_args()
-    without_telemetry()
     from duchenne.stages import peak_memory
     from duchenne.studio.app import create_app, listen
     from duchenne.studio.settings import Access

@@ -115,6 +115,8 @@ def test_suggestions_are_plausible() -> None:
         (recipe.Origin("it's; rm -rf.png"), {"AU1": 1.0}, False),
         (recipe.Origin("-x.jpg", steps=9), {"AU1": 1.0}, False),
         (recipe.Origin("photo.jpg"), {}, True),
+        (recipe.Origin("photo.jpg", quality="fast"), {}, True),
+        (recipe.Origin("photo.jpg", quality="high"), {"AU4": 1.0}, True),
         (recipe.Origin(seed=7), {"AU12": 0.25}, False),
         (recipe.Origin(seed=7), {}, False),
     ],

@@ -13,13 +13,14 @@ class Origin:
     """Where a face came from, as far as a recipe needs it.
 
     name: the photo's file name. index: which of its faces. seed: of a sampled person, else None.
-    steps: of the encoding, None for the library's default.
+    steps, quality: of the encoding, None for the library's default.
     """
 
     name: str = "photo.jpg"
     index: int = 0
     seed: int | None = None
     steps: int | None = None
+    quality: str | None = None
 
 
 def command_line(origin: Origin, descriptor: facs.Descriptor, *, paste: bool) -> str:
@@ -33,13 +34,17 @@ def command_line(origin: Origin, descriptor: facs.Descriptor, *, paste: bool) ->
         source = f"{person}.safetensors"
     if not descriptor:
         if origin.seed is None:
-            lines.append(f"duchenne encode {source} -o face.safetensors --picture face.png")
+            quality = "" if origin.quality is None else f" --quality {origin.quality}"
+            lines.append(
+                f"duchenne encode {source}{quality} -o face.safetensors --picture face.png"
+            )
         return "\n".join(lines)
     asked = ",".join(f"{code}={value:g}" for code, value in descriptor.items())
     words = ["duchenne", "edit", source, "--au", asked, "-o", "edited.png"]
     if origin.seed is None:
         words += ["--face", str(origin.index)] if origin.index else []
         words += ["--steps", str(origin.steps)] if origin.steps is not None else []
+        words += ["--quality", origin.quality] if origin.quality is not None else []
         words += [] if paste else ["--crop"]
     lines.append(" ".join(words))
     return "\n".join(lines)
@@ -49,12 +54,16 @@ def python_code(origin: Origin, descriptor: facs.Descriptor, *, paste: bool) -> 
     """A program that makes the picture the page shows."""
     paste = paste and origin.seed is None
     made = f"settings=duchenne.EncodeSettings(steps={origin.steps})" if origin.steps else ""
+    if origin.quality is not None:
+        made = f'settings=preset("{origin.quality}")'
     if origin.seed is None:
         index = f", index={origin.index}" if origin.index else ""
         face = f"duchenne.Studio({made}).face({origin.name!r}{index})"
     else:
         face = f"duchenne.Studio().sample({origin.seed})"
     lines = ["import duchenne"]
+    if origin.seed is None and origin.quality is not None:
+        lines.append("from duchenne.encode import preset")
     if paste:
         lines.append("from duchenne.pixels import SourceType")
     asked = ", ".join(f'"{code}": {value:g}' for code, value in descriptor.items())

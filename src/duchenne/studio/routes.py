@@ -247,10 +247,7 @@ class Routes:
             code: value for code, value in asked_for.descriptor_of(asked).items() if value
         }
         paste = asked.get("paste") is True and sitter.photo is not None
-        origin = recipe.Origin(
-            sitter.name, sitter.aligned.index if sitter.aligned else 0, sitter.seed,
-            tasks.steps_given(self.service),
-        )  # fmt: skip
+        origin = tasks.origin_of(self.service, sitter)
         return JSONResponse({
             "command": recipe.command_line(origin, descriptor, paste=paste),
             "python": recipe.python_code(origin, descriptor, paste=paste),

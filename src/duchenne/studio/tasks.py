@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import facs
-from ..encode import EncodeSettings
+from ..encode import PRESETS, EncodeSettings
 from ..timeline import Timeline
 from .jobs import Cancelled, Job
+from .recipe import Origin
 from .service import FOLDER, Service, Shape, describe, shown
 from .visitors import Sitter, Stored, Upload, Visitor
 
@@ -54,7 +55,7 @@ def encode_face(
     aligned = service.cut(photo, upload.faces, index)
     job.enter("finding the face's code", service.steps(quality))
     code = service.encode(photo, aligned, quality, job.step)
-    sitter = Sitter(upload.name, code, photo=upload.path, aligned=aligned)
+    sitter = Sitter(upload.name, code, photo=upload.path, aligned=aligned, quality=quality)
     return _sit(service, visitor, sitter, job)
 
 
@@ -134,10 +135,17 @@ def draw_film(
     }  # fmt: skip
 
 
-def steps_given(service: Service) -> int | None:
-    """The steps of the encoding, if they are not the library's."""
+def origin_of(service: Service, sitter: Sitter) -> Origin:
+    """Where a visitor's face came from, with what is not the library's default."""
     steps = service.studio.settings.steps
-    return None if steps == EncodeSettings().steps else steps
+    preset = sitter.quality in PRESETS and PRESETS[sitter.quality] != EncodeSettings()
+    return Origin(
+        name=sitter.name,
+        index=sitter.aligned.index if sitter.aligned else 0,
+        seed=sitter.seed,
+        steps=None if steps == EncodeSettings().steps else steps,
+        quality=sitter.quality if preset else None,
+    )
 
 
 def _keep(visitor: Visitor, path: Path, sitter: Sitter, suffix: str, most: int) -> int:

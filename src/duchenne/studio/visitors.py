@@ -31,7 +31,7 @@ class Sitter:
     """The face a visitor works on: its code, and where it came from.
 
     name: of the file as the visitor knows it, or of the sampled person. photo: its file here.
-    seed: of a sampled person. serial: different for every sitter of this server.
+    seed: of a sampled person. quality: of its encoding, one of `Service.qualities`. serial: different for every sitter of this server.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Sitter:
     photo: Path | None = None
     aligned: AlignedFace | None = None
     seed: int | None = None
+    quality: str | None = None
     serial: int = field(default_factory=lambda: next(_SERIAL))
 
 
