@@ -31,7 +31,8 @@ class Sitter:
     """The face a visitor works on: its code, and where it came from.
 
     name: of the file as the visitor knows it, or of the sampled person. photo: its file here.
-    seed: of a sampled person. quality: of its encoding, one of `Service.qualities`. serial: different for every sitter of this server.
+    seed: of a sampled person. quality: of its encoding, one of `Service.qualities`.
+    serial: different for every sitter of this server.
     """
 
     name: str
