@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .fitting import progress_bars
-from .run import Run, recorded
+from .run import Run, progress_bars, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

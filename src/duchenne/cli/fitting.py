@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import click
 
 from .. import facs
 from .faces import Encoding, generator_option, new_studio, steps_option
-from .run import Run, recorded
+from .run import Run, progress_bars, recorded
 
 
 @click.group()
@@ -414,22 +413,3 @@ def _table(rows: list[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-@contextmanager
-def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar for each named stage of a long job, on stderr where that is a terminal."""
-    from tqdm import tqdm
-
-    bars: dict[str, Any] = {}
-
-    def tell(stage: str, done: int, total: int) -> None:
-        if stage not in bars:
-            bars[stage] = tqdm(desc=stage, total=total, disable=None)
-        bars[stage].update(done - bars[stage].n)
-
-    try:
-        yield tell
-    finally:
-        for bar in bars.values():
-            bar.close()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from .faces import (
     generator_option,
     new_studio,
 )
-from .run import Run, recorded
+from .run import Run, progress_bars, recorded
 
 if TYPE_CHECKING:
     from ..engine.base import Build, Slots, Throughput
@@ -90,7 +89,7 @@ def stimuli(
     drawing = build.drawing_of(asked, _studios(generator_file, boundaries_file), means)
     slots, throughput = _engine(drawing, workers, threads, ray)
     facts["threads"] = throughput.threads
-    with run.stages("all"), _bars() as tell:
+    with run.stages("all"), progress_bars() as tell:
         result = build.build(
             asked, text, output, slots, facts, throughput, retry=retry, progress=tell
         )
@@ -181,7 +180,7 @@ def batch(
     drawing = Drawing(_studios(generator_file, boundaries_file, encoding), form, Match(), means)
     slots, throughput = _engine(drawing, workers, threads, ray)
     facts["threads"] = throughput.threads
-    with run.stages("all"), _bars() as tell:
+    with run.stages("all"), progress_bars() as tell:
         result = batches.run(
             jobs,
             form,
@@ -241,26 +240,6 @@ def _engine(
 
     slots = RaySlots(build, workers, each, ray)
     return slots, Throughput(slots.count, each, f"ray {ray}")
-
-
-@contextmanager
-def _bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Progress bars on stderr where that is a terminal, one after the other."""
-    from tqdm import tqdm
-
-    bars: dict[str, Any] = {}
-
-    def tell(stage: str, done: int, total: int) -> None:
-        if stage not in bars:
-            bars[stage] = tqdm(desc=stage, unit="", initial=done, disable=None, leave=False)
-        bars[stage].total = total
-        bars[stage].update(done - bars[stage].n)
-
-    try:
-        yield tell
-    finally:
-        for bar in bars.values():
-            bar.close()
 
 
 def _summary(throughput: Throughput) -> str:

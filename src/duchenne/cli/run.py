@@ -139,6 +139,29 @@ def encoding_bar() -> Iterator[Progress]:
         yield progress
 
 
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar for each named stage of a long job, on stderr where that is a terminal.
+
+    What a resumed job finds done does not count for its pace.
+    """
+    from tqdm import tqdm
+
+    bars: dict[str, Any] = {}
+
+    def tell(stage: str, done: int, total: int) -> None:
+        if stage not in bars:
+            bars[stage] = tqdm(desc=stage, unit="", initial=done, disable=None, leave=False)
+        bars[stage].total = total
+        bars[stage].update(done - bars[stage].n)
+
+    try:
+        yield tell
+    finally:
+        for bar in bars.values():
+            bar.close()
+
+
 def with_bar(items: Iterable[T], total: int, what: str) -> Iterable[T]:
     """The items, counted by a progress bar on stderr where that is a terminal."""
     from tqdm import tqdm
