@@ -234,11 +234,17 @@ def test_a_cluster_tells_how_many_workers_it_carries() -> None:
 # ---------------------------------------------------------------- kills
 
 
-def fill(folder: str, count: int) -> None:
-    """A run that can be killed: squares as files, in two processes."""
+def fill(folder: str, count: int, stop: int | None = None) -> None:
+    """A run that can be killed: squares as files, in two processes.
+
+    With `stop` it waits, once that many files are there, until it is killed.
+    """
     with OutputFolder(folder, {}) as out, Engine(LocalSlots(build, 2, 1)) as engine:
         numbers = [i for i in range(count) if not out.has(str(i))]
-        for outcome in engine.process(Item(str(i), i) for i in numbers):
+        done = count - len(numbers)
+        for done, outcome in enumerate(engine.process(Item(str(i), i) for i in numbers), done):
+            if done == stop:
+                time.sleep(600)
             content = str(outcome.value).encode() * 1000
             out.record(outcome.item.key, {"file": f"{outcome.item.key}.txt"}, content)
         out.finish(map(str, range(count)))
@@ -251,7 +257,7 @@ def test_ten_kills_leave_what_no_kill_leaves(tmp_path: Path) -> None:
     script.write_text(
         f"import sys; sys.path.insert(0, {str(TESTS)!r})\n"
         f"if __name__ == '__main__': import test_engine; "
-        f"test_engine.fill({str(tmp_path / 'killed')!r}, 60)\n"
+        f"test_engine.fill({str(tmp_path / 'killed')!r}, 60, *map(int, sys.argv[1:]))\n"
     )
     journal = tmp_path / "killed" / PRIVATE / "journal"
     rng, reached = random.Random(0), [0]
@@ -261,7 +267,7 @@ def test_ten_kills_leave_what_no_kill_leaves(tmp_path: Path) -> None:
 
     for kill in range(10):
         goal = reached[-1] + rng.randint(1, 4)
-        with subprocess.Popen([sys.executable, script]) as process:
+        with subprocess.Popen([sys.executable, script, str(goal + 2)]) as process:
             while recorded() < goal and process.poll() is None:
                 time.sleep(0.0005)
             time.sleep(rng.uniform(0, 0.005))
