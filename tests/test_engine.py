@@ -241,8 +241,9 @@ def fill(folder: str, count: int, stop: int | None = None) -> None:
     """
     with OutputFolder(folder, {}) as out, Engine(LocalSlots(build, 2, 1)) as engine:
         numbers = [i for i in range(count) if not out.has(str(i))]
-        done = count - len(numbers)
-        for done, outcome in enumerate(engine.process(Item(str(i), i) for i in numbers), done):
+        before = count - len(numbers)
+        outcomes = engine.process(Item(str(i), i) for i in numbers)
+        for done, outcome in enumerate(outcomes, start=before):
             if done == stop:
                 time.sleep(600)
             content = str(outcome.value).encode() * 1000

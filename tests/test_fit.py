@@ -49,14 +49,15 @@ def test_the_differentiable_frontalisation_has_the_right_slope() -> None:
     assert float((up - down) / 2) == pytest.approx(float((slope * step).sum()), rel=1e-5)
 
 
-def test_colours_by_hand() -> None:
-    whole = np.zeros((ZONES, regions.CANVAS, regions.CANVAS), np.float32)
-    whole[:, :128, :128] = 1
-    picture = torch.full((1, 3, 32, 32), -1.0)
-    picture[0, :, :16, :16] = torch.tensor([0.5, 0.2, -0.1])[:, None, None]
-    light, red = probe._colours(picture, whole)
-    assert float(light) == pytest.approx(ZONES * 0.2)
-    assert float(red) == pytest.approx(ZONES * 0.3)
+def test_shades_count_from_the_faces_own_tone() -> None:
+    """How bright a whole face is does not count; how much one place differs does."""
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((20, len(NAMES)))
+    lights = [i for i, name in enumerate(NAMES) if name.startswith("light_")]
+    plain = boundaries.spread(values)
+    np.testing.assert_allclose(plain[: lights[0]], values[:, : lights[0]].std(axis=0))
+    values[:, lights] += 10 * rng.standard_normal((20, 1))
+    np.testing.assert_allclose(boundaries.spread(values), plain)
 
 
 @pytest.fixture
@@ -94,13 +95,19 @@ def test_slopes_agree_with_finite_differences(
         view = RegionalView(w[None], offsets, ROWS, probe._pyramid(whole), {}, {}, {}, probe._WHOLE)
         with torch.no_grad():
             picture = tiny_probe._readout.picture(view)
-            measures = tiny_probe._measures(picture, score.look_at(mesh))
-            return torch.cat([measures, probe._colours(picture, whole)]).double().numpy()
+            return tiny_probe._measures(picture, score.look_at(mesh)).double().numpy()
 
     np.testing.assert_allclose(
         values(torch.zeros(ZONES, GENERATOR.rows, 512)), response.values, atol=1e-4
     )
-    for name in ("lip_gap", "inner_brow", "mouth_width", "mouthSmile", "light"):
+    for name in (
+        "lip_gap",
+        "inner_brow",
+        "mouth_width",
+        "mouthSmile",
+        "light_cheek",
+        "nose_furrow",
+    ):
         measure = NAMES.index(name)
         slope = torch.from_numpy(response.slopes[measure])
         steepness = float(slope.norm())
@@ -250,7 +257,7 @@ def test_wishes_by_hand() -> None:
     wanted, kept = boundaries.wishes("AU15")
     assert {NAMES[i]: wanted[i] for i in np.flatnonzero(wanted)} == score.EVIDENCE["AU15"]
     assert not kept[[NAMES.index(name) for name in (*TIED["AU15"], *score.EVIDENCE["AU15"])]].any()
-    assert kept[NAMES.index("light")]
+    assert kept[NAMES.index("light_chin")]
     assert kept[NAMES.index("browInnerUp")]
     assert kept.sum() == len(NAMES) - len(TIED["AU15"]) - len(score.EVIDENCE["AU15"])
 

@@ -18,7 +18,7 @@ import tiny
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from duchenne import codes, facs, score, weights
+from duchenne import codes, facs, score, skin, weights
 from duchenne.errors import InputError, WeightsError
 from duchenne.fit import responses
 from duchenne.score import BLENDSHAPES, EVIDENCE, GEOMETRY, MEASURES, POINTS, SHAPES, Scale, Scorer
@@ -48,7 +48,7 @@ def test_every_unit_has_evidence_and_every_measure_exists() -> None:
         assert evidence, code
         assert set(evidence) <= set(MEASURES)
         assert all(weight and abs(weight) <= 1 for weight in evidence.values())
-    assert len(set(MEASURES)) == len(MEASURES) == len(SHAPES) + len(GEOMETRY)
+    assert len(set(MEASURES)) == len(MEASURES) == len(SHAPES) + len(GEOMETRY) + len(skin.FURROWS)
 
 
 def test_the_blendshape_networks_tables() -> None:

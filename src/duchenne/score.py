@@ -2,7 +2,7 @@
 
 A face is measured on MediaPipe's 478 mesh points after its head pose has been taken out (a rigid
 fit of the points that no expression moves onto a template), so that turning the head does not turn
-the scores. Two kinds of evidence, each scaled from the level of neutral faces to that of the full
+the scores. Three kinds of evidence, each scaled from the level of neutral faces to that of the full
 action, over a population of generated faces:
 
 - *blendshapes*: MediaPipe's network from mesh points to 52 blendshape coefficients, run on the
@@ -10,6 +10,7 @@ action, over a population of generated faces:
   respond, and `mouthFrown` hardly does.
 - *geometry*: places and distances on the frontalised mesh, in units of the distance between the
   outer eye corners.
+- *furrows*: folds of the skin beside and below the eyes and along the nose (`skin`).
 
 `EVIDENCE` says which measures make which score; docs/scores.md says what each one cannot see.
 A score is a measurement by this program, not by a certified FACS coder.
@@ -30,9 +31,10 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+import torch
 from numpy.typing import NDArray
 
-from . import codes, facs, landmarks, weights
+from . import codes, facs, landmarks, skin, weights
 from .errors import InputError
 from .types import Pixels
 from .warp import Affine, scale_of, warp
@@ -150,17 +152,18 @@ SHAPES = (
     *("mouthFrown", "mouthShrugLower", "mouthStretch", "jawOpen", "mouthPress", "mouthUpperUp"),
     *("mouthLowerDown", "mouthRollLower", "mouthPucker", "mouthClose"),
 )
-MEASURES: tuple[str, ...] = (*SHAPES, *GEOMETRY)
+MESH_MEASURES: tuple[str, ...] = (*SHAPES, *GEOMETRY)
+MEASURES: tuple[str, ...] = (*MESH_MEASURES, *skin.FURROWS)
 
 # Which measures show an Action Unit, and how: a negative weight means that the measure falls.
 EVIDENCE: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
         "AU1": {"browInnerUp": 1.0, "inner_brow": 1.0},
         "AU2": {"browOuterUp": 1.0, "outer_brow": 1.0},
-        "AU4": {"browDown": 1.0, "brow": -1.0, "inner_brow": -1.0, "brow_gap": -0.5},
+        "AU4": {"browDown": 1.0, "inner_brow": -1.0, "brow_gap": -1.0},
         "AU5": {"eyeWide": 1.0, "eye_opening": 1.0},
-        "AU6": {"eyeSquint": 1.0, "lower_lid": 1.0, "cheek": 0.7},
-        "AU9": {"nostril_wing": 1.0, "upper_lip": 0.5, "inner_brow": -0.4, "cheek": 0.3},
+        "AU6": {"eyeSquint": 0.5, "lower_lid": 1.0, "cheek": 1.0, "eye_furrow": 1.0},
+        "AU9": {"nostril_wing": 1.0, "upper_lip": 0.5, "cheek": 0.3, "nose_furrow": 0.7},
         "AU12": {"mouthSmile": 1.0, "lip_corner": 1.0, "mouth_width": 0.7},
         "AU15": {"mouthFrown": 1.0, "lip_corner": -1.0},
         "AU17": {"mouthShrugLower": 1.0, "lower_lip": -1.0, "chin": -0.5},
@@ -308,6 +311,14 @@ def built_in_scale() -> Scale:
         return load_scale(path)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """points: [478, 3] in pixels of the picture. measures: [M] in the order of MEASURES."""
+
+    points: Array
+    measures: Array
+
+
 class Scorer:
     """Scores faces; needs the weights file `face-landmarker-task`.
 
@@ -328,22 +339,42 @@ class Scorer:
 
     def measure(self, pixels: Pixels, mesh: landmarks.Mesh) -> Array:
         """[M] measures of one face in the order of MEASURES."""
-        return self.measure_points(self.points(pixels, mesh))
+        return self.read(pixels, mesh).measures
 
     def points(self, pixels: Pixels, mesh: landmarks.Mesh) -> Array:
         """[478, 3] mesh with irises, in pixels of the picture."""
-        to_photo = look_at(mesh)
-        look = warp(pixels, to_photo, (INPUT_SIZE, INPUT_SIZE), border="border")
-        raw = self._landmarks(np.clip(look, 0, 255)[None] / np.float32(255))[0]
-        points = raw.reshape(POINTS, 3).astype(np.float64)
-        plane = points[:, :2] @ to_photo[:, :2].T + to_photo[:, 2]
-        return np.concatenate([plane, points[:, 2:] * scale_of(to_photo)], axis=1)
+        return self._find(pixels, mesh)[0]
 
-    def measure_points(self, points: Array) -> Array:
-        """[M] measures of a mesh; the same for the mirrored face, and for a turned one."""
+    def read(self, pixels: Pixels, mesh: landmarks.Mesh) -> Reading:
+        """Points and measures at once, for the price of one."""
+        points, look, raw = self._find(pixels, mesh)
+        planes = torch.from_numpy(look.transpose(2, 0, 1))[None]
+        folds = skin.furrows(planes, torch.from_numpy(raw)).double().numpy()
+        return Reading(points, self.measure_points(points, folds))
+
+    def measure_points(self, points: Array, furrows: Array | None = None) -> Array:
+        """[M] measures of a mesh; the same for the mirrored face, and for a turned one.
+
+        furrows: [2] of `skin.furrows`; None takes the skin as that of a neutral face.
+        """
+        if furrows is None:
+            furrows = self.scale.neutral[len(MESH_MEASURES) :]
         front = frontalise(points, self.scale.template)
         other = frontalise(mirror_points(points, self.scale.mirror), self.scale.template)
-        return (self._measure_front(front) + self._measure_front(other)) / 2
+        of_mesh = (self._measure_front(front) + self._measure_front(other)) / 2
+        return np.concatenate([of_mesh, furrows])
+
+    def _find(
+        self, pixels: Pixels, mesh: landmarks.Mesh
+    ) -> tuple[Array, NDArray[np.float32], NDArray[np.float32]]:
+        """Points in the picture, what the network looked at [256, 256, 3], the points in that."""
+        to_photo = look_at(mesh)
+        look = warp(pixels, to_photo, (INPUT_SIZE, INPUT_SIZE), border="border")
+        look = np.clip(look, 0, 255) / np.float32(255)
+        raw = np.asarray(self._landmarks(look[None])[0], np.float32).reshape(POINTS, 3)
+        points = raw.astype(np.float64)
+        plane = points[:, :2] @ to_photo[:, :2].T + to_photo[:, 2]
+        return np.concatenate([plane, points[:, 2:] * scale_of(to_photo)], axis=1), look, raw
 
     def _measure_front(self, front: Array) -> Array:
         plane = front[list(BLENDSHAPE_POINTS), :2].astype(np.float32)

@@ -27,8 +27,8 @@ import torch
 from numpy.typing import NDArray
 from sklearn.svm import LinearSVC
 
-from .. import boundaries, facs, regions, score
-from ..generators.base import Generator, draw_z
+from .. import boundaries, facs, regions, score, skin
+from ..generators.base import Generator, draw_w
 from ..render import editable_rows
 from .probe import NAMES
 from .responses import Responses
@@ -36,24 +36,33 @@ from .responses import Responses
 Array = NDArray[np.float64]
 
 # Measures that an Action Unit moves by anatomy, or that read the same skin another way: neither
-# asked for nor held still. FACS (Ekman, Friesen & Hager 2002) describes these side effects.
+# asked for nor held still. FACS (Ekman, Friesen & Hager 2002) describes these side effects; skin
+# that folds or bulges also changes its shade.
 TIED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "AU1": ("brow", "browDown", "brow_gap"),
-        "AU2": ("brow", "browDown"),
-        "AU4": ("browInnerUp", "browOuterUp", "outer_brow", "eyeWide", "eyeSquint"),
-        "AU5": ("eyeBlink", "eyeSquint"),
-        "AU6": ("eye_opening", "eyeWide"),
+        "AU1": ("brow", "browDown", "brow_gap", "light_forehead", "rough_forehead"),
+        "AU2": ("brow", "browDown", "light_forehead", "rough_forehead"),
+        "AU4": (
+            *("browInnerUp", "browOuterUp", "brow", "eyeWide", "eyeSquint"),
+            *("nose_furrow", "light_glabella", "rough_glabella"),
+        ),
+        "AU5": ("eyeBlink", "eyeSquint", "eye_furrow"),
+        "AU6": ("light_under_eye", "light_cheek", "rough_under_eye", "rough_cheek"),
         "AU9": (
-            *("eyeSquint", "browDown", "mouthUpperUp", "lower_lid", "brow", "eye_opening"),
-            *("browInnerUp", "mouthShrugLower"),
+            *("eyeSquint", "browDown", "mouthUpperUp", "lower_lid", "eye_opening"),
+            *("mouthShrugLower", "eye_furrow"),
+            *("light_glabella", "light_nose", "rough_glabella", "rough_nose"),
         ),
         "AU12": (
             *("cheek", "mouthPress", "mouthFrown", "mouthPucker", "mouthShrugLower"),
             *("mouthStretch", "nostril_wing", "upper_lip", "mouthRollLower", "mouthUpperUp"),
+            *("eye_furrow", "light_cheek", "rough_cheek"),
         ),
         "AU15": ("mouthSmile", "mouthPress", "mouthPucker", "mouthStretch"),
-        "AU17": ("mouthClose", "mouthRollLower", "mouthPucker", "mouthPress", "mouthFrown"),
+        "AU17": (
+            *("mouthClose", "mouthRollLower", "mouthPucker", "mouthPress", "mouthFrown"),
+            *("light_chin", "rough_chin"),
+        ),
         "AU20": ("mouthLowerDown", "mouthPucker", "mouthPress", "mouthFrown"),
         "AU25": (
             *("mouthClose", "mouthRollLower", "mouthPress", "lower_lip", "upper_lip"),
@@ -78,7 +87,7 @@ class FitSettings:
 
     components: int = 160
     pair_ridge: float = 0.2
-    purity: float = 5.0
+    purity: float = 10.0
     margin: float = 0.1
 
 
@@ -99,7 +108,7 @@ class Normals:
 def whitening(generator: Generator, components: int) -> NDArray[np.float32]:
     """[P, 512]: principal axes of W, each as long as its standard deviation."""
     with torch.no_grad():
-        w = generator.mapping(draw_z(12_345, 20_000)).double().numpy()
+        w = draw_w(generator, 12_345, 20_000).double().cpu().numpy()
     variances, axes = np.linalg.eigh(np.cov(w.T))
     largest = slice(-1, -components - 1, -1)
     return np.asarray((axes[:, largest] * np.sqrt(variances[largest])).T, np.float32)
@@ -112,7 +121,7 @@ def fit_normals(
     settings = settings or FitSettings()
     basis = whitening(generator, settings.components)
     slopes = responses.slopes @ basis.T  # [F, S, Z, R, P]
-    slopes /= responses.values.std(axis=0)[None, :, None, None, None]
+    slopes /= spread(responses.values)[None, :, None, None, None]
     held_out = np.arange(len(slopes)) % 5 == 4
     rows = editable_rows(generator)
     count = len(facs.CODES)
@@ -131,6 +140,19 @@ def fit_normals(
         white[i] = np.linalg.norm(normal)
         normals[i, rows.start : rows.stop] = normal / white[i]
     return Normals(normals, white, agreement, leak)
+
+
+def spread(values: Array) -> Array:
+    """[S] unit of each measure, from its values [F, S]: the standard deviation over faces.
+
+    Of shades: after taking out how bright, red or rough each face is as a whole. People differ far
+    more in that than a face may change without looking wrong.
+    """
+    values = values.copy()
+    first = NAMES.index(skin.SHADES[0])
+    for places in np.split(np.arange(first, first + len(skin.SHADES)), len(skin.KINDS)):
+        values[:, places] -= values[:, places].mean(axis=1, keepdims=True)
+    return np.asarray(values.std(axis=0))
 
 
 def wishes(code: str) -> tuple[Array, NDArray[np.bool_]]:

@@ -27,8 +27,8 @@ Array = NDArray[np.float64]
 
 REACH: Mapping[str, float] = MappingProxyType(
     {
-        **{"AU1": 8.0, "AU2": 7.0, "AU4": 8.0, "AU5": 6.0, "AU6": 5.5, "AU9": 7.5},
-        **{"AU12": 7.0, "AU15": 8.0, "AU17": 7.0, "AU20": 8.0, "AU25": 7.0, "AU26": 8.0},
+        **{"AU1": 7.0, "AU2": 7.0, "AU4": 8.0, "AU5": 6.0, "AU6": 5.5, "AU9": 7.5},
+        **{"AU12": 7.0, "AU15": 7.0, "AU17": 7.0, "AU20": 7.0, "AU25": 6.0, "AU26": 8.0},
     }
 )
 FIRST_FACE = 5_000  # numbers of `responses.identity` used here; the fit's own start at 0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from .. import landmarks, pixels, regions, score
+from .. import landmarks, pixels, regions, score, skin
 from ..errors import NoFaceFound
 from ..generators.base import Generator, PlainView
 from ..generators.readout import Readout
@@ -27,10 +27,8 @@ from .graph import TorchGraph
 
 Array = NDArray[np.float64]
 
-COLOURS = ("light", "red")
-"""Nuisances beside the measures: brightness and redness of the skin inside the regions."""
-
-NAMES: tuple[str, ...] = (*score.MEASURES, *COLOURS)
+NAMES: tuple[str, ...] = (*score.MEASURES, *skin.SHADES)
+"""The measures, and beside them nuisances: light, colour and texture of the skin by place."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,11 @@ class Response:
 
 
 class Probe:
-    """Differentiates the measures through the generator. On the CPU or wherever it lives."""
+    """Differentiates the measures through the generator.
+
+    Pictures are drawn where the generator lives, on a GPU too; the small networks that measure them
+    stay on the CPU.
+    """
 
     def __init__(self, generator: Generator, template: Array) -> None:
         self.generator = generator
@@ -62,24 +64,28 @@ class Probe:
 
     def response(self, w: Tensor) -> Response | None:
         """w: [L, 512], a face; None if the mesh network sees no face in it."""
-        unedited = Recorder(w[None])
+        device = self.generator.w_mean.device
+        unedited = Recorder(w[None].to(device))
         with torch.no_grad():
             plain = self._readout.picture(unedited)
-        mesh = landmarks.mesh_of_aligned(pixels.from_planes(plain[0].numpy()))
+        mesh = landmarks.mesh_of_aligned(pixels.from_planes(plain[0].cpu().numpy()))
         if mesh is None:
             return None
         masks = regions.find(mesh, self.size).masks
         whole = masks.reshape(len(regions.ZONES), 2, *masks.shape[1:]).sum(axis=1)  # [Z, C, C]
-        offsets = torch.zeros(len(regions.ZONES), self.generator.rows, 512, requires_grad=True)
+        shape = (len(regions.ZONES), self.generator.rows, 512)
+        offsets = torch.zeros(shape, device=device, requires_grad=True)
+        masks_of = {size: mask.to(device) for size, mask in _pyramid(whole).items()}
+        rows_and_columns = (_WHOLE[0].to(device), _WHOLE[1].to(device))
         view = RegionalView(
-            w[None], offsets, self.rows, _pyramid(whole), {}, {}, {}, _WHOLE,
+            unedited.w, offsets, self.rows, masks_of, {}, {}, {}, rows_and_columns,
             moments=unedited.known_moments,
         )  # fmt: skip
-        picture = self._readout.picture(view)
-        values = torch.cat([self._measures(picture, score.look_at(mesh)), _colours(picture, whole)])
+        picture = self._readout.picture(view).cpu()
+        values = self._measures(picture, score.look_at(mesh))
         used = slice(self.rows.start, self.rows.stop)
         slopes = [
-            torch.autograd.grad(value, offsets, retain_graph=True)[0][:, used].numpy()
+            torch.autograd.grad(value, offsets, retain_graph=True)[0][:, used].cpu().numpy()
             for value in values
         ]
         return Response(values.detach().double().numpy(), np.stack(slopes), 1.0)
@@ -87,36 +93,50 @@ class Probe:
     def points(self, w: Tensor) -> Array:
         """[478, 3] mesh points of a face, in pixels of the quarter-size picture."""
         with torch.no_grad():
-            picture = self._readout.picture(PlainView(w[None]))
+            picture = self._readout.picture(PlainView(w[None])).cpu()
             mesh = landmarks.mesh_of_aligned(pixels.from_planes(picture[0].numpy()))
             if mesh is None:
                 raise NoFaceFound(
                     f"{self.generator.fingerprint}: no face in its mean picture; boundaries need a "
                     "generator of aligned (FFHQ-like) faces"
                 )
-            return self._points(picture, score.look_at(mesh)).double().numpy()
+            to_picture = score.look_at(mesh)
+            look = _look(picture, to_picture)
+            return _in_picture(self._raw(look), to_picture).double().numpy()
 
     def _measures(self, picture: Tensor, to_picture: Affine) -> Tensor:
-        front = _frontalise(self._points(picture, to_picture), self._template)
+        """[S] in the order of NAMES, as `score.Scorer.read` but differentiable."""
+        look = _look(picture, to_picture)
+        raw = self._raw(look)
+        front = _frontalise(_in_picture(raw, to_picture), self._template)
         shapes = self._blendshapes(front[list(score.BLENDSHAPE_POINTS), :2][None])[0].reshape(-1)
         odds = torch.logit(shapes.clamp(1e-7, 1 - 1e-6))
-        return torch.cat([self._shapes @ odds, (self._geometry * front).sum(dim=(1, 2))])
-
-    def _points(self, picture: Tensor, to_picture: Affine) -> Tensor:
-        """The landmark network's points, as `score.Scorer.points` but differentiable."""
-        side = score.INPUT_SIZE
-        y, x = np.mgrid[:side, :side] + 0.5
-        places = apply(to_picture, np.stack([x, y], axis=2)) / picture.shape[-1] * 2 - 1
-        look = F.grid_sample(
-            picture, torch.from_numpy(places).float()[None], mode="bicubic", align_corners=False
-        )
-        raw = self._landmarks(((look + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1))[0].reshape(-1, 3)
-        linear, shift = (
-            torch.from_numpy(part).float() for part in np.split(to_picture, [2], axis=1)
-        )
+        geometry = (self._geometry * front).sum(dim=(1, 2))
         return torch.cat(
-            [raw[:, :2] @ linear.T + shift.T, raw[:, 2:] * scale_of(to_picture)], dim=1
+            [self._shapes @ odds, geometry, skin.furrows(look, raw), skin.shades(look, raw)]
         )
+
+    def _raw(self, look: Tensor) -> Tensor:
+        """[478, 3] points in the picture that the landmark network sees."""
+        points: Tensor = self._landmarks(look.permute(0, 2, 3, 1))[0].reshape(-1, 3)
+        return points
+
+
+def _look(picture: Tensor, to_picture: Affine) -> Tensor:
+    """[1, 3, 256, 256] in [0, 1], what the landmark network sees of a picture in [-1, 1]."""
+    side = score.INPUT_SIZE
+    y, x = np.mgrid[:side, :side] + 0.5
+    places = apply(to_picture, np.stack([x, y], axis=2)) / picture.shape[-1] * 2 - 1
+    look = F.grid_sample(
+        picture, torch.from_numpy(places).float()[None], mode="bicubic", align_corners=False
+    )
+    return ((look + 1) / 2).clamp(0, 1)
+
+
+def _in_picture(raw: Tensor, to_picture: Affine) -> Tensor:
+    """Points of the look, in pixels of the picture."""
+    linear, shift = (torch.from_numpy(part).float() for part in np.split(to_picture, [2], axis=1))
+    return torch.cat([raw[:, :2] @ linear.T + shift.T, raw[:, 2:] * scale_of(to_picture)], dim=1)
 
 
 _WHOLE = (torch.arange(WINDOW_FROM), torch.arange(WINDOW_FROM))
@@ -138,11 +158,3 @@ def _frontalise(points: Tensor, template: Tensor) -> Tensor:
     scale = (s * signs).sum() / a.square().sum()
     front: Tensor = scale * (points - source.mean(dim=0)) @ rotation + target.mean(dim=0)
     return front
-
-
-def _colours(picture: Tensor, whole: NDArray[np.float32]) -> Tensor:
-    """[2] brightness, and red minus green, each summed over the regions' means."""
-    cell = picture.shape[-1]
-    masks = torch.from_numpy(regions.Regions(whole).pyramid(cell) > 0.5).float()  # [Z, H, W]
-    means = torch.einsum("bchw,zhw->zc", picture, masks) / masks.sum(dim=(1, 2))[:, None]
-    return torch.stack([means.mean(dim=1).sum(), (means[:, 0] - means[:, 1]).sum()])

@@ -13,10 +13,10 @@ from scipy.optimize import linear_sum_assignment
 
 from .. import codes, landmarks, pixels, score
 from ..errors import DuchenneError, InputError
-from ..generators.base import Generator, draw_z, truncate
+from ..generators.base import Generator, draw_w, truncate
 from .probe import NAMES, Probe
 
-FORMAT = "duchenne-response-1"
+FORMAT = "duchenne-response-2"
 FIRST_SEED = 80_000  # of the faces that fits see; evaluations use others
 TRUNCATIONS = (0.45, 0.75)
 ASYMMETRY = 0.05  # of the distance between the eyes: median distance of mirror points of a face
@@ -39,8 +39,8 @@ class Responses:
 def identity(generator: Generator, number: int) -> NDArray[np.float32]:
     """[512], the code in W of the fit's face `number`: its own seed, its own truncation."""
     psi = float(np.random.default_rng(FIRST_SEED + number).uniform(*TRUNCATIONS))
-    w = truncate(generator.mapping(draw_z(FIRST_SEED + number)), generator.w_mean, psi)
-    return np.asarray(w[0].numpy(), np.float32)
+    w = truncate(draw_w(generator, FIRST_SEED + number), generator.w_mean, psi)
+    return np.asarray(w[0].cpu().numpy(), np.float32)
 
 
 def mean_template(

@@ -56,13 +56,15 @@ class Look:
     """One face as measured; None for what was not or could not be.
 
     mesh: [468, 3] in pixels of the picture. units: [12], score / 5, not limited to [0, 1]; pose:
-    [3] yaw, pitch, roll in degrees. person: [128], dlib's descriptor.
+    [3] yaw, pitch, roll in degrees. person: [128], dlib's descriptor. points: [478, 3], the mesh
+    that was scored, with irises.
     """
 
     mesh: landmarks.Mesh | None
     units: Array | None = None
     pose: Array | None = None
     person: Array | None = None
+    points: Array | None = None
 
 
 class Meter:
@@ -84,10 +86,11 @@ class Meter:
         mesh = landmarks.mesh_of_aligned(face)
         if mesh is None:
             return Look(None)
-        units = pose = None
+        units = pose = points = None
         if self.means.scores:
-            points = self._scorer.points(face, mesh)
-            units = self._scorer.scale.scores(self._scorer.measure_points(points)) / FULL
+            reading = self._scorer.read(face, mesh)
+            units = self._scorer.scale.scores(reading.measures) / FULL
+            points = reading.points
             pose = score.pose(points, self._scorer.scale.template)
         described = self._recogniser.describe(face) if person and self.means.identity else None
-        return Look(mesh, units, pose, described)
+        return Look(mesh, units, pose, described, points)

@@ -1,0 +1,125 @@
+"""What the mesh cannot see: furrows and shades of the skin, on patches that hang on its points.
+
+A patch is the bilinear surface between four mesh points. It moves, turns and stretches with the
+face, so that what is measured on it is the skin and not the motion. Everything is PyTorch and has
+slopes, for the fit of boundaries as well as for scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Quad = tuple[int, int, int, int]
+"""Mesh points of a patch's corners: its top inner (or right) one, the other top one, below that,
+below the first. The first axis of a patch runs along the top."""
+
+GRID = 24  # samples along each side of a patch, about as fine as the picture that is measured
+LUMA = (0.2126, 0.7152, 0.0722)  # ITU-R BT.709
+DARK = 0.02  # of full brightness: keeps logarithms of black finite
+FAINT = 0.002  # the same for differences: below it a furrow is noise
+
+# The subject's right side and its mirror image. FACS (Ekman, Friesen & Hager 2002) names the signs:
+# crow's feet and lines below the eye for AU6, wrinkles along the sides of the nose for AU9. Both
+# run across the face.
+FURROWS: Mapping[str, tuple[Quad, ...]] = MappingProxyType(
+    {
+        "eye_furrow": (
+            *((113, 156, 116, 31), (342, 383, 345, 261)),
+            *((232, 31, 117, 47), (452, 261, 346, 277)),
+        ),
+        "nose_furrow": ((6, 193, 217, 195), (6, 417, 437, 195)),
+    }
+)
+SHADED: Mapping[str, tuple[Quad, ...]] = MappingProxyType(
+    {
+        "forehead": ((9, 105, 104, 151), (9, 334, 333, 151)),
+        "glabella": ((107, 336, 285, 55),),
+        "under_eye": ((232, 31, 117, 47), (452, 261, 346, 277)),
+        "cheek": ((47, 117, 50, 36), (277, 346, 280, 266)),
+        "nose": ((193, 417, 437, 217),),
+        "upper_lip": ((2, 98, 40, 37), (2, 327, 270, 267)),
+        "jaw": ((207, 213, 138, 210), (427, 433, 367, 430)),
+        "chin": ((18, 204, 170, 152), (18, 424, 395, 152)),
+    }
+)
+KINDS = ("light", "red", "rough")
+SHADES: tuple[str, ...] = tuple(f"{kind}_{place}" for kind in KINDS for place in SHADED)
+"""Brightness, redness and roughness (pores, stubble, beards) of every place of SHADED."""
+
+
+def patch(look: Tensor, points: Tensor, quad: Quad) -> Tensor:
+    """[3, GRID, GRID]: the skin between four points.
+
+    look: [1, 3, H, W] in [0, 1]; points: [478, >= 2] in its pixels (the first pixel is [0, 1)).
+    """
+    corners = points[list(quad), :2]
+    t = (torch.arange(GRID, device=look.device) + 0.5) / GRID
+    v, u = (part[..., None] for part in torch.meshgrid(t, t, indexing="ij"))
+    top = corners[0] * (1 - u) + corners[1] * u
+    bottom = corners[3] * (1 - u) + corners[2] * u
+    places = top * (1 - v) + bottom * v
+    size = torch.tensor(look.shape[:-3:-1], dtype=places.dtype, device=look.device)
+    sampled: Tensor = F.grid_sample(
+        look, (places / size * 2 - 1)[None], padding_mode="border", align_corners=False
+    )
+    return sampled[0]
+
+
+def furrows(look: Tensor, points: Tensor) -> Tensor:
+    """[2] in the order of FURROWS: how much the skin is folded across rather than along the face.
+
+    The logarithm of the ratio of two mean second differences of brightness, down a patch and along
+    it. A ratio says nothing about contrast, noise and blur, which act on both. Mean over patches.
+    """
+    return torch.stack(
+        [
+            torch.stack([_folds(patch(look, points, quad)) for quad in quads]).mean()
+            for quads in FURROWS.values()
+        ]
+    )
+
+
+def shades(look: Tensor, points: Tensor) -> Tensor:
+    """[24] in the order of SHADES, mean over a place's patches.
+
+    Log brightness; log of red over green; log of the mean second difference of brightness.
+    """
+    places = [[_shade(patch(look, points, quad)) for quad in quads] for quads in SHADED.values()]
+    return torch.stack([torch.stack(sides).mean(dim=0) for sides in places], dim=1).reshape(-1)
+
+
+def _shade(skin: Tensor) -> Tensor:
+    """[3]: one of each of KINDS."""
+    light, colours = _brightness(skin), skin.mean(dim=(1, 2)) + DARK
+    down, along = _curvatures(light)
+    return torch.stack(
+        [
+            torch.log(light.mean() + DARK),
+            torch.log(colours[0]) - torch.log(colours[1]),
+            torch.log((down + along) / 2 + FAINT),
+        ]
+    )
+
+
+def _folds(skin: Tensor) -> Tensor:
+    down, along = _curvatures(_brightness(skin))
+    return torch.log(down + FAINT) - torch.log(along + FAINT)
+
+
+def _curvatures(light: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean size of the second differences down a patch, and along it."""
+    down = light[2:] - 2 * light[1:-1] + light[:-2]
+    along = light[:, 2:] - 2 * light[:, 1:-1] + light[:, :-2]
+    return down.abs().mean(), along.abs().mean()
+
+
+def _brightness(colours: Tensor) -> Tensor:
+    """[3, ...] -> [...]."""
+    weights = torch.tensor(LUMA, dtype=colours.dtype, device=colours.device)
+    light: Tensor = torch.tensordot(weights, colours, dims=1)
+    return light
