@@ -129,6 +129,23 @@ def test_a_score_by_hand(flat: Scale) -> None:
     assert flat.scores(measures)[facs.INDEX["AU15"]] == pytest.approx(5 * (0.25 + 0.25) / 2)
 
 
+def test_no_measure_outshouts_the_others(flat: Scale) -> None:
+    measures = flat.neutral.copy()
+    measures[MEASURES.index("mouthFrown")] += 1000.0
+    assert flat.scores(measures)[facs.INDEX["AU15"]] == pytest.approx(5 * score.LIMIT / 2)
+
+
+def test_what_a_full_unit_shows_is_a_five(flat: Scale) -> None:
+    """A unit whose measures go half of their way when it is fully there."""
+    full = np.ones(len(facs.CODES))
+    full[facs.INDEX["AU15"]] = 0.5
+    measures = flat.neutral.copy()
+    measures[MEASURES.index("mouthFrown")] += 1.0
+    measures[MEASURES.index("lip_corner")] -= 2.0
+    scale = dataclasses.replace(flat, full=full)
+    assert scale.scores(measures)[facs.INDEX["AU15"]] == pytest.approx(5)
+
+
 # Pose
 
 

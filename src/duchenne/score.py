@@ -21,7 +21,7 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from io import BytesIO
@@ -41,9 +41,10 @@ from .warp import Affine, scale_of, warp
 
 Array = NDArray[np.float64]
 
+LIMIT = 1.5  # of a measure's full rise or fall: the most that it can say
 FULL = 5.0  # the FACS intensities A to E as numbers 1 to 5
 SCALE_FILE = "scores.safetensors"
-SCALE_FORMAT = "duchenne-scores-1"
+SCALE_FORMAT = "duchenne-scores-2"
 INPUT_SIZE = 256
 POINTS = 478
 
@@ -237,6 +238,7 @@ class Scale:
     mirror: [478] the index of every point's mirror image.
     neutral: [M] level of each measure on neutral faces, in the order of MEASURES.
     rise, fall: [M] how far it rises or falls in the full action, both positive.
+    full: [12] the evidence for each AU, in those units, when it is fully there and others are not.
     """
 
     template: Array
@@ -244,18 +246,26 @@ class Scale:
     neutral: Array
     rise: Array
     fall: Array
+    full: Array = field(default_factory=lambda: np.ones(len(facs.CODES)))
 
     def scores(self, measures: Array) -> Array:
         """[M] measures -> [12] scores in the order of `facs.CODES`, not yet limited to 0 to 5."""
+        return FULL * self.evidence(measures) / self.full
+
+    def evidence(self, measures: Array) -> Array:
+        """[M] measures -> [12] weighted means of what speaks for each AU; 0 on a neutral face.
+
+        No measure counts more than LIMIT times its full rise or fall: some blendshapes stay near
+        zero on most faces and jump on a few.
+        """
         change = measures - self.neutral
         result = np.zeros(len(facs.CODES))
         for i, code in enumerate(facs.CODES):
-            weighted = 0.0
             for name, weight in EVIDENCE[code].items():
                 m = MEASURES.index(name)
                 span = self.rise[m] if weight > 0 else self.fall[m]
-                weighted += weight * change[m] / span
-            result[i] = FULL * weighted / sum(abs(w) for w in EVIDENCE[code].values())
+                result[i] += weight * np.clip(change[m] / span, -LIMIT, LIMIT)
+            result[i] /= sum(abs(w) for w in EVIDENCE[code].values())
         return result
 
 
@@ -275,6 +285,7 @@ def save_scale(scale: Scale, path: Path, provenance: Mapping[str, Any]) -> None:
             "neutral": scale.neutral.astype(np.float32),
             "rise": scale.rise.astype(np.float32),
             "fall": scale.fall.astype(np.float32),
+            "full": scale.full.astype(np.float32),
         },
         {"format": SCALE_FORMAT, "measures": ",".join(MEASURES)},
         provenance,
@@ -290,6 +301,7 @@ def load_scale(path: Path) -> Scale:
         raise InputError(f"{path}: was made for other measures; fit it again")
     shapes = {"template": (POINTS, 3), "mirror": (POINTS,)}
     shapes |= {name: (len(MEASURES),) for name in ("neutral", "rise", "fall")}
+    shapes["full"] = (len(facs.CODES),)
     for name, shape in shapes.items():
         if name not in tensors or tensors[name].shape != shape:
             raise InputError(f"{path}: expected {expected}, but `{name}` is missing or misshapen")
@@ -301,6 +313,7 @@ def load_scale(path: Path) -> Scale:
         neutral=tensors["neutral"].astype(np.float64),
         rise=tensors["rise"].astype(np.float64),
         fall=tensors["fall"].astype(np.float64),
+        full=tensors["full"].astype(np.float64),
     )
 
 

@@ -69,7 +69,7 @@ def of_boundaries(boundaries: Boundaries) -> str:
 
 def of_scale(scale: score.Scale) -> str:
     """A short hash of the scale that scores hang on."""
-    return _hash(scale.template, scale.neutral, scale.rise, scale.fall)
+    return _hash(scale.template, scale.neutral, scale.rise, scale.fall, scale.full)
 
 
 def of_code(code: LatentCode) -> str:

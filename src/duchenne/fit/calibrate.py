@@ -9,6 +9,7 @@ spaced so that the measured change is linear.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -37,6 +38,7 @@ KNOTS = 4
 # Intensity 1 stops where this part of the response within reach is there: what remains would take
 # a long way through the latent space for little that shows.
 SATURATED = 0.95
+LEAST = 0.1  # of the evidence: a boundary that does less than this is no full action
 
 Progress = Callable[[int, int], None]
 Measure = Callable[[NDArray[np.uint8]], Array]
@@ -91,7 +93,8 @@ def fit_scale(
     population: [N, M] measures of random faces; along: `curves`. Neutral is the median of the
     quarter of the population that smiles least. A measure's full rise (fall) is the larger of what
     the population reaches in its outermost 2 % and of what the edits for which it is evidence reach
-    on average.
+    on average. The evidence of a full AU is what its own edit adds on average, so that it scores 5
+    on a face that was neutral before.
     """
     smile = population[:, score.MEASURES.index("mouthSmile")]
     neutral = np.median(population[smile <= np.quantile(smile, 0.25)], axis=0)
@@ -105,7 +108,12 @@ def fit_scale(
                 rise[m] = max(rise[m], change[m])
             else:
                 fall[m] = max(fall[m], -change[m])
-    return score.Scale(template, mirror, neutral, rise, fall)
+    scale = score.Scale(template, mirror, neutral, rise, fall)
+    full = [
+        np.mean([scale.evidence(f[-1])[i] - scale.evidence(f[STEPS])[i] for f in faces])
+        for i, faces in enumerate(along)
+    ]
+    return replace(scale, full=SATURATED * np.maximum(full, LEAST))
 
 
 def fit_lengths(along: Array, scale: score.Scale, normals: Normals) -> NDArray[np.float32]:
