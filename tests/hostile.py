@@ -201,6 +201,29 @@ def bombs() -> dict[str, bytes]:
         "list in a set": b"\x80\x04\x8f(]\x90.",
         "key without value": b"\x80\x02}(Nu.",
         "append to None": b"\x80\x02NNa.",
+        **_copies(),
+    }
+
+
+def _copies() -> dict[str, bytes]:
+    """One value of a few kilobytes to megabytes, named again and again, copied every time."""
+    pairs = b"](" + b"".join(b"M" + struct.pack("<H", i) + b"N\x86" for i in range(30_000)) + b"e"
+    numbers = b"](" + b"".join(b"M" + struct.pack("<H", i) for i in range(30_000)) + b"e"
+    text = _dump("a" * 1_000_000)
+    whole = _stream(1, b"\0" * 4)
+    start = whole.index(b"(" + _dump("storage"))
+    slow = whole[:start] + b"N0" * 20_000 + whole[start:]
+    load = b"ctorch.storage\n_load_from_bytes\nh\x00\x85R"
+
+    def again(value: bytes, call: bytes) -> bytes:
+        return b"\x80\x04" + value + b"q\x000(" + call * 3_000 + b"l."
+
+    return {
+        "copies of a dictionary": again(pairs, b"ccollections\nOrderedDict\nh\x00\x85R"),
+        "copies of a set": again(numbers, b"cbuiltins\nset\nh\x00\x85R"),
+        "copies of a text": again(text, b"c_codecs\nencode\n(h\x00" + _dump("latin1") + b"tR"),
+        "a slow storage, again and again": again(_dump(slow), load),
+        "wide texts": b"\x80\x04(" + 20 * _dump("a" * 300_000 + "\U0001f600") + b"l.",
     }
 
 
@@ -274,6 +297,10 @@ def others(canary: Path, folder: Path) -> dict[str, bytes]:
             {k: v for k, v in members.items() if not k.endswith("/data/3")}
         ),
         "zip, storage too short": _zip({**members, f"{name}/data/3": b"\0" * 4}),
+        "zip, very many members": _zip_directory(120_000),
+        "zip, one member under many names": _zip_directory(3_000, bytes(100_000)),
+        "zip, TorchScript": _zip({f"{name}/data.pkl": b"\x80\x02c__torch__\nM\n)\x81}b."}),
+        "one storage for all tensors": _saved(_shared(state), folder),
         "zip, big-endian": _zip({**members, f"{name}/byteorder": b"big"}),
         "stream, trap inside": legacy[: len(_stream_head())] + trap,
         "stream, trap in place of the tensors": _stream_head() + trap,
@@ -319,6 +346,28 @@ def _lying_zip() -> bytes:
     lie = struct.pack("<III", zlib.crc32(data), 1 << 31, 1 << 31)
     assert content.count(sizes) == 2
     return bytes(content.replace(sizes, lie))
+
+
+def _zip_directory(count: int, data: bytes = b"") -> bytes:
+    """One member, which the directory lists `count` times under different names."""
+    sizes = struct.pack("<III", zlib.crc32(data), len(data), len(data))
+    start = b"PK\x03\x04" + struct.pack("<5H", 20, 0, 0, 0, 0) + sizes
+    member = start + struct.pack("<2H", 1, 0) + b"x" + data
+    head = b"PK\x01\x02" + struct.pack("<6H", 20, 20, 0, 0, 0, 0) + sizes
+    tail = struct.pack("<5H2I", 6, 0, 0, 0, 0, 0, 0)
+    directory = b"".join(head + tail + f"{i:06d}".encode() for i in range(count))
+    shown = min(count, 0xFFFF)
+    ends = struct.pack("<4H2IH", 0, 0, shown, shown, len(directory), len(member), 0)
+    return member + directory + b"PK\x05\x06" + ends
+
+
+def _shared(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A network whose tensors are all views of the same numbers, as many as the largest has."""
+    numbers = torch.zeros(max(value.numel() for value in state.values()))
+    return {
+        name: value if "kernel" in name else numbers[: value.numel()].view(value.shape)
+        for name, value in state.items()
+    }
 
 
 def _foreign_safetensors() -> bytes:

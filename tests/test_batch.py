@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
 import signal
@@ -20,6 +21,7 @@ from PIL import Image
 
 from duchenne import align, animate, batch, codes, landmarks
 from duchenne.cli import commands, many
+from duchenne.engine.base import Outcome
 from duchenne.errors import InputError
 from duchenne.pixels import SourceType, read_synthetic_mark
 from duchenne.stimuli.measuring import Means
@@ -29,12 +31,26 @@ from duchenne.warp import apply, invert
 TESTS = Path(__file__).parent
 
 
+MEETING = "DUCHENNE_TEST_MEETING"  # a folder in which a run's workers wait until two are there
+
+
 def open_tiny(threads: int) -> animate.Studio:
     """The tiny generator in a worker process, whose landmarks are golden too."""
+    if MEETING in os.environ:
+        meet(Path(os.environ[MEETING]))
     animate.find_regions = tiny.golden_regions
     align.align = tiny.golden_align
     landmarks.mesh_of_aligned = golden_mesh
     return tiny.TinyStudio()
+
+
+def meet(folder: Path) -> None:
+    """So that each of two workers gets something to do, however much faster one of them starts."""
+    (folder / str(os.getpid())).touch()
+    end = time.monotonic() + 120
+    while len(list(folder.iterdir())) < 2:
+        assert time.monotonic() < end, "the other worker does not come"
+        time.sleep(0.05)
 
 
 def golden_mesh(face: Pixels) -> np.ndarray:
@@ -52,8 +68,8 @@ def tiny_workers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def use_tiny_workers(replace: object = setattr) -> None:
     assert callable(replace)
-    replace(many, "_studios", lambda *files: open_tiny)
-    replace(many, "new_studio", lambda run, **files: tiny.TinyStudio())
+    replace(many, "studios_of", lambda *files: open_tiny)
+    replace(many, "new_studio", lambda run, *encoding, **files: tiny.TinyStudio())
     replace(animate, "find_regions", tiny.golden_regions)
     replace(Means, "found", lambda: Means(scores=False, identity=False))
 
@@ -126,6 +142,14 @@ def test_nothing_to_do_is_said(tmp_path: Path) -> None:
         batch.find_jobs(str(tmp_path), None)
 
 
+def test_expressions_of_one_photo_are_not_drawn_side_by_side() -> None:
+    """Two workers would encode it twice."""
+    jobs = [batch.Job(name, Path(name), f"{name}{i}", {}) for name in "aab" for i in range(2)]
+    order = [(job.name, job.stem) for job in batch._apart(jobs)]
+    assert [name for name, _ in order] == ["a", "b", "a", "b", "a", "a"]
+    assert sorted(order) == sorted((job.name, job.stem) for job in jobs)
+
+
 # ---------------------------------------------------------------- the command
 
 
@@ -176,43 +200,79 @@ def test_films_and_sizes(folder: Path) -> None:
     assert run(*line, "x", "--au", "AU1").exit_code == 2
 
 
+@pytest.mark.usefixtures("tiny_workers")
+def test_inputs_that_are_not_there_count_as_failed(folder: Path) -> None:
+    write_codes(folder / "codes", 1)
+    (folder / "t.csv").write_text("file,au\ncodes/face000.safetensors,AU12\nnone.jpg,AU1\n")
+    assert run("batch", "t.csv", "-o", "out", "--workers", "1", "--json", "r.json").exit_code == 0
+    assert [row["error"] for row in manifest("out")] == [
+        "", "none.jpg: cannot be read (No such file or directory)",
+    ]  # fmt: skip
+    throughput = json.loads((folder / "r.json").read_text())["throughput"]
+    assert (throughput["items"], throughput["failed"]) == (2, 1)
+
+
 # ---------------------------------------------------------------- kills
 
 
-def kill_and_resume(folder: Path, count: int, kills: int, seed: int) -> None:
-    """A batch that is killed (-9) at random moments ends as one that was not."""
-    write_codes(folder / "codes", count)
+def pause_at(rows: int, until: Path) -> None:
+    """Batches of this process stand still once so many rows are recorded, until a file is there.
+
+    So what is done to them in the meantime comes in time, however slow the one who does it is.
+    """
+    record = batch._Batch.record
+
+    def record_later(self: batch._Batch, outcome: Outcome) -> None:
+        while len(self._out.rows) >= rows and not until.exists():
+            time.sleep(0.01)
+        record(self, outcome)
+
+    batch._Batch.record = record_later  # type: ignore[method-assign]
+
+
+def tiny_command(folder: Path, *options: str) -> list[str]:
+    """A batch on folder/codes, on the tiny generator, in a process of its own.
+
+    Two more arguments: the output, and the number of rows at which it waits to be killed.
+    """
     script = folder / "run.py"
     script.write_text(
         textwrap.dedent(f"""
         import sys
+        from pathlib import Path
         sys.path.insert(0, {str(TESTS)!r})
         if __name__ == "__main__":
             import test_batch
             from duchenne.cli import main
             test_batch.use_tiny_workers()
-            sys.argv[1:] = ["batch", "codes", "--au", "AU12=1", "--workers", "1", "-o", sys.argv[1]]
+            output, rows = sys.argv[1:]
+            test_batch.pause_at(int(rows), Path("go on"))
+            sys.argv[1:] = ["batch", "codes", "--au", "AU12=1", *{options!r}, "-o", output]
             main()
         """)
     )
-    command = [sys.executable, str(script)]
-    subprocess.run([*command, "whole"], cwd=folder, check=True, capture_output=True)
-    rng, done, starts = random.Random(seed), 0, []
+    return [sys.executable, str(script)]
+
+
+def kill_and_resume(folder: Path, count: int, kills: int, seed: int) -> None:
+    """A batch that is killed (-9) at random moments ends as one that was not."""
+    write_codes(folder / "codes", count)
+    command, never = tiny_command(folder, "--workers", "1"), str(count + 1)
+    subprocess.run([*command, "whole", never], cwd=folder, check=True, capture_output=True)
+    rng, reached = random.Random(seed), [0]
     journal = folder / "killed" / ".duchenne" / "journal"
     for kill in range(kills):
-        goal = done + rng.randint(1, max(1, (count - done - 2) // (kills - kill)))
+        goal = reached[-1] + rng.randint(1, (count - 2 - reached[-1]) // (kills - kill) - 1)
         with subprocess.Popen(
-            [*command, "killed"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [*command, "killed", str(goal + 2)], cwd=folder, stderr=subprocess.DEVNULL
         ) as process:
             while process.poll() is None and lines(journal) <= goal:
-                time.sleep(0.001)
+                time.sleep(0.0005)
             time.sleep(rng.uniform(0, 0.05))
             os.kill(process.pid, signal.SIGKILL)
-        starts.append(done)
-        done = lines(journal) - 1
-    assert starts == sorted(set(starts)), "every start went further than the one before"
-    assert done < count, "it was killed before its end"
-    subprocess.run([*command, "killed"], cwd=folder, check=True, capture_output=True)
+        reached.append(lines(journal) - 1)
+        assert goal <= reached[-1] < count, f"kill {kill} came in the middle"
+    subprocess.run([*command, "killed", never], cwd=folder, check=True, capture_output=True)
     assert contents(folder / "killed") == contents(folder / "whole")
     assert len(manifest(folder / "whole")) == count
 

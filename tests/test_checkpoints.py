@@ -10,6 +10,7 @@ from typing import Any
 
 import foreign
 import hostile
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -130,6 +131,58 @@ def test_mean_is_estimated_where_the_file_has_none(files: dict[str, Path]) -> No
     rng = torch.Generator().manual_seed(1)
     draws = network.mapping(torch.randn(20_000, foreign.W_DIM, generator=rng))
     assert torch.allclose(network.w_mean, draws.mean(dim=0), atol=0.1 * float(draws.std()))
+
+
+def test_a_network_that_does_not_track_its_mean(tmp_path: Path) -> None:
+    """NVIDIA's option w_avg_beta=None: no mean is promised, so one is estimated."""
+    generator = foreign.nvidia_generator()
+    mapping = generator.state["_modules"]["mapping"].state
+    del mapping["_buffers"]["w_avg"]
+    path = tmp_path / "network.pkl"
+    path.write_bytes(foreign.nvidia_bytes(generator))
+    with pytest.raises(WeightsError, match=r"mapping\.w_avg is missing"):
+        load_generator(path)
+    mapping["w_avg_beta"] = None
+    path.write_bytes(foreign.nvidia_bytes(generator))
+    network = load_generator(path)
+    rng = torch.Generator().manual_seed(1)
+    draws = network.mapping(torch.randn(20_000, foreign.W_DIM, generator=rng))
+    assert torch.allclose(network.w_mean, draws.mean(dim=0), atol=0.1 * float(draws.std()))
+
+
+def test_tensors_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks that were saved on a GPU say so beside every storage; it does not matter here."""
+    generator = foreign.nvidia_generator()
+    here = tmp_path / "here.pkl"
+    here.write_bytes(foreign.nvidia_bytes(generator))
+    monkeypatch.setattr("torch.serialization.location_tag", lambda storage: "cuda:0")
+    there = tmp_path / "there.pkl"
+    there.write_bytes(foreign.nvidia_bytes(generator))
+    assert b"cuda:0" in there.read_bytes()
+    assert b"cuda:0" not in here.read_bytes()
+    assert load_generator(there).fingerprint == load_generator(here).fingerprint
+    zipped = foreign.save(
+        foreign.rosinality_contents(foreign.rosinality_state()), tmp_path / "r.pt"
+    )
+    assert load_generator(zipped).w_mean.device.type == "cpu"
+
+
+@pytest.mark.parametrize("shape", [(foreign.W_DIM,), (1, foreign.W_DIM)])
+def test_both_forms_of_rosinalitys_mean(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    contents = foreign.rosinality_contents(foreign.rosinality_state())
+    mean = torch.arange(foreign.W_DIM) / 7
+    contents["latent_avg"] = mean.reshape(shape)
+    network = load_generator(foreign.save(contents, tmp_path / "network.pt"))
+    assert torch.equal(network.w_mean, mean)
+    for wrong, reason in (
+        (mean.reshape(4, -1), "latent_avg has shape"),
+        (mean[:5], "latent_avg has shape"),
+        (mean * float("nan"), "latent_avg contains values that are not finite"),
+        (torch.zeros(foreign.W_DIM, dtype=torch.int64), "latent_avg: expected floating-point"),
+    ):
+        contents["latent_avg"] = wrong
+        with pytest.raises(WeightsError, match=reason):
+            load_generator(foreign.save(contents, tmp_path / "network.pt"))
 
 
 def test_numbers_of_other_types(tmp_path: Path) -> None:
@@ -253,6 +306,19 @@ def test_stylegan3(tmp_path: Path) -> None:
         load_generator(path)
 
 
+def test_stylegan3_written_with_arrays_of_protocol_5(tmp_path: Path) -> None:
+    """Its layers keep numpy arrays, which protocol 5 writes in another way."""
+    generator = foreign.nvidia_generator()
+    attributes = {"size": np.broadcast_to(np.asarray(36), [2]), "bandwidth": np.float64(2)}
+    layers = {"input": foreign.module("SynthesisInput", attributes)}
+    generator.state["_modules"]["synthesis"].state["_modules"] = layers
+    path = tmp_path / "network.pkl"
+    for protocol in (2, 4, 5):
+        path.write_bytes(foreign.nvidia_bytes(generator, protocol))
+        with pytest.raises(WeightsError, match="a StyleGAN3 network"):
+            load_generator(path)
+
+
 def test_unfinished_stylegan(tmp_path: Path) -> None:
     state = foreign.genforce_state()
     state["synthesis.lod"] = torch.tensor(1.5)
@@ -329,6 +395,9 @@ class TestStateDicts:
         ("mapping.fc0", {"activation": "linear"}, "only the activation lrelu"),
         ("mapping.fc0", {"weight_gain": float("nan")}, "weight_gain: expected a positive"),
         ("synthesis.b8.conv1", {"conv_clamp": 9}, "conv_clamp"),
+        ("synthesis.b8.conv1", {"conv_clamp": [9]}, "conv_clamp"),
+        ("synthesis.b4.conv1", {"conv_clamp": True}, "conv_clamp"),
+        ("synthesis.b8.conv1", {"use_noise": {}}, "use_noise"),
         ("synthesis.b4", {"architecture": "stairs"}, "unknown architecture 'stairs'"),
         ("synthesis.b8.conv1", {"_parameters": None}, "without its _parameters"),
         ("", {"img_resolution": 48}, "an image of 48 px"),
@@ -421,6 +490,20 @@ def test_bombs(tmp_path: Path, name: str) -> None:
     assert peak < 100e6
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("copies of a dictionary", "pickle instructions and copied items"),
+        ("copies of a set", "pickle instructions and copied items"),
+        ("copies of a text", "copies the same text again and again"),
+        ("a slow storage, again and again", "pickle instructions and copied items"),
+        ("wide texts", "bytes more than in the file"),
+    ],
+)
+def test_a_value_that_is_named_again_and_again(tmp_path: Path, name: str, reason: str) -> None:
+    assert reason in refuse(hostile.bombs()[name], tmp_path, tmp_path / "canary")
+
+
 NAMED = {
     "web page": ["<!DOCTYPE"],
     "empty": ["empty file"],
@@ -432,6 +515,10 @@ NAMED = {
     "zip, member lies about its size": ["more bytes than the file has"],
     "zip, storage missing": ["lacks the numbers of storage '3'"],
     "zip, big-endian": ["little-endian"],
+    "zip, very many members": ["more than 100000 members"],
+    "zip, one member under many names": ["more bytes than the file has"],
+    "zip, TorchScript": ["__torch__.M"],
+    "one storage for all tensors": ["a network of", "the file has"],
     "a classifier": ["state_dict"],
     "a list": ["holds a list"],
     "protocol 9": ["protocol 9"],

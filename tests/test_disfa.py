@@ -488,7 +488,7 @@ def test_films_of_generated_faces_give_the_action_unit(
     """Real films, real alignment and encoding, in few steps; two people smile and drop the jaw."""
     studio = animate.Studio(
         generator=generator,
-        settings=EncodeSettings(steps=5, draft_part=1.0, true_part=0.0, loss_size=96),
+        settings=EncodeSettings(steps=5, draft_part=1.0, loss_size=96),
         cache=EncodeCache(tmp_path / "codes"),
     )
     films, coding = {}, {}

@@ -18,7 +18,7 @@ from PIL import Image
 from test_encode import SmallTrunk
 from torch import Tensor
 
-from duchenne import animate, boundaries, pixels, regions, render, video
+from duchenne import animate, boundaries, features, initial, pixels, regions, render, video
 from duchenne.boundaries import Boundaries, built_in, save_boundaries
 from duchenne.cli import commands
 from duchenne.encode import Encoder, EncodeSettings
@@ -407,6 +407,48 @@ def test_every_command_takes_a_generator(name: str, folder: Path, here: Path) ->
     assert record_of["boundaries_file"]["path"] == "mine.safetensors"
 
 
+def guess_for(path: Path, seed: int, file: str) -> str:
+    """A seeded v(I) for a generator, over the small trunk."""
+    network = load_generator(path)
+    torch.manual_seed(seed)
+    cells = initial.Cells(features.load())
+    head = initial.Head(cells.length, 8, network.rows)
+    deviation = torch.full((512,), 0.5)
+    initial.save(initial.InitialCode(cells, head, deviation, network.fingerprint), Path(file), {})
+    return file
+
+
+def test_the_encoding_starts_from_a_fitted_guess(
+    checkpoint: Path, folder: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(initial.Cells, "shapes", staticmethod(lambda: [(6, 4), (8, 4), (8, 4)]))
+    seen = [torch.zeros(1, width, 32, 32) for width in (6, 8, 8)]
+    monkeypatch.setattr(initial.Cells, "seen", lambda self, pictures: seen)
+    command = ["encode", "photo.jpg", "--steps", 1, "-o", "anna.safetensors", "--json", "a.json"]
+    command += ["--generator", checkpoint]
+
+    def start_of(*arguments: Any) -> tuple[str, Any]:
+        done(*command, *arguments)
+        facts = json.loads(Path("a.json").read_text())
+        return facts["code"]["start"], facts["encoder"]
+
+    first = guess_for(checkpoint, 1, "one.safetensors")
+    second = guess_for(checkpoint, 2, "two.safetensors")
+    versions = [start_of("--encoder", file) for file in (first, second)]
+    assert [start for start, _ in versions] == ["encoder", "encoder"]
+    assert versions[0][1] != versions[1][1]
+    assert start_of() == ("mean", None)  # not the codes of the others, out of the cache
+    assert start_of("--encoder", first) == versions[0]
+    record_of = json.loads(Path("a.json").read_text())
+    assert record_of["encoder_file"]["path"] == "one.safetensors"
+    other = guess_for(write_network(folder, *GENERATORS["one-128"]), 1, "three.safetensors")
+    mixed = run(*command, "--encoder", other)
+    assert mixed.exit_code == 8
+    assert "duchenne fit encoder" in mixed.stderr
+    assert run(*command, "--encoder", first, "--init", "mean").exit_code == 2
+    assert run(*command, "--encoder", "photo.jpg").exit_code == 3
+
+
 def test_a_converted_generator_is_the_same_one(checkpoint: Path, here: Path) -> None:
     done("generator", "convert", checkpoint, "-o", "mine.safetensors")
     before, after = (
@@ -454,9 +496,61 @@ def test_no_boundaries_without_faces(method: str, checkpoint: Path, here: Path) 
     assert "no face" in result.stderr
 
 
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_pass_stays_on_its_device(name: str, folder: Path, tmp_path: Path) -> None:
+    """On "meta", a device of shapes without numbers, a tensor that is left on the CPU is an error.
+
+    It stands for a GPU, which test machines lack: plain passes, read-outs, regional passes and
+    their gradients.
+    """
+    network = load_generator(write_network(folder, *GENERATORS[name]))
+    small = Readout(network, cache=tmp_path)
+    network, small._matrix = network.to("meta"), small._matrix.to("meta")
+    w = torch.empty(1, network.rows, 512, device="meta")
+    seen = record(network, w)
+    offsets = torch.zeros(len(SLOTS), network.rows, 512, device="meta", requires_grad=True)
+    view = RegionalView(
+        w,
+        offsets,
+        editable_rows(network),
+        masks={s: torch.empty(len(SLOTS), s, s, device="meta") for s in (4, 8, 16, 32, 64)},
+        blends={},
+        features={},
+        noises={},
+        window=(WHOLE[0].to("meta"), WHOLE[1].to("meta")),
+        moments=seen.moments,
+    )
+    passes = [network.synthesize(w), network.synthesize(w, noise="none"), network.run(view)]
+    passes += [small.picture(PlainView(w)), truncate(draw_w(network, 1), network.w_mean, 0.5)]
+    passes += [torch.autograd.grad(passes[2].sum(), offsets)[0]]
+    assert {tensor.device.type for tensor in passes} == {"meta"}
+
+
+@pytest.mark.weights
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.usefixtures("landmarker_task")
+def test_cuda_responses_agree() -> None:
+    from duchenne.fit.probe import Probe
+    from duchenne.fit.responses import identity
+    from duchenne.generators import mobile
+    from duchenne.score import built_in_scale
+
+    found = []
+    for device in ("cpu", "cuda"):
+        network = mobile.load().to(device)
+        w = torch.from_numpy(identity(network, 0)).expand(network.rows, -1)
+        response = Probe(network, built_in_scale().template).response(w)
+        assert response is not None
+        found.append(response)
+    np.testing.assert_allclose(found[0].values, found[1].values, atol=1e-2, rtol=1e-2)
+    one, other = (response.slopes.ravel() for response in found)
+    assert np.corrcoef(one, other)[0, 1] > 0.99
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", ["two-256", "one-128"])
-def test_cuda_agrees(name: str, folder: Path) -> None:
+def test_cuda_agrees(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("duchenne.features.load", SmallTrunk)
     path = write_network(folder, *GENERATORS[name])
     frames = []
     for device in ("cpu", "cuda"):
@@ -465,6 +559,5 @@ def test_cuda_agrees(name: str, folder: Path) -> None:
         scene = Renderer(network, threads=1).open(w, tiny.golden_regions)
         frames.append(scene.frame(offsets_for(network, "mouth")))
         encoder = Encoder(network, EncodeSettings(steps=3))
-        encoder._trunk = SmallTrunk().to(device)
         assert np.isfinite(encoder.encode(scene.base).w).all()
     assert difference(*frames).max() <= 2

@@ -344,6 +344,12 @@ def test_the_default_is_features_and_pixels_by_hand() -> None:
     by_hand = losses.PIXEL_WEIGHT * (drawn - wanted).square().mean()
     coarse = F.avg_pool2d(drawn, 4) - F.avg_pool2d(wanted, 4)
     by_hand = by_hand + losses.COARSE_WEIGHT * coarse.square().mean()
+    y, height, width = (round(part * side) for part in (0.44, 0.064, 0.11))
+    eyes = torch.cat(
+        [(drawn - wanted)[..., y : y + height, x : x + width]
+         for x in (round(0.323 * side), round(0.567 * side))], dim=-1
+    )  # fmt: skip
+    by_hand = by_hand + losses.EYES_WEIGHT * eyes.square().mean()
     for part in (
         lambda x: F.avg_pool2d(x, 2),
         lambda x: x[..., top : top + side // 2, left : left + side // 2],

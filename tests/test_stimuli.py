@@ -19,7 +19,7 @@ from duchenne.pixels import SourceType, read_synthetic_mark
 from duchenne.stimuli import casting, matching, papers, quality
 from duchenne.stimuli.design import Cell, Design, Match, Quality, parse, read_design
 from duchenne.stimuli.measuring import Means
-from duchenne.stimuli.screening import SURELY_GLASSES, SURELY_NONE, glasses
+from duchenne.stimuli.screening import SURELY_GLASSES, SURELY_NONE, face_length, glasses
 
 __all__ = ["tiny_workers"]
 ROOT = Path(__file__).parents[1]
@@ -199,15 +199,32 @@ def test_a_person_goes_when_too_many_files_are_outliers() -> None:
     assert not quality.too_many(rows, Quality(tolerated=0.25))
 
 
+def test_a_face_is_as_long_as_its_irises_say() -> None:
+    """By hand: irises of 10, pupils at height 0, the chin 100 below: 11.7 mm times 10."""
+    points = np.zeros((478, 3))
+    for pupil, x in ((468, -30), (473, 30)):
+        points[pupil] = (x, 0, 0)
+        points[pupil + 1 : pupil + 5] = [(x + 5, 0, 0), (x, -5, 0), (x - 5, 0, 0), (x, 5, 0)]
+    points[152] = (0, 100, 0)
+    assert face_length(points) == pytest.approx(117.0)
+    assert face_length(3 * points) == pytest.approx(117.0)
+
+
 def test_the_report_finds_the_slope() -> None:
     rows = []
     for asked in (0.5, 1.0):
         measured = {f"measured_{c}": 0.2 for c in facs.CODES} | {"measured_AU12": 0.2 + 0.8 * asked}
         rest = {f"rest_{c}": 0.2 for c in facs.CODES}
-        rows.append({"file": "a.png", "asked_AU12": asked, "luminance": 50.0, **measured, **rest})
+        rows.append({
+            "file": "a.png", "condition": "smile", "asked_AU12": asked, "luminance": 50.0,
+            **measured, **rest,
+        })  # fmt: skip
+    rows[0]["outlier"] = "AU12 missed (+0.02 of 0.50)"
+    rows[1]["outlier"] = "AU12 missed (+0.02 of 0.50); identity drifted (0.61)"
     facts = {"scores": True, "identity": False}
     text = quality.report(design(), rows, [{"identity": "s1", "reason": "2 of 3"}], facts)
     assert "| AU12 | 2 | 0.80 | 1.00 |" in text
+    assert "| smile | 2 | 2 | AU12 missed 2, identity drifted 1 |" in text
     assert "Identity was not measured" in text
     assert "- `s1`: 2 of 3" in text
 
@@ -358,10 +375,11 @@ def test_a_screened_set_for_real(folder: Path, landmarker_task: Path) -> None:
         neutral = false
         [people]
         synthetic = 1
-        first_seed = 1066
+        first_seed = 1065
         frontal = 10
         neutral = 0.3
         glasses = false
+        adult = true
         [conditions]
         smile = "AU12=0.8"
         [output]
@@ -376,7 +394,8 @@ def test_a_screened_set_for_real(folder: Path, landmarker_task: Path) -> None:
     assert float(entry["measured_AU12"]) > 0.5
     with (folder / "set" / "screening.csv").open(newline="") as file:
         tried = {r["seed"]: r for r in csv.DictReader(file)}
-    assert list(tried) == ["1066", "1067", "1068"]
+    assert list(tried) == ["1065", "1066", "1067", "1068"]
+    assert tried["1065"]["reason"].startswith("a child, or not surely an adult")  # about 16
     assert tried["1066"]["passed"] == "no"
     assert tried["1067"]["reason"].startswith("turned by 1")
     assert float(tried["1068"]["glasses"]) < SURELY_NONE

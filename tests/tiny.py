@@ -100,6 +100,8 @@ def boundaries(generator: TinyGenerator) -> Boundaries:
 class TinyEncoder:
     """Answers with the mean code; takes the settings and reports progress like the real one."""
 
+    guess_version = ""
+
     def __init__(self, generator: TinyGenerator, settings: EncodeSettings) -> None:
         self.generator, self.settings = generator, settings
 

@@ -17,6 +17,7 @@ from .encode import EncodeCache, Encoder, EncodeSettings, Progress
 from .errors import NoFaceFound, WeightsError
 from .generators import mobile
 from .generators.base import Generator, draw_w, truncate
+from .initial import InitialCode
 from .paste import PasteBack, face_mask
 from .render import Renderer, Scene
 from .score import FULL, Scorer, built_in_scale
@@ -36,6 +37,8 @@ class Studio:
     generator: None is the built-in MobileStyleGAN-FFHQ. boundaries: None is the built-in file (see
         `boundaries.offered` for other generators).
     settings: how photos are encoded. threads: cores to use, None is all.
+    guess: v(I), from which the encoding starts (`initial.load`); None is the package's, where it
+        has one for the generator.
     """
 
     def __init__(
@@ -46,8 +49,9 @@ class Studio:
         settings: EncodeSettings | None = None,
         cache: EncodeCache | None = None,
         threads: int | None = None,
+        guess: InitialCode | None = None,
     ) -> None:
-        self._generator, self._boundaries = generator, boundaries
+        self._generator, self._boundaries, self._guess = generator, boundaries, guess
         self.settings, self._threads = settings or EncodeSettings(), threads
         self.cache = cache or EncodeCache()
 
@@ -74,7 +78,7 @@ class Studio:
 
     @cached_property
     def encoder(self) -> Encoder:
-        return Encoder(self.generator, self.settings)
+        return Encoder(self.generator, self.settings, self._guess)
 
     @cached_property
     def scorer(self) -> Scorer:

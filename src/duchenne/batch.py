@@ -177,16 +177,15 @@ def run(
     kind, suffix = ("film", output.film) if output.film else ("still", output.still)
     everything = {"output": asdict(output), **settings, **facts}
     with OutputFolder(folder, everything) as out, Engine(slots) as engine:
-        batch = _Batch(out, kind, suffix, facts)
-        missing = [job for job in jobs if not batch.has(job, retry=retry)]
+        batch = _Batch(out, kind, suffix, facts, throughput)
+        missing = _apart([job for job in jobs if not batch.has(job, retry=retry)])
         done = len(jobs) - len(missing)
         progress(done, len(jobs))
         try:
             for outcome in engine.process(batch.items(missing)):
                 throughput.count(outcome)
                 batch.record(outcome)
-                done += 1
-                progress(done, len(jobs))
+                progress(done + throughput.items, len(jobs))
         finally:
             rows = batch.write_manifest(jobs)
         out.finish(row["key"] for row in rows)
@@ -194,11 +193,33 @@ def run(
     return Result(rows, len(rows) - failed, failed)
 
 
+def _apart(jobs: Sequence[Job]) -> list[Job]:
+    """Every photo's first job, then the second ones, and so on.
+
+    Otherwise several workers would encode one photo at the same time; later its code is in the
+    cache.
+    """
+    seen: Counter[tuple[Path, int | None]] = Counter()
+    ranks = []
+    for job in jobs:
+        ranks.append(seen[job.path, job.face])
+        seen[job.path, job.face] += 1
+    return [jobs[i] for i in sorted(range(len(jobs)), key=ranks.__getitem__)]
+
+
 class _Batch:
     """The rows of one output folder."""
 
-    def __init__(self, out: OutputFolder, kind: str, suffix: str, facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        out: OutputFolder,
+        kind: str,
+        suffix: str,
+        facts: Mapping[str, Any],
+        throughput: Throughput,
+    ) -> None:
         self._out, self._kind, self._suffix, self._facts = out, kind, suffix, facts
+        self._throughput = throughput
         self._by_file: dict[str, tuple[Job, str]] = {}  # of what is being worked on
 
     def has(self, job: Job, *, retry: bool) -> bool:
@@ -217,10 +238,9 @@ class _Batch:
             try:
                 content = job.path.read_bytes()
             except OSError as error:
-                self._out.record(
-                    file,
-                    self._row(job, "", error=f"{job.name}: cannot be read ({error.strerror})"),
-                )
+                reason = f"{job.name}: cannot be read ({error.strerror})"
+                self._out.record(file, self._row(job, "", error=reason))
+                self._throughput.count(Outcome(Item(job.name, None), error=reason))
                 continue
             self._by_file[file] = (job, hashlib.sha256(content).hexdigest())
             source = Source(job.name, content=content, face=job.face)

@@ -7,6 +7,9 @@ out once as its convolutions want them, and works out once what depends on nothi
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -66,6 +69,27 @@ class Compiler:
 
 # The network's code is the second input. Kept one, although it stays the same; see above.
 _VARIABLE = 2
+
+
+def compiled(model: ov.Model, threads: int, *, exact: bool) -> ov.CompiledModel:
+    """A model on the CPU. exact: float32 throughout; else bfloat16 where the processor has it."""
+    core = ov.Core()
+    options = {**_OPTIONS, "INFERENCE_NUM_THREADS": threads}
+    if not exact and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        options["INFERENCE_PRECISION_HINT"] = "bf16"
+    return core.compile_model(model, "CPU", options)
+
+
+def give_back_memory() -> None:
+    """Hand what was freed back to the system, before a step that takes much.
+
+    glibc keeps freed memory for later: after a large backward pass half a gigabyte.
+    """
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
+        if trim is not None:
+            trim(0)
 
 
 def _runner(compiled: ov.CompiledModel, known: Sequence[NDArray[Any]]) -> Program:

@@ -9,11 +9,14 @@ and colours are left to the small picture: the features are normalised at every 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -89,24 +92,50 @@ class Head(nn.Module):
 
 @dataclass(frozen=True)
 class InitialCode:
-    """The fitted v(I) of one generator. deviation: [512], standard deviation of its W."""
+    """The fitted v(I) of one generator. deviation: [512], standard deviation of its W.
+
+    file: `version_of` the file that it was read from, "" for one that was not.
+    """
 
     cells: Cells
     head: Head
     deviation: Tensor
     generator: str
+    file: str = ""
+
+    @property
+    def version(self) -> str:
+        """Tells two networks of one generator apart: 12 hex digits."""
+        if self.file:
+            return self.file
+        arrays = self.arrays()
+        return hashlib.sha256(b"".join(arrays[name].tobytes() for name in arrays)).hexdigest()[:12]
+
+    def arrays(self) -> dict[str, NDArray[np.float16]]:
+        """What its file holds: components and head; the trunk is not part of it."""
+        state = {
+            **{f"cells.{k}": v for k, v in self.cells.components.state_dict().items()},
+            **{f"head.{k}": v for k, v in self.head.state_dict().items()},
+            "deviation": self.deviation,
+        }
+        return {k: v.detach().cpu().half().numpy() for k, v in state.items()}
 
     def to(self, device: torch.device) -> InitialCode:
         moved = self.deviation.to(device)
-        return InitialCode(self.cells.to(device), self.head.to(device), moved, self.generator)
+        cells, head = self.cells.to(device), self.head.to(device)
+        return replace(self, cells=cells, head=head, deviation=moved)
 
-    def predict(self, pictures: Tensor, generator: Generator) -> Tensor:
-        """[B, 3, S, S] in [-1, 1], aligned faces, S >= SIDE -> w [B, L, 512]; SpaceMismatch."""
+    def require_space(self, generator: Generator) -> None:
+        """Raise SpaceMismatch unless it was fitted to this generator."""
         if generator.fingerprint != self.generator:
             raise SpaceMismatch(
                 f"the initial-code network belongs to {self.generator}, the generator is "
                 f"{generator.fingerprint}; fit one (duchenne fit encoder) or start from the mean"
             )
+
+    def predict(self, pictures: Tensor, generator: Generator) -> Tensor:
+        """[B, 3, S, S] in [-1, 1], aligned faces, S >= SIDE -> w [B, L, 512]; SpaceMismatch."""
+        self.require_space(generator)
         with torch.no_grad():
             small = F.adaptive_avg_pool2d(pictures, SIDE)
             w: Tensor = generator.w_mean + self.head(self.cells(small)) * self.deviation
@@ -114,15 +143,9 @@ class InitialCode:
 
 
 def save(network: InitialCode, path: Path, provenance: dict[str, object]) -> None:
-    """Write components and head as float16; the trunk is not part of the file."""
-    state = {
-        **{f"cells.{k}": v for k, v in network.cells.components.state_dict().items()},
-        **{f"head.{k}": v for k, v in network.head.state_dict().items()},
-        "deviation": network.deviation,
-    }
-    arrays = {k: v.detach().cpu().half().numpy() for k, v in state.items()}
+    """Write components and head as float16."""
     metadata = {"format": FORMAT, "generator": network.generator}
-    codes.write_tensors(arrays, metadata, provenance, path)
+    codes.write_tensors(network.arrays(), metadata, provenance, path)
 
 
 def load(path: Path | None = None) -> InitialCode:
@@ -142,7 +165,8 @@ def load(path: Path | None = None) -> InitialCode:
             raise ValueError("its parts do not fit together")
         if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
             raise ValueError("numbers that are not finite")
-        network = InitialCode(cells, head, state["deviation"], metadata["generator"])
+        deviation, generator = state["deviation"], metadata["generator"]
+        network = InitialCode(cells, head, deviation, generator, version_of(path))
     except (KeyError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: not a whole initial-code network ({reason})") from error
@@ -153,11 +177,24 @@ def load(path: Path | None = None) -> InitialCode:
 
 def offered(generator: Generator) -> InitialCode | None:
     """The network that the package has for this generator, on its device; None if there is none."""
-    with resources.as_file(BUILT_IN) as file:
-        _, metadata = codes.read_tensors(file, FORMAT, EXPECTED)
-    if metadata.get("generator") != generator.fingerprint:
+    if not offered_version(generator):
         return None
     return load().to(generator.w_mean.device)
+
+
+def offered_version(generator: Generator) -> str:
+    """`InitialCode.version` of the network that the package has for this generator, or ""."""
+    with resources.as_file(BUILT_IN) as file:
+        _, metadata = codes.read_tensors(file, FORMAT, EXPECTED)
+        return version_of(file) if metadata.get("generator") == generator.fingerprint else ""
+
+
+def version_of(path: Path) -> str:
+    """12 hex digits of a file's sha256. InputError where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -7,8 +7,8 @@ picture and then asked at every step.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,16 +23,31 @@ PIXEL_WEIGHT, COARSE_WEIGHT = (
     2.0,
     4.0,
 )  # relative to the VGG distance; coarse: a quarter of the side
+EYES_WEIGHT = 1.0  # of the pixels of both eyes: VGG hardly sees the colour of an iris
+EYE_TOP, EYES_LEFT = 0.44, (0.323, 0.567)  # in FFHQ framing
+EYE_SIZE = (0.064, 0.11)  # height and width
 FACE_TOP, FACE_LEFT = 0.34, 0.25  # of the inner face in FFHQ framing, half the side wide and high
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB on 0 to 1
 CLASSES, HIDDEN, VGG_SIDE = 1000, 4096, 224
 
 
-class Loss(Protocol):
+class Loss(ABC):
+    """In two halves, so that what is known of the given picture is worked out once."""
+
+    @abstractmethod
+    def keep(self, wanted: Tensor) -> list[Tensor]:
+        """wanted: [1, 3, S, S] -> what `compare` needs to know of it."""
+
+    @abstractmethod
+    def compare(self, drawn: Tensor, kept: Sequence[Tensor]) -> Tensor:
+        """drawn: [1, 3, S, S] -> the loss."""
+
     def against(self, wanted: Tensor) -> Callable[[Tensor], Tensor]:
         """wanted: [1, 3, S, S] -> function from drawn pictures [1, 3, S, S] to the loss."""
-        ...
+        with torch.no_grad():
+            kept = self.keep(wanted)
+        return lambda drawn: self.compare(drawn, kept)
 
 
 def make(name: str, device: torch.device) -> Loss:
@@ -46,8 +61,8 @@ def make(name: str, device: torch.device) -> Loss:
     return DefaultLoss(trunk.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
 
-class DefaultLoss:
-    """Distance of VGG features at five depths, and mean squares of pixels, fine and coarse.
+class DefaultLoss(Loss):
+    """Distance of VGG features at five depths; mean squares of pixels: fine, coarse, the eyes.
 
     The features are compared twice: of the whole picture at half its side, and of the inner face,
     brows to chin, at the picture's own. So the face has half the say, though it fills a quarter.
@@ -56,28 +71,28 @@ class DefaultLoss:
     def __init__(self, trunk: features.VGG16Trunk) -> None:
         self._trunk = trunk
 
-    def against(self, wanted: Tensor) -> Callable[[Tensor], Tensor]:
-        side = wanted.shape[-1]
-        half, coarse_side = max(1, side // 2), max(1, side // 4)
-        top, left = round(FACE_TOP * side), round(FACE_LEFT * side)
+    def keep(self, wanted: Tensor) -> list[Tensor]:
+        looks = self._looks(wanted)
+        return [wanted, *_patches(wanted), *(f for look in looks for f in look)]
 
-        def looks(image: Tensor) -> list[list[Tensor]]:
-            face = image[..., top : top + half, left : left + half]
-            return [self._features(shrink(image, half)), self._features(face)]
+    def compare(self, drawn: Tensor, kept: Sequence[Tensor]) -> Tensor:
+        wanted, coarse, eyes = kept[:3]
+        looks = self._looks(drawn)
+        blocks = len(looks[0])
+        wanted_looks = (kept[3 : 3 + blocks], kept[3 + blocks :])
+        pairs = zip(looks, wanted_looks, strict=True)
+        drawn_coarse, drawn_eyes = _patches(drawn)
+        return (
+            torch.stack([features.distance(a, list(b)) for a, b in pairs]).mean()
+            + PIXEL_WEIGHT * F.mse_loss(drawn, wanted)
+            + COARSE_WEIGHT * F.mse_loss(drawn_coarse, coarse)
+            + EYES_WEIGHT * F.mse_loss(drawn_eyes, eyes)
+        )
 
-        with torch.no_grad():
-            wanted_coarse = shrink(wanted, coarse_side)
-            wanted_looks = looks(wanted)
-
-        def loss(drawn: Tensor) -> Tensor:
-            pairs = zip(looks(drawn), wanted_looks, strict=True)
-            return (
-                torch.stack([features.distance(a, b) for a, b in pairs]).mean()
-                + PIXEL_WEIGHT * F.mse_loss(drawn, wanted)
-                + COARSE_WEIGHT * F.mse_loss(shrink(drawn, coarse_side), wanted_coarse)
-            )
-
-        return loss
+    def _looks(self, image: Tensor) -> list[list[Tensor]]:
+        half = max(1, image.shape[-1] // 2)
+        face = _cut(image, FACE_TOP, FACE_LEFT, half, half)
+        return [self._features(shrink(image, half)), self._features(face)]
 
     def _features(self, image: Tensor) -> list[Tensor]:
         """Features of the picture, its pixels repeated where it is too small for the trunk."""
@@ -87,11 +102,29 @@ class DefaultLoss:
         return features.normalised(self._trunk(image))
 
 
-class PixelLoss:
+def _patches(image: Tensor) -> tuple[Tensor, Tensor]:
+    """What is compared as pixels beside the picture: itself at a quarter, and both eyes."""
+    side = image.shape[-1]
+    height, width = (max(1, round(part * side)) for part in EYE_SIZE)
+    eyes = [_cut(image, EYE_TOP, left, height, width) for left in EYES_LEFT]
+    return shrink(image, max(1, side // 4)), torch.cat(eyes, dim=-1)
+
+
+def _cut(image: Tensor, top: float, left: float, height: int, width: int) -> Tensor:
+    """A window of the picture; top and left as parts of its side, height and width in pixels."""
+    side = image.shape[-1]
+    y, x = round(top * side), round(left * side)
+    return image[..., y : y + height, x : x + width]
+
+
+class PixelLoss(Loss):
     """Mean square of the pixels: the conventional baseline (the paper's [34])."""
 
-    def against(self, wanted: Tensor) -> Callable[[Tensor], Tensor]:
-        return lambda drawn: F.mse_loss(drawn, wanted)
+    def keep(self, wanted: Tensor) -> list[Tensor]:
+        return [wanted]
+
+    def compare(self, drawn: Tensor, kept: Sequence[Tensor]) -> Tensor:
+        return F.mse_loss(drawn, kept[0])
 
 
 class VGG16(nn.Module):
@@ -156,16 +189,17 @@ def load_vgg16() -> VGG16:
     return network.requires_grad_(False).eval()
 
 
-class PaperLoss:
+class PaperLoss(Loss):
     """Eq. 1: L1 distance of VGG-16's last fully connected layer, mean over its 1000 numbers."""
 
     def __init__(self, network: VGG16) -> None:
         self._network = network
 
-    def against(self, wanted: Tensor) -> Callable[[Tensor], Tensor]:
-        with torch.no_grad():
-            found = self._network(wanted)
-        return lambda drawn: F.l1_loss(self._network(drawn), found)
+    def keep(self, wanted: Tensor) -> list[Tensor]:
+        return [self._network(wanted)]
+
+    def compare(self, drawn: Tensor, kept: Sequence[Tensor]) -> Tensor:
+        return F.l1_loss(self._network(drawn), kept[0])
 
 
 def shrink(image: Tensor, size: int) -> Tensor:

@@ -43,6 +43,11 @@ class Encoding:
     init: str | None = None
     loss: str | None = None
     steps: int | None = None
+    encoder: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.encoder is not None and self.init not in (None, "encoder"):
+            raise click.UsageError(f"--encoder FILE and --init {self.init}: give one of them")
 
     @property
     def given(self) -> bool:
@@ -67,9 +72,11 @@ def encoding_options(command: Callable[..., Any]) -> Callable[..., Any]:
         init: str | None,
         loss: str | None,
         steps: int | None,
+        encoder: str | None,
         **others: Any,
     ) -> Any:
-        return command(*args, encoding=Encoding(quality, init, loss, steps), **others)
+        encoding = Encoding(quality, init, loss, steps, encoder)
+        return command(*args, encoding=encoding, **others)
 
     options = (
         click.option(
@@ -83,6 +90,12 @@ def encoding_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice(["encoder", "mean", "random"]),
             help="Where the encoding starts: the fitted guess (default), the mean face, a random "
             "one.",
+        ),
+        click.option(
+            "--encoder",
+            metavar="FILE",
+            help="The network of the fitted guess, from `duchenne fit encoder`; other generators "
+            "than the built-in one have none and start from the mean.",
         ),
         click.option(
             "--loss",
@@ -293,7 +306,8 @@ def open_subject(
         return open_photo(run, source, face=face, encoding=encoding, edits=True, **files)
     if face is not None or encoding.given:
         raise click.UsageError(
-            "--face, --quality, --init, --loss and --steps are for photos, not for a saved code"
+            "--face, --quality, --init, --encoder, --loss and --steps are for photos, not for a "
+            "saved code"
         )
     from .. import codes
 
@@ -326,6 +340,7 @@ def open_photo(
 
         studio = new_studio(run, encoding, **files)
         describe_generator(run, studio, edits=edits)
+        run.facts["encoder"] = studio.encoder.guess_version or None
     with run.stages("align"):
         aligned = align.align(photo, face=face, size=studio.generator.size)
     run.facts["face"] = {"index": aligned.index, "count": aligned.count}
@@ -358,6 +373,11 @@ def new_studio(
     options: dict[str, Any] = {}
     if encoding is not None and encoding.given:
         options["settings"] = encoding.settings()
+    if encoding is not None and encoding.encoder is not None:
+        from .. import initial
+
+        options["guess"] = initial.load(Path(encoding.encoder))
+        run.read("encoder_file", encoding.encoder)
     if boundaries_file is not None:
         from ..boundaries import load_boundaries
 

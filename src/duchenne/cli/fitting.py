@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from .. import facs
+from .ahead import Crew, crew_options
 from .faces import Encoding, generator_option, new_studio, steps_option
 from .run import Run, progress_bars, recorded
 
@@ -79,6 +80,7 @@ pictures_option: Callable[..., Any] = click.option(
     help="Only collect every N-th face (or person of DISFA), from the K-th: run N such processes "
     "side by side, then once without --share.",
 )
+@crew_options
 @generator_option
 @recorded
 def fit_boundaries(
@@ -89,6 +91,7 @@ def fit_boundaries(
     faces: int | None,
     work: str | None,
     share: str | None,
+    crew: Crew,
     generator_file: str | None,
     distances: str | None,
     **coded: Any,
@@ -102,6 +105,7 @@ def fit_boundaries(
     \b
     Examples:
       duchenne fit boundaries -o boundaries.safetensors --work fit
+      duchenne fit boundaries -o boundaries.safetensors --work fit --ray auto
       duchenne fit boundaries -o paper.safetensors --method paper --faces 800
       duchenne fit boundaries --disfa DISFA -o disfa.safetensors --work fit
       duchenne fit boundaries --scores au.csv --pictures faces -o own.safetensors
@@ -115,11 +119,17 @@ def fit_boundaries(
     labelled = _check_coded(coded, scale, faces, distances)
     if scale is not None and method != "pairs":
         raise click.UsageError("--scale goes with --method pairs")
+    if share is not None:
+        crew.require_none("divide the work by themselves; leave --share out")
     if labelled:
-        _fit_coded(run, output, method, work, share, generator_file, distances, **coded)
+        _fit_coded(run, output, method, work, share, crew, generator_file, distances, **coded)
         return
-    generator = new_studio(run, generator_file=generator_file, device="cpu").generator
+    if method != "pairs":
+        crew.require_none(f"--method {method} on generated faces is one process's work")
+    generator = new_studio(run, generator_file=generator_file).generator
     run.facts["generator"] = generator.fingerprint
+    if method == "pairs":
+        _responses_ahead(run, generator, faces, work, crew, generator_file)
     with run.stages("fit"), progress_bars() as tell:
         if method == "pairs":
             found, levels = _fit_pairs(generator, faces, work, share, tell)
@@ -139,14 +149,40 @@ def fit_boundaries(
     run.facts["boundaries"] = dict(found.provenance)
 
 
-def _fit_pairs(
-    generator: Any, faces: int | None, work: str | None, share: str | None, tell: Any
-) -> tuple[Any, Any]:
+def _pairs_job(generator: Any, faces: int | None, work: str | None) -> tuple[Path, Any]:
+    """(work folder, settings) of the fit from matched pairs."""
     from ..fit import recipe
     from ..weights import cache_root
 
     folder = Path(work) if work else cache_root() / "fit" / generator.fingerprint
     settings = recipe.RecipeSettings() if faces is None else recipe.RecipeSettings(faces=faces)
+    return folder, settings
+
+
+def _responses_ahead(
+    run: Run,
+    generator: Any,
+    faces: int | None,
+    work: str | None,
+    crew: Crew,
+    generator_file: str | None,
+) -> None:
+    from ..fit import ahead
+
+    folder, settings = _pairs_job(generator, faces, work)
+    crew.work(
+        run,
+        generator_file,
+        lambda studios: ahead.response_files(generator, studios, settings.faces, folder),
+    )
+
+
+def _fit_pairs(
+    generator: Any, faces: int | None, work: str | None, share: str | None, tell: Any
+) -> tuple[Any, Any]:
+    from ..fit import recipe
+
+    folder, settings = _pairs_job(generator, faces, work)
     if share is not None:
         recipe.collect_share(generator, folder, settings, _share(share), tell)
         return None, None
@@ -189,6 +225,7 @@ def _fit_coded(
     method: str,
     work: str | None,
     share: str | None,
+    crew: Crew,
     generator_file: str | None,
     distances: str | None,
     **coded: Any,
@@ -199,12 +236,12 @@ def _fit_coded(
     from ..weights import cache_root
 
     part = (0, 1) if share is None else _share(share)
-    studio = new_studio(
-        run, Encoding(steps=coded["steps"]), generator_file=generator_file, device="cpu"
-    )
+    encoding = Encoding(steps=coded["steps"])
+    studio = new_studio(run, encoding, generator_file=generator_file, device="cpu")
     run.facts["generator"] = studio.generator.fingerprint
     folder = Path(work) if work else cache_root() / "fit" / studio.generator.fingerprint / "coded"
     studio.cache = EncodeCache(folder / "codes")
+    crew.work(run, generator_file, lambda s: _codes_ahead(studio, s, coded), encoding)
     with run.stages("examples"), progress_bars() as tell:
         if coded["disfa"] is not None:
             data, examples = _disfa_examples(studio, folder, part, coded, tell)
@@ -232,13 +269,28 @@ def _fit_coded(
         run.wrote(distances)
 
 
+def _disfa_settings(coded: dict[str, Any]) -> Any:
+    from ..fit import disfa
+
+    given = {name: coded[name] for name in ("strong", "per_person", "camera") if coded[name]}
+    return disfa.DisfaSettings(**given)
+
+
+def _codes_ahead(studio: Any, studios: Any, coded: dict[str, Any]) -> Any:
+    """The pictures or frames that will be asked for, as a job for workers."""
+    from ..fit import ahead
+
+    if coded["disfa"] is not None:
+        return ahead.codes_of_disfa(Path(coded["disfa"]), studio, studios, _disfa_settings(coded))
+    return ahead.codes_of_pictures(Path(coded["pictures"]), studio, studios)
+
+
 def _disfa_examples(
     studio: Any, folder: Path, part: tuple[int, int], coded: dict[str, Any], tell: Any
 ) -> tuple[Any, dict[str, Any]]:
     from ..fit import disfa
 
-    given = {name: coded[name] for name in ("strong", "per_person", "camera") if coded[name]}
-    settings = disfa.DisfaSettings(**given)
+    settings = _disfa_settings(coded)
     root = Path(coded["disfa"])
     data = disfa.collect(root, studio, folder, settings, share=part, progress=tell)
     return data, disfa.described(settings, studio)
@@ -297,10 +349,16 @@ def _share(text: str) -> tuple[int, int]:
 @click.option("-o", "--output", required=True, metavar="FILE", help="The network, .safetensors.")
 @click.option("--pairs", type=click.IntRange(min=2048), help="How many faces to draw.")
 @click.option("--work", metavar="FOLDER", help="Keeps what is done, so that a fit can resume.")
+@crew_options
 @generator_option
 @recorded
 def fit_encoder(
-    run: Run, output: str, pairs: int | None, work: str | None, generator_file: str | None
+    run: Run,
+    output: str,
+    pairs: int | None,
+    work: str | None,
+    crew: Crew,
+    generator_file: str | None,
 ) -> None:
     """Fit v(I), the network that guesses a face's code (section 3.2).
 
@@ -318,14 +376,19 @@ def fit_encoder(
     curve = Path(output).with_suffix(".json")
     pixels.check_writable(output, (codes.SUFFIX,))
     pixels.check_writable(curve, (".json",))
-    generator = new_studio(run, generator_file=generator_file, device="cpu").generator
+    generator = new_studio(run, generator_file=generator_file).generator
     run.facts["generator"] = generator.fingerprint
-    from ..fit import encoder
+    from ..fit import ahead, encoder
 
     folder = Path(work) if work else cache_root() / "fit" / generator.fingerprint / "encoder"
     settings = encoder.EncoderFitSettings()
     if pairs is not None:
         settings = replace(settings, pairs=pairs)
+    crew.work(
+        run,
+        generator_file,
+        lambda studios: ahead.pair_files(generator, studios, settings.pairs, folder / "pairs"),
+    )
     with run.stages("fit"), progress_bars() as tell:
         network, record = encoder.fit(generator, folder, settings, progress=tell)
     initial.save(network, Path(output), record)

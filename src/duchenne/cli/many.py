@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +22,10 @@ from .run import Run, progress_bars, recorded
 
 if TYPE_CHECKING:
     from ..engine.base import Build, Slots, Throughput
+    from ..stimuli.drawing import Studios
     from ..stimuli.measuring import Means
 
-ENGINE_OPTIONS: tuple[motion.Decorator, ...] = (
+WORKER_OPTIONS: tuple[motion.Decorator, ...] = (
     click.option(
         "--workers",
         type=click.IntRange(min=1),
@@ -44,6 +44,9 @@ ENGINE_OPTIONS: tuple[motion.Decorator, ...] = (
         help="Work on a Ray cluster, host:port; auto is the one of this machine, or a new one. "
         "Needs pip install 'duchenne[ray]'.",
     ),
+)
+ENGINE_OPTIONS: tuple[motion.Decorator, ...] = (
+    *WORKER_OPTIONS,
     click.option("--retry", is_flag=True, help="Try again what could not be made before."),
 )
 
@@ -86,8 +89,8 @@ def stimuli(
     run.read("design", design_file)
     means = Means.found()
     facts = _fingerprints(run, means, generator_file, boundaries_file)
-    drawing = build.drawing_of(asked, _studios(generator_file, boundaries_file), means)
-    slots, throughput = _engine(drawing, workers, threads, ray)
+    drawing = build.drawing_of(asked, studios_of(generator_file, boundaries_file), means)
+    slots, throughput = open_slots(drawing, workers, threads, ray)
     facts["threads"] = throughput.threads
     with run.stages("all"), progress_bars() as tell:
         result = build.build(
@@ -105,7 +108,7 @@ def stimuli(
         f"{result.outliers} outliers and {result.failed} failures: see "
         f"{Path(output) / 'quality.md'}"
     )
-    run.note(_summary(throughput))
+    run.note(summary_of(throughput))
 
 
 @click.command()
@@ -176,9 +179,9 @@ def batch(
     film = suffix not in STILLS
     form = replace(form, still="" if film else suffix, film=suffix if film else "")
     means = Means.found()
-    facts = _fingerprints(run, means, generator_file, boundaries_file)
-    drawing = Drawing(_studios(generator_file, boundaries_file, encoding), form, Match(), means)
-    slots, throughput = _engine(drawing, workers, threads, ray)
+    facts = _fingerprints(run, means, generator_file, boundaries_file, encoding)
+    drawing = Drawing(studios_of(generator_file, boundaries_file, encoding), form, Match(), means)
+    slots, throughput = open_slots(drawing, workers, threads, ray)
     facts["threads"] = throughput.threads
     with run.stages("all"), progress_bars() as tell:
         result = batches.run(
@@ -196,33 +199,41 @@ def batch(
     run.wrote(output, f"{result.done} files, {result.failed} inputs failed")
     if result.failed:
         run.note(f"why inputs failed: {Path(output) / 'manifest.csv'}")
-    run.note(_summary(throughput))
+    run.note(summary_of(throughput))
 
 
-def _studios(
+def studios_of(
     generator_file: str | None, boundaries_file: str | None, encoding: Encoding | None = None
-) -> Callable[[int], Any]:
+) -> Studios:
+    """Opens the studio of each worker."""
     from ..stimuli.drawing import Studios
 
-    settings = encoding.settings() if encoding is not None and encoding.given else None
-    return Studios(generator_file, boundaries_file, settings)
+    if encoding is None or not encoding.given:
+        return Studios(generator_file, boundaries_file)
+    return Studios(generator_file, boundaries_file, encoding.settings(), encoding.encoder)
 
 
 def _fingerprints(
-    run: Run, means: Means, generator_file: str | None, boundaries_file: str | None
+    run: Run,
+    means: Means,
+    generator_file: str | None,
+    boundaries_file: str | None,
+    encoding: Encoding | None = None,
 ) -> dict[str, Any]:
-    """Which generator and boundaries draw; what is wrong with them is said before any work."""
+    """Which networks and boundaries draw; what is wrong with them is said before any work."""
     from ..stimuli import papers
 
     with run.stages("load"):
-        studio = new_studio(
-            run, generator_file=generator_file, boundaries_file=boundaries_file, device="cpu"
-        )
+        files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
+        studio = new_studio(run, encoding, **files, device="cpu")
         describe_generator(run, studio, edits=True)
-        return papers.fingerprints(studio, means)
+        facts = papers.fingerprints(studio, means)
+        if encoding is not None and encoding.encoder is not None:
+            facts["encoder"] = studio.encoder.guess_version
+        return facts
 
 
-def _engine(
+def open_slots(
     build: Build, workers: int | None, threads: int | None, ray: str | None
 ) -> tuple[Slots, Throughput]:
     """Places for workers, here or on a cluster."""
@@ -242,7 +253,7 @@ def _engine(
     return slots, Throughput(slots.count, each, f"ray {ray}")
 
 
-def _summary(throughput: Throughput) -> str:
+def summary_of(throughput: Throughput) -> str:
     facts = throughput.facts()
     stages = ", ".join(f"{name} {s:.1f} s" for name, s in facts["worker_seconds"].items())
     return (

@@ -180,6 +180,8 @@ def _sha256(path: Path) -> str:
 def _described(path: Path) -> dict[str, Any]:
     """What the record says of an output: a file's size and hash, a folder's count and size."""
     if path.is_dir():
-        sizes = [p.stat().st_size for p in path.iterdir() if p.is_file()]
+        inside = (p for p in path.rglob("*") if p.is_file())
+        shown = (p for p in inside if not any(n[0] == "." for n in p.relative_to(path).parts))
+        sizes = [p.stat().st_size for p in shown]
         return {"path": str(path), "files": len(sizes), "bytes": sum(sizes)}
     return {"path": str(path), "bytes": path.stat().st_size, "sha256": _sha256(path)}

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ..errors import InputError
 
-WORKER_BYTES = 2_600_000_000
+WORKER_BYTES = 4_000_000_000
 """What one worker with the built-in generator, the scorer and dlib may take at most: 1.7 GB of
-resident memory with one face open, and 0.3 GB for each of `render.STAGES` sets of regions."""
+resident memory with one face open, 0.3 GB for each of `render.STAGES` sets of regions, and 1.3 GB
+of what encodes photos."""
 THREADS = 1
 """Of a worker. Not what the cores would allow: sums are split over threads, and another split gives
 other bytes (a grey level here and there). So a set does not depend on how many workers made it."""

@@ -133,12 +133,15 @@ def _import_ray() -> Any:
 
 def _connect(ray: Any, address: str) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+    # When a machine is lost, Ray goes on about it on stdout, where `--json -` belongs, and has no
+    # option against that. `base` says in one line what died.
+    ray._private.worker._worker_logs_enabled = False
     try:
         if address == AUTO:
             ray.init(include_dashboard=False, **options)
         else:
             ray.init(address=address, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray raises a plain Exception where its own processes do not start
         reason = " ".join(str(error).split())[:200]
         raise InputError(
             f"--ray {address}: no Ray cluster answers there ({reason}); start one with "

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,8 @@ import torch
 
 from .. import features, losses, pixels
 from ..animate import Subject
-from ..encode import PRESETS, Descent, Encoder, EncodeSettings
+from ..descent import Descent
+from ..encode import PRESETS, Encoder, EncodeSettings
 from ..evaluate import kept
 from ..evaluate.identity import SAME_PERSON
 from ..pixels import SourceType
@@ -54,12 +54,12 @@ JUDGES = {"vgg": "VGG distance", "identity": "identity distance"}
 def seconds(settings: Settings) -> float:
     """Estimated on two free cores: four ways of 512 steps each, then the presets."""
     faces = GENERATED + 1 + len(settings.photos)
-    return faces * len(WAYS) * ITERATIONS[-1] * 0.25 + (1 + len(settings.photos)) * 180
+    return faces * len(WAYS) * ITERATIONS[-1] * 0.2 + (1 + len(settings.photos)) * 180
 
 
 def run(context: Context) -> dict[str, Any]:
     """Encode every face in every way, judge what was on the way, draw the figures."""
-    faces = _faces(context)
+    faces, encoders = _faces(context), _Encoders(context)
     found: list[dict[str, Any]] = []
     pictures: dict[str, Pixels] = {}
     total = len(faces) * (len(WAYS) + 1)
@@ -70,7 +70,7 @@ def run(context: Context) -> dict[str, Any]:
             runs[way] = context.keep(
                 "encoding",
                 inputs,
-                lambda face=face, true=true, choice=choice: _run(context, face, true, choice),  # type: ignore[misc]
+                lambda face=face, true=true, way=way: _run(context, face, true, encoders(way)),  # type: ignore[misc]
             )
             context.progress(NAME, n * (len(WAYS) + 1) + k + 1, total)
         presets = None
@@ -102,16 +102,27 @@ def _faces(context: Context) -> list[tuple[str, Pixels, np.ndarray | None]]:
     return found
 
 
-def _encoder(context: Context, choice: Mapping[str, Any]) -> Encoder:
-    # So many halvings that none stops before the last iteration.
-    settings = EncodeSettings(steps=ITERATIONS[-1], halvings=ITERATIONS[-1], **choice)
-    return Encoder(context.studio.generator, settings)
+class _Encoders:
+    """The encoder of a way. Ways with the same loss share one, so that it is compiled once."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._by_loss: dict[str, Encoder] = {}
+
+    def __call__(self, way: str) -> Encoder:
+        # So many halvings that none stops before the last iteration.
+        settings = EncodeSettings(steps=ITERATIONS[-1], halvings=ITERATIONS[-1], **WAYS[way])
+        if settings.loss not in self._by_loss:
+            self._by_loss[settings.loss] = Encoder(self._context.studio.generator, settings)
+        encoder = self._by_loss[settings.loss]
+        encoder.settings = settings
+        encoder.warm_up()
+        return encoder
 
 
 def _run(
-    context: Context, face: Pixels, true: np.ndarray | None, choice: Mapping[str, Any]
+    context: Context, face: Pixels, true: np.ndarray | None, encoder: Encoder
 ) -> dict[str, Any]:
-    encoder = _encoder(context, choice)
     target = torch.from_numpy(pixels.to_planes(face))[None]
     descent = Descent(encoder, target)
     codes = {0: descent.code().detach().clone()}
@@ -171,7 +182,6 @@ def _presets(context: Context, face: Pixels) -> dict[str, Any]:
     found = {}
     for name, settings in PRESETS.items():
         encoder = Encoder(context.studio.generator, settings)
-        Encoder(context.studio.generator, replace(settings, steps=1, tuning_steps=0)).encode(face)
         encoder.warm_up()
         started = time.monotonic()
         code = encoder.encode(face)

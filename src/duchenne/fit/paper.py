@@ -19,7 +19,7 @@ from .. import facs, score
 from ..boundaries import Boundaries
 from ..edit import transfer
 from ..errors import NoFaceFound
-from ..generators.base import draw_z, truncate
+from ..generators.base import draw_w, truncate
 from ..landmarks import mesh_of_aligned
 from ..render import Renderer
 from .calibrate import measure_with
@@ -50,9 +50,8 @@ def sample(
     generator = renderer.generator
     kept_w, kept_scores = [], []
     for number in range(count):
-        w = truncate(
-            generator.mapping(draw_z(FIRST_SEED + number)), generator.w_mean, TRUNCATION
-        ).numpy()
+        drawn = draw_w(generator, FIRST_SEED + number)
+        w = truncate(drawn, generator.w_mean, TRUNCATION).cpu().numpy()
         face = renderer.plain(np.repeat(w, generator.rows, axis=0))
         mesh = mesh_of_aligned(face)
         if mesh is not None:

@@ -20,18 +20,23 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import WeightsError
+from .budget import Budget
 from .pickles import Builder, Builders, Global, Record, Source, interpret, plain_key
 
 MAGIC = 0x1950A86A20F9469CFC6C  # first value of PyTorch's stream format (torch.serialization)
 STREAM_VERSION = 1001
 MAX_RANK = 8
 MAX_MEMBERS = 100_000  # of a zip archive
+
+Calls = Mapping[tuple[str, str], Builder]
 
 DTYPES = {
     "FloatStorage": torch.float32,
@@ -55,6 +60,13 @@ class Storage:
     dtype: torch.dtype
     count: int
     data: memoryview | None = None
+
+    @property
+    def place(self) -> int:
+        """Where its numbers lie: the same for two claims about the same bytes."""
+        if self.data is None or not len(self.data):
+            return 0
+        return np.frombuffer(self.data, np.uint8).ctypes.data
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +98,14 @@ def read_archive(content: bytes) -> Any:
     content: the whole file; tensors keep pointing into it. Returns plain data with `StoredTensor`
     and `Record` in it; raises WeightsError with the reason.
     """
-    view = memoryview(content)
+    view, budget = memoryview(content), Budget(len(content))
+    inner: Calls = {("torch.storage", "_load_from_bytes"): partial(_storage_in_bytes, budget)}
+    calls = {**_CALLS, **inner}
     if content.startswith(b"PK\x03\x04"):
-        return _read_zip(content)
+        return _read_zip(content, calls, budget)
     if _is_stream(view):
-        return _read_stream(view, _CALLS)
-    return interpret(Source(view), Builders(_CALLS))
+        return _read_stream(view, calls, budget)
+    return interpret(Source(view), Builders(calls, budget))
 
 
 # Containers
@@ -102,13 +116,13 @@ def _is_stream(view: memoryview) -> bool:
     return bytes(view[:14]) == b"\x80\x02\x8a\x0a" + MAGIC.to_bytes(10, "little")
 
 
-def _read_stream(view: memoryview, calls: Mapping[tuple[str, str], Builder]) -> Any:
+def _read_stream(view: memoryview, calls: Calls, budget: Budget) -> Any:
     """PyTorch's format before 1.6: five pickles, then every storage: its length, its numbers.
 
     calls: what the pickle of the contents may call.
     """
     source = Source(view)
-    plain = Builders({})
+    plain = Builders({}, budget)
     storages: dict[Any, Storage] = {}
     if interpret(source, plain) != MAGIC or interpret(source, plain) != STREAM_VERSION:
         raise WeightsError(f"expected a PyTorch stream of version {STREAM_VERSION}")
@@ -122,7 +136,7 @@ def _read_stream(view: memoryview, calls: Mapping[tuple[str, str], Builder]) -> 
             raise WeightsError(f"two different claims about storage {key!a}")
         return known
 
-    contents = interpret(source, Builders(calls, _STORAGE_NAMES, _persistent(storage)))
+    contents = interpret(source, Builders(calls, budget, _STORAGE_NAMES, _persistent(storage)))
     keys = interpret(source, plain)
     if not isinstance(keys, list) or len(set(map(plain_key, keys))) != len(keys):
         raise WeightsError("expected a list of storage names")
@@ -148,7 +162,7 @@ def _fill(storage: Storage, source: Source) -> None:
     source.position = here + 8 + size
 
 
-def _read_zip(content: bytes) -> Any:
+def _read_zip(content: bytes, calls: Calls, budget: Budget) -> Any:
     """PyTorch's zip archive: `data.pkl`, and one stored (never compressed) member per storage."""
     members = _zip_members(content)
     pickles = [name for name in members if name.split("/")[1:] == ["data.pkl"]]
@@ -167,19 +181,19 @@ def _read_zip(content: bytes) -> Any:
             raise WeightsError(f"storage {key!a}: {count} {dtype} announced, {len(data)} bytes")
         return Storage(dtype, count, data)
 
-    builders = Builders(_CALLS, _STORAGE_NAMES, _persistent(storage))
+    builders = Builders(calls, budget, _STORAGE_NAMES, _persistent(storage))
     return interpret(Source(members[pickles[0]]), builders)
 
 
 def _zip_members(content: bytes) -> dict[str, memoryview]:
     """Name to bytes of every member, in place. Refuses compression, overlaps, bad checksums."""
+    if content.count(b"PK\x01\x02") > MAX_MEMBERS:  # before anything is made of each
+        raise WeightsError(f"a zip archive with more than {MAX_MEMBERS} members")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, struct.error) as error:
         raise WeightsError(f"damaged or truncated zip archive: {error}") from None
-    if len(entries) > MAX_MEMBERS:
-        raise WeightsError(f"a zip archive with more than {MAX_MEMBERS} members")
     view, members = memoryview(content), dict[str, memoryview]()
     left = len(view)
     for entry in entries:
@@ -255,14 +269,14 @@ def _parameter(args: tuple[Any, ...]) -> StoredTensor:
     return args[0]
 
 
-def _storage_in_bytes(args: tuple[Any, ...]) -> Storage:
+def _storage_in_bytes(budget: Budget, args: tuple[Any, ...]) -> Storage:
     """torch.storage._load_from_bytes(bytes): a whole PyTorch stream that holds one storage."""
     if len(args) != 1 or not isinstance(args[0], bytes | memoryview):
         raise WeightsError("a storage without its bytes")
     view = memoryview(args[0])
     if not _is_stream(view):
         raise WeightsError("a storage that is not a PyTorch stream")
-    contents = _read_stream(view, {})  # no calls: a stream inside a stream has no end
+    contents = _read_stream(view, {}, budget)  # no calls: a stream inside a stream has no end
     if not isinstance(contents, Storage):
         raise WeightsError("expected a storage in a storage's bytes")
     return contents
@@ -333,12 +347,12 @@ def _numpy_scalar(args: tuple[Any, ...]) -> float | int | bool:
 
 
 def _array(args: tuple[Any, ...]) -> Record:
-    """numpy's _reconstruct(ndarray, (0,), b'b'): kept as data; no network's weights are arrays."""
+    """numpy's _reconstruct or _frombuffer: kept as data; no network's weights are arrays."""
     return Record("numpy array", args)
 
 
-_NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray")  # before and from numpy 2
-_CALLS: Mapping[tuple[str, str], Builder] = {
+_NUMPY = ("numpy.core", "numpy._core")  # before and from numpy 2
+_CALLS: Calls = {
     ("collections", "OrderedDict"): _ordered_dict,
     ("dnnlib.util", "EasyDict"): _ordered_dict,
     ("builtins", "set"): _set,
@@ -349,7 +363,6 @@ _CALLS: Mapping[tuple[str, str], Builder] = {
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_parameter"): _parameter,
     ("torch._utils", "_rebuild_parameter_with_state"): _parameter,
-    ("torch.storage", "_load_from_bytes"): _storage_in_bytes,
     ("torch", "Size"): lambda args: tuple(args[0]) if args and isinstance(args[0], tuple) else (),
     ("torch", "device"): _keep("torch.device"),
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): _persistent_object,
@@ -357,7 +370,8 @@ _CALLS: Mapping[tuple[str, str], Builder] = {
     ("_codecs", "encode"): _bytes_of_text,
     ("numpy", "dtype"): _keep("numpy.dtype"),
     ("numpy", "ndarray"): _keep("numpy.ndarray"),
-    **{(module, "scalar"): _numpy_scalar for module in _NUMPY},
-    **{(module, "_reconstruct"): _array for module in _NUMPY},
+    **{(f"{package}.multiarray", "scalar"): _numpy_scalar for package in _NUMPY},
+    **{(f"{package}.multiarray", "_reconstruct"): _array for package in _NUMPY},
+    **{(f"{package}.numeric", "_frombuffer"): _array for package in _NUMPY},
 }
 _STORAGE_NAMES = frozenset(("torch", name) for name in DTYPES)

@@ -25,7 +25,7 @@ from torch import Tensor
 from ..errors import OutputError, WeightsError
 from . import stylegan1_layouts, stylegan2_layouts
 from .archives import StoredTensor, read_archive
-from .layouts import MAX_MAPPING_LAYERS, MAX_WIDTH, SIZES
+from .layouts import MAX_MAPPING_LAYERS, MAX_NUMBERS, MAX_WIDTH, SIZES
 from .pickles import Record
 from .stylegan import fingerprint, resolutions
 from .stylegan1 import StyleGAN1, StyleGAN1Config
@@ -209,12 +209,11 @@ def _is_safetensors(head: bytes) -> bool:
 
 def _read_safetensors(content: bytes) -> tuple[Config, dict[str, Tensor], str | None]:
     try:
-        tensors = load(content)
-    except (SafetensorError, ValueError, KeyError) as error:
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (ValueError, RecursionError) as error:
         raise WeightsError(f"damaged or truncated safetensors: {error}") from None
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    metadata = header.get("__metadata__") or {}
-    if metadata.get("format") != FORMAT:
+    metadata = header.get("__metadata__")
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise WeightsError(
             "safetensors of another program; expected what `duchenne generator convert` writes"
         )
@@ -222,6 +221,12 @@ def _read_safetensors(content: bytes) -> tuple[Config, dict[str, Tensor], str | 
         found = metadata.get("version")
         raise WeightsError(f"format version {found!a}; this program reads {VERSION}")
     config = _read_config(metadata.get("architecture"), metadata.get("config", ""))
+    if len(content) > 4 * MAX_NUMBERS + MAX_HEADER:
+        raise WeightsError(f"more than {MAX_NUMBERS} numbers: no generator")
+    try:
+        tensors = load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise WeightsError(f"damaged or truncated safetensors: {error}") from None
     for name, tensor in tensors.items():
         if tensor.dtype != torch.float32:
             raise WeightsError(f"{name!a}: expected float32, found {tensor.dtype}")

@@ -26,6 +26,7 @@ State = Mapping[str, StoredTensor]
 SIZES = tuple(8 << k for k in range(9))  # 8 to 2048 px
 MAX_WIDTH = 1 << 14
 MAX_MAPPING_LAYERS = 64
+MAX_NUMBERS = 100_000_000  # of a network; the official ones of 1024 px have 30 million
 LR_MULTIPLIER = 0.01  # of the mapping network, where the format does not store it
 
 
@@ -54,25 +55,41 @@ def collect(parts: Iterable[Part], state: State, also: str) -> dict[str, Tensor]
 
     Raises WeightsError naming the first tensor that is missing, misshapen, broken or unknown.
     """
-    result, seen = {}, set()
+    parts = list(parts)
+    for part in parts:  # all claims are checked before any number is read
+        _require_shape(part.theirs, shape_of(state, part.theirs), part.shape)
+    for name in sorted(set(state) - {part.theirs for part in parts}):
+        if not re.fullmatch(also, name):
+            raise WeightsError(f"an unknown tensor {name!a}: another architecture?")
+    _require_own_numbers(parts, state)
+    result = {}
     for part in parts:
-        seen.add(part.theirs)
         tensor = part.convert(read(state, part.theirs, part.shape)).contiguous()
         # By way of one dimension: otherwise sides of length 1 may keep strides that make PyTorch
         # take another kernel, and the image differs in its last bit from one file to the next.
         result[part.ours] = tensor.view(-1).view(tensor.shape)
-    unknown = sorted(set(state) - seen)
-    for name in unknown:
-        if not re.fullmatch(also, name):
-            raise WeightsError(f"an unknown tensor {name!a}: another architecture?")
     return result
+
+
+def _require_own_numbers(parts: Iterable[Part], state: State) -> None:
+    """WeightsError for a network that is too large, or larger than the storages it lies in.
+
+    Tensors may share a storage, and a file of a few megabytes could so describe a huge network.
+    """
+    wanted = sum(math.prod(part.shape) for part in parts)
+    storages = [state[part.theirs].storage for part in parts]
+    there = sum({storage.place: storage.count for storage in storages}.values())
+    if wanted > min(MAX_NUMBERS, there):
+        raise WeightsError(
+            f"a network of {wanted} numbers; the file has {there}, at most {MAX_NUMBERS} are read"
+        )
 
 
 def read(state: State, name: str, shape: tuple[int, ...] | None = None) -> Tensor:
     """One tensor as float32; missing, misshapen and non-finite ones raise WeightsError."""
     stored = shape_of(state, name)
-    if shape is not None and stored != shape:
-        raise WeightsError(f"{name} has shape {list(stored)}, expected {list(shape)}")
+    if shape is not None:
+        _require_shape(name, stored, shape)
     try:
         tensor = state[name].read()
     except WeightsError as error:
@@ -80,6 +97,11 @@ def read(state: State, name: str, shape: tuple[int, ...] | None = None) -> Tenso
     if not bool(torch.isfinite(tensor).all()):
         raise WeightsError(f"{name} contains values that are not finite: the file is damaged")
     return tensor
+
+
+def _require_shape(name: str, stored: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if stored != expected:
+        raise WeightsError(f"{name} has shape {list(stored)}, expected {list(expected)}")
 
 
 def shape_of(state: State, name: str, rank: int | None = None) -> tuple[int, ...]:

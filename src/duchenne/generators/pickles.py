@@ -6,8 +6,9 @@ imports nothing and calls nothing that the file names: a name is looked up in a 
 that the caller gives (a few plain functions that check their arguments and make plain data), and a
 name that is not there ends the reading with an error that says which name it was.
 
-Limits, so that a small file cannot ask for much: the number of instructions, the length of a string
-or number, the depth of nesting; and a structure that contains itself is refused.
+Limits, so that a small file cannot ask for much: the number of instructions and of what they copy,
+over all pickles of a file (`Budget`), the length of a string or number, the depth of nesting; and a
+structure that contains itself is refused.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from dataclasses import dataclass, field
 from typing import IO, Any, cast
 
 from ..errors import WeightsError
+from .budget import Budget
 
-MAX_OPCODES = 400_000  # NVIDIA's three networks of 1024 px need about 60,000
 MAX_TEXT = 16 << 20  # bytes of a string: networks carry their source code, tens of kilobytes
 MAX_DIGITS = 64  # bytes of an integer
 MAX_DEPTH = 200  # of containers in containers
@@ -31,7 +32,7 @@ PLAIN_KEYS = (str, int, float, bool, bytes, type(None))
 # or import by other routes; the string ones are Python 2's.
 UNSUPPORTED = {
     *("INST", "OBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "PERSID"),
-    *("NEXT_BUFFER", "READONLY_BUFFER", "BYTEARRAY8"),
+    *("NEXT_BUFFER", "READONLY_BUFFER"),
     *("STRING", "BINSTRING", "SHORT_BINSTRING"),
 }
 _OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
@@ -62,7 +63,7 @@ Builder = Callable[[tuple[Any, ...]], Any]
 
 @dataclass(frozen=True)
 class Builders:
-    """What a pickle may name.
+    """What a pickle may name, and what it may ask for.
 
     calls: by (module, name), functions from the call's arguments to plain data. They raise
         WeightsError for arguments that do not fit.
@@ -71,6 +72,7 @@ class Builders:
     """
 
     calls: Mapping[tuple[str, str], Builder]
+    budget: Budget
     names: frozenset[tuple[str, str]] = frozenset()
     persistent: Callable[[Any], Any] | None = None
 
@@ -111,7 +113,8 @@ def interpret(source: Source, builders: Builders) -> Any:
     and what the builders return. Raises WeightsError, with the reason, for everything else.
     """
     machine = _Machine(builders)
-    for _ in range(MAX_OPCODES):
+    while True:
+        builders.budget.step()
         start = source.tell()
         name, argument = _next_opcode(source)
         if name == "STOP":
@@ -122,7 +125,6 @@ def interpret(source: Source, builders: Builders) -> Any:
             machine.step(name, argument)
         except WeightsError as error:
             raise WeightsError(f"{error} (byte {start})") from None
-    raise WeightsError(f"more than {MAX_OPCODES} pickle instructions")
 
 
 def _next_opcode(source: Source) -> tuple[str, Any]:
@@ -144,6 +146,8 @@ def _next_opcode(source: Source) -> tuple[str, Any]:
     try:
         if opcode.name == "GLOBAL":  # read here: pickletools would interpret escapes in the names
             return opcode.name, [source.readline()[:-1].decode() for _ in ("module", "name")]
+        if opcode.name == "BYTEARRAY8":  # read as bytes: pickletools would copy them
+            return opcode.name, pickletools.read_bytes8(cast(IO[bytes], source))
         return opcode.name, opcode.arg.reader(cast(IO[bytes], source))
     except (ValueError, EOFError, OverflowError) as error:
         raise WeightsError(f"damaged at byte {start}: {opcode.name}: {error}") from None
@@ -169,6 +173,8 @@ class _Machine:
     def step(self, name: str, argument: Any) -> None:
         """Carry out one instruction."""
         if name in _LITERALS:
+            if isinstance(argument, str):
+                self.builders.budget.text(argument)
             self.stack.append(argument)
         elif name in _CONSTANTS:
             self.stack.append(_CONSTANTS[name]())
@@ -317,7 +323,12 @@ class _Machine:
         builder = self.builders.calls.get((callee.module, callee.name))
         if builder is None:
             raise WeightsError(_forbidden(callee))
-        return builder(_expect(arguments, tuple, f"the call of {callee}"))
+        for argument in _expect(arguments, tuple, f"the call of {callee}"):
+            if isinstance(argument, list | tuple | dict | set):
+                self.builders.budget.step(len(argument))
+            elif isinstance(argument, str):
+                self.builders.budget.copy(len(argument))
+        return builder(arguments)
 
     def _do_build(self, _: Any) -> None:
         state, target = self._pop(), self._peek()
@@ -337,7 +348,7 @@ class _Machine:
 _LITERALS = {
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
     *("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
-    *("SHORT_BINBYTES", "BINBYTES", "BINBYTES8"),
+    *("SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8"),
 }
 _CONSTANTS: Mapping[str, Callable[[], Any]] = {
     "NONE": lambda: None,

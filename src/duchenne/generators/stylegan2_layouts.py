@@ -21,6 +21,7 @@ from .layouts import (
     common_filter,
     mapping_parts,
     mapping_widths,
+    read,
     reshaped,
     scaled,
 )
@@ -111,10 +112,9 @@ def rosinality(state: State, w_mean: StoredTensor | None) -> Network:
     tensors = collect(parts, state, also=kernels)
     tensors["fir"] = common_filter(state, kernels, 0.25)  # theirs holds the upsampling gain of 4
     if w_mean is not None:
-        mean = w_mean.read().reshape(-1)
-        if mean.numel() != w_dim:
-            raise WeightsError(f"latent_avg has {mean.numel()} values, expected {w_dim}")
-        tensors["w_mean"] = mean
+        one_row = len(w_mean.shape) == 2  # as `mean_latent` of the same code gives it
+        shape = (1, w_dim) if one_row else (w_dim,)
+        tensors["w_mean"] = read({"latent_avg": w_mean}, "latent_avg", shape).reshape(-1)
     return config, tensors
 
 
@@ -291,12 +291,13 @@ def _nvidia_config(modules: Mapping[str, Mapping[str, Any]], state: State) -> St
     for path in layers:
         if _attribute(modules, path, "activation") != "lrelu":
             raise WeightsError(f"{path}: only the activation lrelu is supported")
-    clamps = {_attribute(modules, path, "conv_clamp") for path in layers}
-    noises = {_attribute(modules, path, "use_noise") for path in layers}
-    clamp, noise = clamps.pop(), noises.pop()
-    if clamps or not (clamp is None or (isinstance(clamp, int | float) and clamp > 0)):
+    clamps = [_attribute(modules, path, "conv_clamp") for path in layers]
+    noises = [_attribute(modules, path, "use_noise") for path in layers]
+    clamp, noise = clamps[0], noises[0]
+    positive = isinstance(clamp, int | float) and not isinstance(clamp, bool) and clamp > 0
+    if any(other != clamp for other in clamps) or not (clamp is None or positive):
         raise WeightsError("conv_clamp: expected one positive number, or None, for all layers")
-    if noises or not isinstance(noise, bool):
+    if any(other is not noise for other in noises) or not isinstance(noise, bool):
         raise WeightsError("use_noise: expected the same for all layers")
     mapping = mapping_widths(state, "mapping.fc{i}.weight")
     if len(mapping) - 1 != _whole(modules, "mapping", "num_layers"):
@@ -308,7 +309,8 @@ def _nvidia_config(modules: Mapping[str, Mapping[str, Any]], state: State) -> St
 def _nvidia_mapping(
     config: StyleGAN2Config, modules: Mapping[str, Mapping[str, Any]]
 ) -> list[Part]:
-    parts = [Part("w_mean", "mapping.w_avg", (config.mapping[-1],))]
+    tracked = _attribute(modules, "mapping", "w_avg_beta") is not None
+    parts = [Part("w_mean", "mapping.w_avg", (config.mapping[-1],))] if tracked else []
     assert len(config.mapping) <= MAX_MAPPING_LAYERS + 1
     for i in range(len(config.mapping) - 1):
         path, ours = f"mapping.fc{i}", f"mapping.layers.{i}"

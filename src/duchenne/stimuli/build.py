@@ -39,12 +39,11 @@ def drawing_of(design: Design, open_studio: OpenStudio, means: Means) -> Drawing
     """What the workers of a design do. InputError if it asks for what cannot be measured here."""
     screening = Screening(design.people)
     people = design.people
-    if (people.frontal is not None or people.neutral is not None or design.target) and (
-        not means.scores
-    ):
+    measured = people.adult or people.frontal is not None or people.neutral is not None
+    if (measured or design.target) and not means.scores:
         raise InputError(
-            "[people] frontal and neutral, and target, need the weights file face-landmarker-task; "
-            "get it with `duchenne weights fetch` or leave them out"
+            "[people] frontal, neutral and adult, and target, need the weights file "
+            "face-landmarker-task; get it with `duchenne weights fetch` or leave them out"
         )
     if people.different is not None and not means.identity:
         raise InputError("[people] different needs dlib: pip install 'duchenne[evaluate]'")

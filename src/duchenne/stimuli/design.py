@@ -29,8 +29,8 @@ class People:
     how many more to sample, of the seeds from `first_seed` on that are not in `exclude` and pass
     the screening: `frontal`, the most degrees of yaw and pitch; `neutral`, the most that any
     Action Unit of mouth and cheeks may measure at rest (1 is the full action); `glasses`, False
-    for people who wear none, True for people who do; `different`, dlib's least distance between
-    two of them. None asks for nothing.
+    for people who wear none, True for people who do; `adult`, no children, and nobody who may be
+    one; `different`, dlib's least distance between two of them. None asks for nothing.
     """
 
     photos: tuple[str, ...] = ()
@@ -43,6 +43,7 @@ class People:
     frontal: float | None = None
     neutral: float | None = None
     glasses: bool | None = None
+    adult: bool = False
     different: float | None = None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import align, codes, facs, pixels, video
+from .. import align, codes, facs, initial, pixels, video
 from ..animate import Clip, Studio, Subject
 from ..boundaries import slot_intensities
 from ..encode import EncodeSettings
@@ -74,6 +74,7 @@ class Studios:
     generator_file: str | None = None
     boundaries_file: str | None = None
     settings: EncodeSettings | None = None
+    encoder_file: str | None = None
 
     def __call__(self, threads: int) -> Studio:
         from ..boundaries import load_boundaries
@@ -87,6 +88,8 @@ class Studios:
             options["boundaries"] = load_boundaries(Path(self.boundaries_file))
         if self.settings is not None:
             options["settings"] = self.settings
+        if self.encoder_file is not None:
+            options["guess"] = initial.load(Path(self.encoder_file))
         return Studio(**options)
 
 
@@ -176,6 +179,7 @@ class _Drawer:
             except InputError as error:
                 raise type(error)(str(error).replace(str(path), source.name)) from None
         aligned = align.align(photo, size=self._studio.generator.size, face=source.face)
+        self._studio.encoder.keeps_programs = True  # the next item is likely a photo as well
         return self._studio.encode(photo, aligned)
 
     def _at_rest(self, subject: Subject, base: Pixels) -> _Person:

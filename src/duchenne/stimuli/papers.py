@@ -75,6 +75,7 @@ PEOPLE_COLUMNS: Mapping[str, str] = {
     "face": "which face of the photo, the largest being 0",
     "faces": "how many faces the photo has",
     **REST,
+    "face_length": "mm from the eyes to the chin in the screening; see docs/stimuli.md",
     "glasses": "evidence of glasses in the screening; see docs/stimuli.md",
 }
 SCREENING_COLUMNS: Mapping[str, str] = {
@@ -84,6 +85,7 @@ SCREENING_COLUMNS: Mapping[str, str] = {
     "yaw": "degrees",
     "pitch": "degrees",
     "neutral": "the strongest action of mouth and cheeks at rest, 1 is the full action",
+    "face_length": "mm from the eyes to the chin, if irises are 11.7 mm wide; see docs/stimuli.md",
     "glasses": "evidence of glasses; see docs/stimuli.md",
 }
 

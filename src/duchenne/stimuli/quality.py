@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -64,6 +65,7 @@ def report(
         "",
     ]
     lines += _missing(facts)
+    lines += _reasons(made)
     lines += _responses(made)
     lines += _spread(made)
     lines += _listed("Outliers", ((row["file"], row["outlier"]) for row in flagged))
@@ -79,6 +81,21 @@ def _missing(facts: Mapping[str, Any]) -> list[str]:
     if not facts["identity"]:
         lines += ["Identity was not measured: dlib was not installed.", ""]
     return lines
+
+
+def _reasons(rows: Sequence[Row]) -> list[str]:
+    """A table: of each condition, how many files are outliers, and why (one may have two)."""
+    lines = []
+    for condition in dict.fromkeys(str(row["condition"]) for row in rows):
+        own = [row for row in rows if row["condition"] == condition]
+        flagged = [str(row["outlier"]) for row in own if row.get("outlier")]
+        if flagged:
+            # "AU1 missed (+0.02 of 0.40); identity drifted (0.61)" without what is in brackets
+            why = Counter(one.split(" (")[0] for text in flagged for one in text.split("; "))
+            told = ", ".join(f"{reason} {count}" for reason, count in why.most_common())
+            lines.append(f"| {condition} | {len(own)} | {len(flagged)} | {told} |")
+    head = ["| Condition | Files | Outliers | Why |", "| --- | --- | --- | --- |"]
+    return [*head, *lines, ""] if lines else []
 
 
 def _responses(rows: Sequence[Row]) -> list[str]:

@@ -48,7 +48,7 @@ class Screening:
         """Whether there is anything to judge."""
         people = self.people
         asked = (people.frontal, people.neutral, people.glasses, people.different)
-        return any(value is not None for value in asked)
+        return people.adult or any(value is not None for value in asked)
 
     def begin(self, studio: Studio, meter: Meter) -> Callable[[Seed], dict[str, Any]]:
         return _Screen(self.people, studio, meter)
@@ -83,6 +83,12 @@ class _Screen:
             if reason:
                 return {**verdict, "reason": reason}
         assert look.mesh is not None, "who has no face does not pass"
+        if people.adult:
+            assert look.points is not None, "checked before the run"
+            length = face_length(look.points)
+            verdict["face_length"] = round(length, 1)
+            if length < ADULT:
+                return {**verdict, "reason": "a child, or not surely an adult"}
         if people.glasses is not None:
             evidence = glasses(picture, look.mesh)
             verdict["glasses"] = round(evidence, 3)
@@ -132,6 +138,27 @@ class _Screen:
 
 def _strongest(units: Array) -> tuple[str, float]:
     return max(((code, float(units[facs.INDEX[code]])) for code in AT_REST), key=lambda x: x[1])
+
+
+# ---------------------------------------------------------------- children
+
+IRIS_DIAMETER = 11.7  # mm, early in life already (Ruefer et al. 2005: 11.71, spread 0.42)
+IRISES = ((469, 471), (470, 472), (474, 476), (475, 477))  # across and down, of both eyes
+PUPILS, CHIN = (468, 473), 152
+ADULT = 109.0
+"""Least `face_length` of an adult. docs/stimuli.md says how often that is wrong."""
+
+
+def face_length(points: Array) -> float:
+    """From the middle of the pupils to the chin in mm, with the irises as a ruler.
+
+    points: [478, 3], mesh with irises in any unit. An iris has its final size early, the lower
+    face grows until the end of adolescence. The mouth should be closed.
+    """
+    ends = points[np.array(IRISES)]
+    iris = float(np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1).mean())
+    eyes = points[list(PUPILS)].mean(axis=0)
+    return float(np.linalg.norm(points[CHIN] - eyes)) / iris * IRIS_DIAMETER
 
 
 # ---------------------------------------------------------------- glasses

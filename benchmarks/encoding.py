@@ -1,0 +1,130 @@
+"""Encoding: seconds of a step, compiled and by autograd; of each preset; loss against 512 steps.
+
+Give photos as arguments; without any it takes generated faces, degraded like photos.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from measuring import SEED, arguments, interleaved, report, summary
+
+LONG = 512
+GENERATED = 3
+
+
+def faces(photos: list[Path]) -> dict[str, Any]:
+    """Name -> aligned face, uint8 [S, S, 3]."""
+    import torch
+
+    from duchenne import pixels
+    from duchenne.align import align
+    from duchenne.animate import Studio
+    from duchenne.fit.degrade import degrade
+
+    studio = Studio()
+    found = {}
+    for photo in photos:
+        found[photo.name] = align(pixels.load_photo(photo), size=studio.generator.size).pixels
+    for seed in range(SEED, SEED + GENERATED if not photos else SEED):
+        planes = torch.from_numpy(pixels.to_planes(studio.sample(seed).scene.base))[None]
+        worse = degrade(planes, np.random.default_rng(seed))
+        found[f"generated {seed}"] = pixels.from_planes(worse[0].numpy())
+    return found
+
+
+def steps(encoder: Any, face: Any, rounds: int) -> dict[str, Any]:
+    """Seconds of a step and of a look at the true picture."""
+    import torch
+
+    from duchenne import derivative, pixels
+    from duchenne.descent import VARIABLES, Descent, Objective
+
+    descent = Descent(encoder, torch.from_numpy(pixels.to_planes(face))[None])
+    code = descent.code().detach()[None]
+    descent._check(0)
+    runs = {
+        "true picture, compiled": lambda: encoder.true_picture(code),
+        "true picture, PyTorch": lambda: encoder.draw_true(code),
+    }
+    for side in (encoder.true_side, *encoder._readouts):
+        kept = descent._wanted(side)
+        inputs = [descent._common, descent._rows, descent._correction(side), *kept]
+        inputs = [x.detach() for x in inputs]
+        reference = derivative.by_autograd(Objective(encoder, side), VARIABLES)
+        name = "true" if side == encoder.true_side else f"{side} px"
+        runs[f"step on {name}, compiled"] = lambda s=side, i=inputs: encoder.step(s, i)
+        runs[f"step on {name}, autograd"] = lambda r=reference, i=inputs: r(*i)
+    with torch.no_grad():
+        return {name: summary(times) for name, times in interleaved(runs, rounds).items()}
+
+
+def judged(encoder: Any, face: Any, recogniser: Any) -> dict[str, float]:
+    """One encoding: seconds, steps, loss of the true picture, identity distance."""
+    import torch
+
+    from duchenne import pixels, tuning
+
+    started = time.perf_counter()
+    code = encoder.encode(face)
+    seconds = time.perf_counter() - started
+    network = encoder.generator
+    if code.tuning is not None:
+        network = tuning.tuned(network, code.tuning)
+    with torch.no_grad():
+        drawn = network.synthesize(torch.from_numpy(code.w)[None])
+    distance = recogniser.distance(pixels.from_planes(drawn[0].numpy()), face)
+    return {
+        "seconds": round(seconds, 2),
+        "steps": code.provenance["steps"],
+        "loss": round(code.provenance["loss"], 4),
+        "identity distance": round(distance, 3),
+    }
+
+
+def main(args: list[str]) -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("photos", nargs="*", type=Path, help="photos of one face each")
+    options = parser.parse_args(args)
+    import torch
+
+    from duchenne.animate import Studio
+    from duchenne.encode import PRESETS, Encoder, EncodeSettings
+    from duchenne.evaluate.identity import Recogniser
+
+    torch.set_num_threads(options.threads)
+    people, recogniser, generator = faces(options.photos), Recogniser(), Studio().generator
+    found: dict[str, dict[str, Any]] = {name: {} for name in people}
+    warm, step_times = {}, {}
+    long = EncodeSettings(steps=LONG, halvings=LONG)
+    for name, settings in {**PRESETS, f"{LONG} steps": long}.items():
+        encoder = Encoder(generator, settings)
+        started = time.perf_counter()
+        encoder.warm_up()
+        warm[name] = round(time.perf_counter() - started, 1)
+        if name == "balanced":
+            step_times = steps(encoder, next(iter(people.values())), options.rounds)
+        for who, face in people.items():
+            found[who][name] = judged(encoder, face, recogniser)
+    for one in found.values():
+        one["balanced, loss above that of 512 steps"] = round(
+            one["balanced"]["loss"] / one[f"{LONG} steps"]["loss"] - 1, 4
+        )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    results = {
+        "threads": options.threads,
+        "seconds of a warm start": warm,
+        "seconds": step_times,
+        "faces": found,
+        "peak memory, GB": round(peak, 2),
+    }
+    report("encoding", results, options.output)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
