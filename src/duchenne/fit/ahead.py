@@ -1,0 +1,213 @@
+"""The long part of a fit, done ahead of it by many workers.
+
+Fits resume: what takes them long lies in files, each made by itself (the response of a face, a
+shard of pairs, the code of a picture). Here workers of this machine or of a Ray cluster make those
+that are missing, and this process puts them where the fit looks. A file that no worker could make
+stays missing; the fit then tries it by itself, and says what is wrong.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import align, codes, pixels
+from ..animate import Studio
+from ..engine.base import Build, Engine, Item, Slots, Throughput, Worker
+from ..errors import NoFaceFound
+from ..generators.base import Generator
+from ..stages import Stages
+from ..stimuli.drawing import Studios
+from ..types import Photo, Pixels
+from ..video import read_video
+from . import disfa, imported, pairs, responses
+from .labels import UNUSED
+from .probe import Probe
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One kind of file. build: makes workers whose values are (name, content) of a file, or None.
+
+    items: what is missing, drawn as workers become free; count: how many at most.
+    """
+
+    stage: str
+    folder: Path
+    build: Build
+    items: Iterator[Item]
+    count: int
+
+
+def run(job: Job, slots: Slots, throughput: Throughput, progress: Progress) -> None:
+    """Make what is missing. slots: workers that `job.build` makes."""
+    with pixels.reporting_disk_errors(job.folder):
+        job.folder.mkdir(parents=True, exist_ok=True)
+    progress(job.stage, 0, job.count)
+    with Engine(slots) as engine:
+        for done, outcome in enumerate(engine.process(job.items), 1):
+            throughput.count(outcome)
+            if outcome.error:
+                log.warning("%s: %s", outcome.item.key, outcome.error)
+            elif outcome.value is not None:
+                name, content = outcome.value
+                codes.write_atomically(content, job.folder / name)
+            progress(job.stage, done, job.count)
+
+
+# ---------------------------------------------------------------- generated faces
+
+
+def response_files(generator: Generator, studios: Studios, count: int, folder: Path) -> Job:
+    """The responses that `recipe.fit` takes from `folder`."""
+    template, _ = responses.mean_template(generator, lambda t: Probe(generator, t))
+    missing = [
+        number
+        for number in range(count)
+        if not responses._good(responses._path(folder, number), generator)
+    ]
+    items = (Item(f"face {number}", number) for number in missing)
+    return Job("responses", folder, _Responses(studios, template), items, len(missing))
+
+
+def pair_files(generator: Generator, studios: Studios, count: int, folder: Path) -> Job:
+    """The shards of pairs that `encoder.fit` takes from `folder`."""
+    missing = [
+        number
+        for number in range(-(-count // pairs.SHARD))
+        if not pairs._good(pairs._path(folder, number), generator)
+    ]
+    items = (Item(f"shard {number}", number) for number in missing)
+    return Job("pairs", folder, _Pairs(studios), items, len(missing))
+
+
+@dataclass(frozen=True)
+class _Responses:
+    """Builds workers: number of a face -> its file."""
+
+    studios: Studios
+    template: NDArray[np.float64]
+
+    def __call__(self, threads: int) -> Worker:
+        generator = self.studios(threads).generator
+        probe = Probe(generator, self.template)
+
+        def work(number: int) -> tuple[Any, dict[str, float]]:
+            # Every (number + 1)-th of the first number + 1 faces, from the last: the last alone.
+            return _one_file(
+                "response",
+                lambda folder: responses.collect(
+                    generator, probe, number + 1, folder, share=(number, number + 1)
+                ),
+            )
+
+        return work
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Builds workers: number of a shard -> its file."""
+
+    studios: Studios
+
+    def __call__(self, threads: int) -> Worker:
+        generator = self.studios(threads).generator
+
+        def work(number: int) -> tuple[Any, dict[str, float]]:
+            return _one_file(
+                "pairs",
+                lambda folder: pairs.collect(
+                    generator,
+                    (number + 1) * pairs.SHARD,
+                    folder,
+                    share=(number, number + 1),
+                    threads=threads,
+                ),
+            )
+
+        return work
+
+
+def _one_file(stage: str, make: Callable[[Path], None]) -> tuple[Any, dict[str, float]]:
+    """((name, content), seconds) of the only file that is made in a folder; None if none is."""
+    stages = Stages()
+    with tempfile.TemporaryDirectory() as folder:
+        with stages(stage):
+            make(Path(folder))
+        value = next(((p.name, p.read_bytes()) for p in Path(folder).iterdir()), None)
+    return value, dict(stages.seconds)
+
+
+# ---------------------------------------------------------------- pictures to be encoded
+
+
+def codes_of_disfa(
+    root: Path, studio: Studio, studios: Studios, settings: disfa.DisfaSettings
+) -> Job:
+    """The codes of the frames that `disfa.collect` takes, for the studio's cache."""
+    chosen = []
+    for person in disfa.find_people(root, settings.camera):
+        used = (disfa.choose(person.intensities, settings) != UNUSED).any(axis=1)
+        chosen.append((person, {int(number) for number in np.flatnonzero(used) + 1}))
+
+    def photos() -> Iterator[Photo]:
+        for person, wanted in chosen:
+            for number, frame in enumerate(read_video(person.film), 1):
+                if number in wanted:
+                    yield Photo(frame, f"{person.name} frame {number}")
+                if number >= max(wanted, default=0):
+                    break
+
+    return _code_files(photos(), studio, studios, sum(len(wanted) for _, wanted in chosen))
+
+
+def codes_of_pictures(folder: Path, studio: Studio, studios: Studios) -> Job:
+    """The codes of the pictures that `imported.collect` takes, for the studio's cache."""
+    files: list[Path] = []
+    if not imported.find_files(folder, (codes.SUFFIX,)):
+        files = list(imported.find_files(folder, imported.SUFFIXES).values())
+    return _code_files(map(pixels.load_photo, files), studio, studios, len(files))
+
+
+def _code_files(photos: Iterator[Photo], studio: Studio, studios: Studios, count: int) -> Job:
+    def items() -> Iterator[Item]:
+        for photo in photos:
+            try:
+                face = align.align(photo, size=studio.generator.size).pixels
+            except NoFaceFound:  # the fit says so
+                continue
+            if studio.cache.get(face, studio.encoder) is None:
+                yield Item(photo.name, face)
+
+    return Job("encoding", studio.cache.folder, _Encodings(studios), items(), count)
+
+
+@dataclass(frozen=True)
+class _Encodings:
+    """Builds workers: aligned face -> the file of its code."""
+
+    studios: Studios
+
+    def __call__(self, threads: int) -> Worker:
+        studio = self.studios(threads)
+        _ = studio.encoder  # what is missing is said before any face is tried
+
+        def work(face: Pixels) -> tuple[Any, dict[str, float]]:
+            name = studio.cache.path(face, studio.encoder).name
+            return _one_file(
+                "encode",
+                lambda folder: codes.write_code(studio.encoder.encode(face), folder / name),
+            )
+
+        return work
