@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ from duchenne.errors import WeightsError
 if TYPE_CHECKING:  # heavy, and not needed by most tests
     from duchenne.generators.mobile import MobileStyleGAN
     from duchenne.render import Renderer
+
+
+# A background job of a shell ignores Ctrl-C, and so would all its children; tests interrupt some.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
