@@ -28,7 +28,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOM = 3_000_000_000  # bytes that each node offers: one worker (engine.capacity.WORKER_BYTES)
+from duchenne.engine.capacity import WORKER_BYTES
+
+ROOM = WORKER_BYTES  # that each node offers: one worker
 STORE = 100_000_000  # of a node's object store
 PROGRAM = (sys.executable, "-c", "from duchenne.cli import main; main()")
 

@@ -9,7 +9,7 @@ import pytest
 import tiny
 import torch
 
-from duchenne import facs, landmarks, regions, score
+from duchenne import facs, landmarks, regions, score, skin
 from duchenne.boundaries import REGION_OF
 from duchenne.errors import InputError
 from duchenne.fit import boundaries, probe, responses
@@ -115,7 +115,8 @@ def test_slopes_agree_with_finite_differences(
         step = torch.zeros(ZONES, GENERATOR.rows, 512)
         step[:, ROWS.start : ROWS.stop] = slope / steepness * 0.001  # the networks have kinks
         rise = (values(step) - values(-step))[measure] / 2
-        assert rise == pytest.approx(0.001 * steepness, rel=0.03), name
+        kinked = name in skin.FURROWS  # means of absolute values, here of noise
+        assert rise == pytest.approx(0.001 * steepness, rel=0.2 if kinked else 0.03), name
 
 
 @pytest.mark.weights

@@ -25,7 +25,7 @@ class RaySlots:
 
     address: of a cluster (host:port, ray://host:port); "auto" is the one that runs on this machine,
         or a new one for as long as this run takes.
-    count: None is as many as the cluster's cores and memory carry.
+    count: None is as many as the cluster's cores and memory carry; never more than that.
     threads: cores of each.
     """
 
@@ -60,7 +60,9 @@ class RaySlots:
                 "max_restarts": -1,
                 "max_task_retries": 0,
             }
-            self.count = count or self._places(worker_bytes)
+            # More actors than there is room for would wait for ever.
+            places = self._places(worker_bytes)
+            self.count = min(count or places, places)
         except DuchenneError:
             self.close()
             raise
