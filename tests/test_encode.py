@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from duchenne import codes, encode, initial, losses, pixels, tuning
-from duchenne.descent import Descent, Objective
+from duchenne.descent import Descent, Objective, Orthogonal
 from duchenne.encode import PRESETS, EncodeCache, Encoder, EncodeSettings
 from duchenne.errors import SpaceMismatch
 from duchenne.generators import readout
@@ -22,7 +22,9 @@ from duchenne.generators.base import PlainView, draw_w, draw_z
 from duchenne.generators.readout import Readout
 from duchenne.types import LatentCode, Pixels
 
-SETTINGS = EncodeSettings(init="mean", steps=12, warmup=3, check_every=4, halvings=3, loss_size=32)
+SETTINGS = EncodeSettings(
+    init="mean", steps=12, warmup=3, check_every=4, patience=1, halvings=3, loss_size=32
+)
 
 
 class SmallTrunk(nn.Module):
@@ -219,6 +221,25 @@ def test_where_nothing_is_gained_the_rate_halves_three_times_and_it_ends(
     assert [step for step, _ in descent.trace] == [0, 5, 10, 15, 20]
 
 
+def test_with_patience_a_stall_is_several_looks_one_after_the_other(
+    small: tiny.TinyGenerator, face: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two looks without a gain are not enough; the three after the gain at step 6 are."""
+    plain = plain_rates(small, face, steps=16, check_every=2)
+    told = iter([1.0, 1.2, 1.1, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6])
+    check = Descent._check
+
+    def scripted(self: Descent, step: int) -> float:
+        check(self, step)
+        return next(told)
+
+    monkeypatch.setattr(Descent, "_check", scripted)
+    changes = {"steps": 16, "check_every": 2, "tolerance": 0.1}
+    rates = rates_of(descent_for(small, face, patience=3, **changes))
+    levels = np.log2(np.divide(plain, rates)).round().astype(int)
+    assert levels.tolist() == [0] * 12 + [1] * 4
+
+
 def test_without_a_stall_it_ends_at_the_last_step(small: tiny.TinyGenerator, face: Pixels) -> None:
     descent = descent_for(small, face, steps=23, check_every=5, tolerance=-1e9)
     assert len(rates_of(descent)) == descent.steps == 23
@@ -307,6 +328,46 @@ def test_the_best_code_may_lie_in_the_middle(
     best = min(range(len(descent.trace)), key=lambda number: descent.trace[number][1])
     assert best in (1, 2)
     assert torch.equal(descent.best, codes_seen[best])
+
+
+# The deviations' step
+
+
+def test_every_direction_of_the_rows_gets_a_step_of_the_same_length() -> None:
+    """Also those whose gradient is a hundred times as small as the one of all rows together."""
+    draws = torch.Generator().manual_seed(0)
+    alike = torch.ones(6, 1) @ torch.randn(1, 40, generator=draws)
+    step = Orthogonal().step(alike + 0.01 * torch.randn(6, 40, generator=draws))
+    torch.testing.assert_close(step @ step.T, 40 * torch.eye(6), atol=1e-3, rtol=0)
+
+
+def test_a_step_goes_down() -> None:
+    gradient = torch.randn(6, 40, generator=torch.Generator().manual_seed(1))
+    assert (Orthogonal().step(gradient) * gradient).sum() > 0
+
+
+def test_rows_without_a_gradient_stay_where_they_are() -> None:
+    gradient = torch.randn(6, 40, generator=torch.Generator().manual_seed(2))
+    gradient[4:] = 0
+    orthogonal = Orthogonal()
+    for _ in range(3):
+        step = orthogonal.step(gradient)
+        assert step[:4].abs().mean() > 0.5
+        assert step[4:].abs().max() < 1e-3
+    assert not Orthogonal().step(torch.zeros(6, 40)).any()
+
+
+def test_the_momentum_outlives_a_step_and_can_be_forgotten() -> None:
+    draws = torch.Generator().manual_seed(3)
+    first, second = (torch.randn(6, 40, generator=draws) for _ in range(2))
+    orthogonal = Orthogonal()
+    orthogonal.step(first)
+    mixed = orthogonal.step(second)
+    torch.testing.assert_close(mixed, Orthogonal().step(0.9 * first + second), atol=1e-3, rtol=0)
+    orthogonal.forget()
+    torch.testing.assert_close(
+        orthogonal.step(second), Orthogonal().step(second), atol=1e-4, rtol=0
+    )
 
 
 # Read-outs along the way

@@ -4,10 +4,11 @@ The rows of W+ are written as one common vector and a small deviation each, in u
 latent's standard deviation: the common part finds the face, the deviations its details. A prior
 keeps every row where the mapping network puts them: W+ as a whole can draw anything, badly.
 
-Adam sees the true picture, or at first a cheap small read-out from the middle of the generator.
-What the read-out gets wrong hardly changes from step to step, so at every check the true picture
-is drawn once and the difference is carried along; the loss of that true picture decides when the
-rate falls and when it is enough.
+The common part follows Adam; the deviations follow the orthogonal factor of their gradient's
+momentum (`Orthogonal`). Both see the true picture, or at first a cheap small read-out from the
+middle of the generator. What the read-out gets wrong hardly changes from step to step, so at every
+check the true picture is drawn once and the difference is carried along; the loss of that true
+picture decides when the rate falls and when it is enough.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 LEVEL = 0.6  # part of the steps after which the rate begins to fall
 LAST = 0.03  # part of the rate that is left at the last step
 SLOPE, FLOOR = 0.2, 0.02  # of the mapping's leaky ReLU; least spread, relative to the mean
+BETAS = (0.9, 0.95)  # Adam's: forgets the squares of the first, steep steps
+ROWS_RATE = 0.5  # of the deviations, relative to the common part
+SILENT = 1e-3  # singular value, relative to the first: what is less has no direction to go
 VARIABLES = 2  # tensors that a descent moves, the first inputs of an `Objective`
 
 
@@ -87,6 +91,32 @@ class Likely:
         return ((F.leaky_relu(w, 1 / SLOPE) - self.mean) @ self.whitening).square().mean()
 
 
+class Orthogonal:
+    """Momentum whose singular values are all made one (Jordan et al. 2024, "Muon").
+
+    The rows of W+ pull the same way for the most part, so that a gradient [L, 512] is nearly of
+    rank one, and a step along it says again what the common part has said. With its singular
+    values made equal, every way in which the rows differ gets a step of the same length.
+    """
+
+    def __init__(self) -> None:
+        self._momentum: Tensor | None = None
+
+    def step(self, gradient: Tensor) -> Tensor:
+        """[L, N] -> what to subtract for a rate of 1; a mean square of 1 a row where L <= N."""
+        before = torch.zeros_like(gradient) if self._momentum is None else self._momentum
+        self._momentum = BETAS[0] * before + (1 - BETAS[0]) * gradient
+        left, values, right = torch.linalg.svd(self._momentum, full_matrices=False)
+        # Rows that a small read-out does not use have no gradient, and must not move at random.
+        heard = values > SILENT * values[0]
+        step: Tensor = (left * heard) @ right * math.sqrt(gradient.shape[1])
+        return step
+
+    def forget(self) -> None:
+        """Lose the momentum."""
+        self._momentum = None
+
+
 class Descent:
     """One face's optimisation. best: [L, 512], the code whose true picture has the least loss.
 
@@ -100,7 +130,8 @@ class Descent:
         deviations = (first - self._generator.w_mean) / encoder._deviation
         self._common = deviations.mean(dim=0).detach().clone().requires_grad_()
         self._rows = (deviations - self._common.detach()).clone().requires_grad_()
-        self._optimiser = torch.optim.Adam([self._common, self._rows], lr=self.settings.rate)
+        self._optimiser = torch.optim.Adam([self._common], lr=self.settings.rate, betas=BETAS)
+        self._orthogonal = Orthogonal()
         self._kept: dict[int, list[Tensor]] = {}
         self.best = first.detach().clone()
         self.trace: list[tuple[int, float]] = []
@@ -117,18 +148,19 @@ class Descent:
     def run(self, tell: Callable[[int, float], None]) -> None:
         """Descend until it has converged or the steps are used up; `tell` after every step."""
         settings = self.settings
-        level, least = 0, self._check(0)
+        level, waited, least = 0, 0, self._check(0)
         side = self._side(0)
         correction = self._correction(side)
         for step in range(settings.steps):
             if step and step % settings.check_every == 0:
                 true = self._check(step)
-                if true > (1 - settings.tolerance) * least:
-                    level += 1
-                if level > settings.halvings:
-                    return
-                if true > least:
-                    self._take_up_best()
+                waited = waited + 1 if true > (1 - settings.tolerance) * least else 0
+                if waited == settings.patience:
+                    level, waited = level + 1, 0
+                    if level > settings.halvings:
+                        return
+                    if true > least:
+                        self._take_up_best()
                 least = min(true, least)
                 side = self._side(step)
                 correction = self._correction(side)
@@ -156,12 +188,16 @@ class Descent:
             self._rows.copy_(deviations - self._common)
         self._true = self.encoder.true_picture(self.best[None])
         self._optimiser.state.clear()
+        self._orthogonal.forget()
 
     def _step(self, side: int, correction: Tensor) -> float:
         inputs = [self._common, self._rows, correction, *self._wanted(side)]
         total, gradients = self.encoder.step(side, [x.detach() for x in inputs])
-        self._common.grad, self._rows.grad = gradients
+        self._common.grad = gradients[0]
         self._optimiser.step()
+        rate = self._optimiser.param_groups[0]["lr"]
+        with torch.no_grad():
+            self._rows -= rate * ROWS_RATE * self._orthogonal.step(gradients[1])
         return total
 
     def _check(self, step: int) -> float:

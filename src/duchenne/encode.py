@@ -1,8 +1,8 @@
 """g^-1: from an aligned face to its latent code (section 3.2), guessed first and then optimised.
 
-The initial code v(I) comes from a fitted network (`initial`). Adam then makes a loss small that
-compares VGG features and pixels of the drawn and the given picture (`losses`), as `descent` says.
-On the CPU a step is one compiled program (`derivative`).
+The initial code v(I) comes from a fitted network (`initial`). A descent then makes a loss
+small that compares VGG features and pixels of the drawn and the given picture (`losses`,
+`descent`). On the CPU a step is one compiled program (`derivative`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .types import LatentCode, Pixels
 
 _log = logging.getLogger(__name__)
 
-VERSION = 2  # of the algorithm: codes that another one found are not taken from the cache
+VERSION = 3  # of the algorithm: codes that another one found are not taken from the cache
 STD_DRAWS, STD_SEED = 10_000, 0
 DRAFT_SIDE = 128  # pixels of the read-out
 COMPILED_SIZE, COMPILED_STEPS = 256, 16  # pixels of a generator, steps: least that are compiled
@@ -43,14 +43,14 @@ class EncodeSettings:
 
     init: where it starts. encoder: v(I), or the mean for a generator that has no network; mean; or
         random: a face drawn with `seed`. loss: one of `losses.NAMES`.
-    steps: optimisation steps at most. rate: Adam's learning rate in units of the latent's
-        deviation, reached after `warmup` steps; it falls along a cosine at the end.
+    steps: optimisation steps at most. rate: learning rate in units of the latent's deviation,
+        reached after `warmup` steps; it falls along a cosine at the end.
     draft_part: the part of them, at the start, that sees a small read-out (128 px); the others see
         the true picture.
     check_every: steps between two exact looks at the true picture. Where its loss fell by less
-        than the part `tolerance` of the least one seen, the rate is halved; where it rose, the
-        best code is taken up again as well. After more than `halvings` of that it has
-        converged.
+        than the part `tolerance` of the least one seen, for `patience` looks one after the other,
+        the rate is halved; where it rose, the best code is taken up again as well. After more than
+        `halvings` of that it has converged.
     loss_size: side in pixels at which pictures are compared; smaller ones at their own.
     prior_weight: of how unlikely the code is (`_Likely`), relative to the loss.
     tuning_steps: of a pivotal tuning afterwards (`tuning`); 0 is none.
@@ -59,15 +59,16 @@ class EncodeSettings:
     init: str = "encoder"
     loss: str = "default"
     seed: int = 0
-    steps: int = 64
-    rate: float = 0.16
+    steps: int = 76
+    rate: float = 0.12
     warmup: int = 4
     draft_part: float = 0.0
     check_every: int = 8
     tolerance: float = 0.02
+    patience: int = 3
     halvings: int = 3
     loss_size: int = 256
-    prior_weight: float = 0.1
+    prior_weight: float = 0.15
     tuning_steps: int = 0
 
     def __post_init__(self) -> None:
@@ -79,9 +80,9 @@ class EncodeSettings:
 
 
 PRESETS = {
-    "fast": EncodeSettings(steps=32, draft_part=1.0),
+    "fast": EncodeSettings(steps=56, draft_part=1.0),
     "balanced": EncodeSettings(),
-    "high": EncodeSettings(steps=128, tolerance=0.01, tuning_steps=60),
+    "high": EncodeSettings(steps=320, tolerance=0.01, tuning_steps=60),
 }
 
 

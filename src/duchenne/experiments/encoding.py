@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 
-from .. import features, losses, pixels
+from .. import encode, features, losses, pixels
 from ..animate import Subject
 from ..descent import Descent
 from ..encode import PRESETS, Encoder, EncodeSettings
@@ -32,6 +33,7 @@ NAME = "encoding"
 CURVES, ON_GENERATED, ON_PHOTOS = "fig6_convergence", "fig7_starts", "fig8_photos"
 ITERATIONS = (0, 4, 8, 16, 32, 64, 100, 128, 256, 512)
 SHOWN = (0, 16, 64, 512)
+NEVER = -1e9
 GENERATED = 2  # people whose true code is known
 LOSS_SIDE = 192
 WAYS: dict[str, dict[str, Any]] = {
@@ -66,7 +68,7 @@ def run(context: Context) -> dict[str, Any]:
     for n, (who, face, true) in enumerate(faces):
         runs = {}
         for k, (way, choice) in enumerate(WAYS.items()):
-            inputs = {"face": kept.of_pixels(face), "way": choice, "iterations": ITERATIONS}
+            inputs = {**_made_by(face), "way": choice, "iterations": ITERATIONS}
             runs[way] = context.keep(
                 "encoding",
                 inputs,
@@ -77,7 +79,7 @@ def run(context: Context) -> dict[str, Any]:
         if true is None:
             presets = context.keep(
                 "presets",
-                {"face": kept.of_pixels(face)},
+                _made_by(face),
                 lambda face=face: _presets(context, face),  # type: ignore[misc]
             )
         context.progress(NAME, (n + 1) * (len(WAYS) + 1), total)
@@ -89,6 +91,12 @@ def run(context: Context) -> dict[str, Any]:
                          for w, r in one["ways"].items()}} for one in found
     ]  # fmt: skip
     return {"iterations": list(ITERATIONS), "faces": without_codes, "files": files}
+
+
+def _made_by(face: Pixels) -> dict[str, Any]:
+    """What a kept result depends on beside the way: the face, the algorithm, its settings."""
+    settings = {name: asdict(settings) for name, settings in PRESETS.items()}
+    return {"face": kept.of_pixels(face), "algorithm": encode.VERSION, "presets": settings}
 
 
 def _faces(context: Context) -> list[tuple[str, Pixels, np.ndarray | None]]:
@@ -110,8 +118,8 @@ class _Encoders:
         self._by_loss: dict[str, Encoder] = {}
 
     def __call__(self, way: str) -> Encoder:
-        # So many halvings that none stops before the last iteration.
-        settings = EncodeSettings(steps=ITERATIONS[-1], halvings=ITERATIONS[-1], **WAYS[way])
+        # No loss is a stall at this tolerance, so none slows down or stops before the last one.
+        settings = EncodeSettings(steps=ITERATIONS[-1], tolerance=NEVER, **WAYS[way])
         if settings.loss not in self._by_loss:
             self._by_loss[settings.loss] = Encoder(self._context.studio.generator, settings)
         encoder = self._by_loss[settings.loss]
@@ -163,8 +171,13 @@ class _Judge:
             self._features = features.normalised(self._trunk(wanted))
 
     def __call__(self, w: torch.Tensor) -> dict[str, float]:
+        """w: [L, 512]."""
         with torch.no_grad():
-            picture = self._context.studio.generator.synthesize(w[None])
+            return self.picture(self._context.studio.generator.synthesize(w[None]))
+
+    def picture(self, picture: torch.Tensor) -> dict[str, float]:
+        """picture: [1, 3, S, S] in [-1, 1]."""
+        with torch.no_grad():
             small = losses.shrink(picture, LOSS_SIDE)
             found = features.normalised(self._trunk(small))
             vgg = features.distance(found, self._features).item()
@@ -179,19 +192,20 @@ class _Judge:
 
 def _presets(context: Context, face: Pixels) -> dict[str, Any]:
     """Seconds, loss and identity distance of each preset, networks loaded before."""
-    found = {}
+    found, judge = {}, _Judge(context, face)
     for name, settings in PRESETS.items():
         encoder = Encoder(context.studio.generator, settings)
         encoder.warm_up()
         started = time.monotonic()
         code = encoder.encode(face)
         spent = time.monotonic() - started
-        drawn = Subject(context.studio, code).scene.base
+        drawn = pixels.to_planes(Subject(context.studio, code).scene.base)
+        seen = judge.picture(torch.from_numpy(drawn)[None])
         found[name] = {
             "seconds": round(spent, 1),
             "steps": code.provenance["steps"],
-            "loss": round(float(code.provenance["loss"]), 4),
-            "identity": round(context.recogniser.distance(drawn, face), 4),
+            "loss": round(seen["loss"], 4),
+            "identity": round(seen["identity"], 4),
         }
     return found
 
@@ -311,8 +325,8 @@ def section(records: Records) -> str:
     generated = sum(f["true_code"] for f in record["faces"])
     return "\n\n".join(
         [
-            f"{generated} generated faces, whose true code is known, and "
-            f"{len(record['faces']) - generated} photos. "
+            f"Generated faces, whose true code is known: {generated}; photos: "
+            f"{len(record['faces']) - generated}. "
             + " ".join((__doc__ or "").split("\n\n", 1)[1].split()),
             verdicts.picture(CURVES, "Convergence; compare with the paper's Fig. 6", ".png"),
             verdicts.table(rows, ["start", "mean of", *(f"at {s}" for s in SHOWN)]),
