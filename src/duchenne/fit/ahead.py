@@ -72,11 +72,7 @@ def run(job: Job, slots: Slots, throughput: Throughput, progress: Progress) -> N
 def response_files(generator: Generator, studios: Studios, count: int, folder: Path) -> Job:
     """The responses that `recipe.fit` takes from `folder`."""
     template, _ = responses.mean_template(generator, lambda t: Probe(generator, t))
-    missing = [
-        number
-        for number in range(count)
-        if not responses._good(responses._path(folder, number), generator)
-    ]
+    missing = [number for number in range(count) if not responses.done(generator, number, folder)]
     items = (Item(f"face {number}", number) for number in missing)
     return Job("responses", folder, _Responses(studios, template), items, len(missing))
 
@@ -86,7 +82,7 @@ def pair_files(generator: Generator, studios: Studios, count: int, folder: Path)
     missing = [
         number
         for number in range(-(-count // pairs.SHARD))
-        if not pairs._good(pairs._path(folder, number), generator)
+        if not pairs.done(generator, number, folder)
     ]
     items = (Item(f"shard {number}", number) for number in missing)
     return Job("pairs", folder, _Pairs(studios), items, len(missing))

@@ -89,7 +89,7 @@ def collect(
     compiled: dict[bool, Program] = {}
     for number in range(shards):
         path = _path(folder, number)
-        if number % share[1] == share[0] and not _good(path, generator):
+        if number % share[1] == share[0] and not done(generator, number, folder):
             true = number % TRUE_EVERY == TRUE_EVERY - 1
             if true not in compiled:
                 compiled[true] = _renderer(generator, true, threads)
@@ -119,7 +119,7 @@ def load(generator: Generator, count: int, folder: Path) -> Pairs:
 def shard(generator: Generator, number: int, folder: Path) -> Pairs:
     """The pairs of one file; InputError if it is not there."""
     path = _path(folder, number)
-    if not _good(path, generator):
+    if not done(generator, number, folder):
         raise InputError(f"{path}: expected pairs of this generator; collect them first")
     tensors, _ = codes.read_tensors(path, FORMAT, "training pairs")
     return Pairs(tensors["w"], tensors["pictures"], tensors["true"])
@@ -158,7 +158,9 @@ def _path(folder: Path, number: int) -> Path:
     return folder / f"pairs_{number:05d}{codes.SUFFIX}"
 
 
-def _good(path: Path, generator: Generator) -> bool:
+def done(generator: Generator, number: int, folder: Path) -> bool:
+    """Is the whole file `number` there, of this generator? A damaged file is not."""
+    path = _path(folder, number)
     if not path.exists():
         return False
     try:

@@ -82,7 +82,7 @@ def collect(
         folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         path = _path(folder, number)
-        if number % share[1] == share[0] and not _good(path, generator):
+        if number % share[1] == share[0] and not done(generator, number, folder):
             w = identity(generator, number)
             response = probe.response(torch.from_numpy(w).expand(generator.rows, -1))
             if response is not None:
@@ -123,8 +123,9 @@ def _path(folder: Path, number: int) -> Path:
     return folder / f"face_{number:05d}{codes.SUFFIX}"
 
 
-def _good(path: Path, generator: Generator) -> bool:
-    """Is there a whole response file for this generator? A damaged one is computed again."""
+def done(generator: Generator, number: int, folder: Path) -> bool:
+    """Is the whole response of face `number` there, of this generator? A damaged file is not."""
+    path = _path(folder, number)
     if not path.exists():
         return False
     try:

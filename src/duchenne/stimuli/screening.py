@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter1d
+from torch import Tensor, nn
 
-from .. import align, facs, landmarks, pixels
+from .. import align, compiling, facs, landmarks, pixels
 from ..animate import Studio
-from ..generators.base import PlainView
+from ..generators.base import Generator, PlainView
 from ..generators.readout import Readout
 from ..types import Pixels
 from ..warp import warp
@@ -63,7 +65,6 @@ class _Screen:
 
     def __init__(self, people: People, studio: Studio, meter: Meter) -> None:
         self._people, self._studio, self._meter = people, studio, meter
-        self._readout: Readout | None = None
 
     def __call__(self, seed: Seed) -> dict[str, Any]:
         """seed, passed, reason, and what was measured; `person` is dlib's descriptor."""
@@ -103,11 +104,14 @@ class _Screen:
         return {**verdict, "passed": "yes"}
 
     def _quarter(self, w: NDArray[np.float32]) -> Pixels:
-        if self._readout is None:
-            self._readout = Readout(self._studio.generator)
-        with torch.no_grad():
-            code = torch.from_numpy(w[None]).to(self._studio.generator.w_mean.device)
-            return pixels.from_planes(self._readout.picture(PlainView(code))[0].cpu().numpy())
+        return pixels.from_planes(self._drawn_small(w[None])[0])
+
+    @cached_property
+    def _drawn_small(self) -> compiling.Program:
+        generator = self._studio.generator
+        compiler = compiling.Compiler(generator.w_mean.device, torch.get_num_threads())
+        w = np.zeros((1, generator.rows, generator.w_mean.shape[-1]), np.float32)
+        return compiler.compile(_Quarter(generator), w)
 
     def _full(self, w: NDArray[np.float32]) -> Pixels:
         return shrink(self._studio.renderer.still(w), (SIDE, SIDE))
@@ -134,6 +138,18 @@ class _Screen:
             if most > people.neutral:
                 return f"{code} {most:.2f} at rest"
         return ""
+
+
+class _Quarter(nn.Module):
+    """[1, L, 512] -> [1, 3, S / 4, S / 4], read from the middle of the network."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.network = generator
+        self._readout = Readout(generator)
+
+    def forward(self, w: Tensor) -> Tensor:
+        return self._readout.picture(PlainView(w))
 
 
 def _strongest(units: Array) -> tuple[str, float]:
