@@ -221,23 +221,36 @@ def test_where_nothing_is_gained_the_rate_halves_three_times_and_it_ends(
     assert [step for step, _ in descent.trace] == [0, 5, 10, 15, 20]
 
 
+@pytest.mark.parametrize(
+    ("told", "levels"),
+    [
+        # Two looks without a gain are not enough; the three after the gain at step 8 are.
+        ([1.0, 0.85, 0.9, 0.88, 0.5, 0.6, 0.6, 0.6, 0.6], [0] * 14 + [1] * 2),
+        # Where nothing was ever gained, the first look is enough.
+        ([1.0, 1.2, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2], [0] * 2 + [1] * 14),
+    ],
+    ids=["gained", "never gained"],
+)
 def test_with_patience_a_stall_is_several_looks_one_after_the_other(
-    small: tiny.TinyGenerator, face: Pixels, monkeypatch: pytest.MonkeyPatch
+    small: tiny.TinyGenerator,
+    face: Pixels,
+    monkeypatch: pytest.MonkeyPatch,
+    told: list[float],
+    levels: list[int],
 ) -> None:
-    """Two looks without a gain are not enough; the three after the gain at step 6 are."""
     plain = plain_rates(small, face, steps=16, check_every=2)
-    told = iter([1.0, 1.2, 1.1, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6])
+    losses_told = iter(told)
     check = Descent._check
 
     def scripted(self: Descent, step: int) -> float:
         check(self, step)
-        return next(told)
+        return next(losses_told)
 
     monkeypatch.setattr(Descent, "_check", scripted)
     changes = {"steps": 16, "check_every": 2, "tolerance": 0.1}
     rates = rates_of(descent_for(small, face, patience=3, **changes))
-    levels = np.log2(np.divide(plain, rates)).round().astype(int)
-    assert levels.tolist() == [0] * 12 + [1] * 4
+    found = np.log2(np.divide(plain, rates)).round().astype(int)
+    assert found.tolist() == levels
 
 
 def test_without_a_stall_it_ends_at_the_last_step(small: tiny.TinyGenerator, face: Pixels) -> None:
