@@ -26,13 +26,7 @@ Program = Callable[[Array], Array]
 
 # float32 throughout: on processors with bfloat16 OpenVINO would otherwise round to it, which is
 # visible (0.03 in w) and, measured here, not even faster.
-# OpenVINO would also bind the calling thread to the first core that it may use, in every process:
-# two workers then share one core, and the others idle.
-_OPTIONS = {
-    "INFERENCE_PRECISION_HINT": "f32",
-    "PERFORMANCE_HINT": "LATENCY",
-    "ENABLE_CPU_PINNING": False,
-}
+_OPTIONS = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
 
 
 class Compiler:

@@ -148,16 +148,16 @@ class Descent:
     def run(self, tell: Callable[[int, float], None]) -> None:
         """Descend until it has converged or the steps are used up; `tell` after every step."""
         settings = self.settings
-        level, waited, first = 0, 0, self._check(0)
-        least = first
+        level, waited = 0, 0
+        least = first = self._check(0)
         side = self._side(0)
         correction = self._correction(side)
         for step in range(settings.steps):
             if step and step % settings.check_every == 0:
                 true = self._check(step)
                 waited = waited + 1 if true > (1 - settings.tolerance) * least else 0
-                # A rate that has only led away from the start is too great: no use waiting.
-                if waited == settings.patience or (waited and true > least == first):
+                # Farther away than the start: the rate is too great, and no use waiting.
+                if waited == settings.patience or (waited and true > first):
                     level, waited = level + 1, 0
                     if level > settings.halvings:
                         return

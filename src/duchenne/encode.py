@@ -49,8 +49,8 @@ class EncodeSettings:
         the true picture.
     check_every: steps between two exact looks at the true picture. Where its loss fell by less
         than the part `tolerance` of the least one seen, for `patience` looks one after the other,
-        the rate is halved; where it rose, the best code is taken up again as well. After more than
-        `halvings` of that it has converged.
+        or is greater than at the start, the rate is halved; where it rose, the best code is taken
+        up again as well. After more than `halvings` of that it has converged.
     loss_size: side in pixels at which pictures are compared; smaller ones at their own.
     prior_weight: of how unlikely the code is (`_Likely`), relative to the loss.
     tuning_steps: of a pivotal tuning afterwards (`tuning`); 0 is none.

@@ -19,9 +19,7 @@ from .design import Design
 from .drawing import Source
 from .screening import Seed
 
-MOST_TRIES = (
-    400  # seeds for each person that is wanted; about one in fifty passes a strict screening
-)
+MOST_TRIES = 400  # seeds for each person that is wanted; a strict screening passes one in fifty
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
