@@ -13,7 +13,13 @@ import tiny
 from safetensors.numpy import save_file
 
 from duchenne import boundaries, codes, facs
-from duchenne.boundaries import Boundaries, load_boundaries, save_boundaries, slot_intensities
+from duchenne.boundaries import (
+    Boundaries,
+    Stretch,
+    load_boundaries,
+    save_boundaries,
+    slot_intensities,
+)
 from duchenne.errors import InputError, SpaceMismatch
 from duchenne.regions import SLOTS
 
@@ -186,6 +192,60 @@ def test_one_length_is_a_straight_line() -> None:
     plain = tiny.boundaries(tiny.GENERATOR)
     asked = np.linspace(-1, 1, 9)
     np.testing.assert_allclose(plain.distances(np.tile(asked, (12, 1)))[4], 20 * asked, rtol=1e-6)
+
+
+# Faces far from the average
+
+
+def stretched(limits: Boundaries, radius: float = 2.0, power: float = 0.5) -> Boundaries:
+    centre = np.linspace(-1, 1, 512, dtype=np.float32)
+    return dataclasses.replace(limits, stretch=Stretch(centre, radius, power))
+
+
+def test_farther_faces_get_longer_edits(limits: Boundaries) -> None:
+    """Rows at 6 from the centre where 2 is typical: 3 ** 0.5, but no more than twice the radius."""
+    far = stretched(limits)
+    assert far.stretch is not None
+    step = np.zeros(512, np.float32)
+    step[0] = 1
+    rows = far.stretch.centre + np.array([[3.0], [4.0]], np.float32) * step  # 5 in the mean square
+    assert far.stretch.of(rows) == pytest.approx((np.sqrt(12.5) / 2) ** 0.5, rel=1e-6)
+    assert far.stretch.of(far.stretch.centre + 9 * step[None]) == pytest.approx(2**0.5)
+    assert far.stretch.of(far.stretch.centre[None]) == pytest.approx(0.5**0.5)
+
+
+def test_only_edited_rows_tell_how_far_a_face_is(limits: Boundaries) -> None:
+    far = stretched(limits)
+    assert far.stretch is not None
+    edited = far.normals.any(axis=(0, 2))
+    w = np.full((tiny.GENERATOR.rows, 512), 100, np.float32)
+    w[edited] = far.stretch.centre
+    w[edited, 0] += 2  # typical
+    asked = np.tile([0.25, 1.0], (12, 1))
+    np.testing.assert_allclose(far.distances(asked, w), far.distances(asked), rtol=1e-6)
+    w[edited, 0] += 1
+    np.testing.assert_allclose(
+        far.distances(asked, w), 1.5**0.5 * limits.distances(asked), rtol=1e-6
+    )
+    np.testing.assert_array_equal(limits.distances(asked, w), limits.distances(asked))
+
+
+def test_the_stretch_comes_back(limits: Boundaries, tmp_path: Path) -> None:
+    far = stretched(limits)
+    save_boundaries(far, tmp_path / "b.safetensors")
+    read = load_boundaries(tmp_path / "b.safetensors").stretch
+    assert read is not None
+    assert far.stretch is not None
+    np.testing.assert_array_equal(read.centre, far.stretch.centre)
+    assert (read.radius, read.power) == (2.0, 0.5)
+    save_boundaries(limits, tmp_path / "b.safetensors")
+    assert load_boundaries(tmp_path / "b.safetensors").stretch is None
+
+
+def test_a_radius_of_nothing_is_refused(limits: Boundaries, tmp_path: Path) -> None:
+    save_boundaries(stretched(limits, radius=0.0), tmp_path / "b.safetensors")
+    with pytest.raises(InputError, match="radius of a typical face is 0"):
+        load_boundaries(tmp_path / "b.safetensors")
 
 
 def test_the_built_in_boundaries() -> None:

@@ -208,13 +208,12 @@ class Subject:
         paster = self._paster(tables) if paste else None
         active = np.asarray(tables.any(axis=(0, 1)))
         for table in tables:
+            distances = limits.distances(table, self.code.w)
             if limits.regional:
-                offsets = edit.local_transfer(limits.distances(table), limits.normals)
+                offsets = edit.local_transfer(distances, limits.normals)
                 frame = self.scene.frame(offsets, size=size, active=active)
             else:
-                moved = edit.transfer(
-                    self.code.w, limits.distances(table).max(axis=1), limits.normals
-                )
+                moved = edit.transfer(self.code.w, distances.max(axis=1), limits.normals)
                 frame = self.renderer.plain(moved, size)
             yield paster.paste(frame) if paster else frame
 

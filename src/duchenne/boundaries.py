@@ -42,6 +42,30 @@ REGION_OF: Mapping[str, str] = MappingProxyType(
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """How much farther an edit has to go on a face that is far from the average one.
+
+    The farther a code lies from the centre of W, the less its picture answers to the same offset:
+    about as radius^-0.7 on generated faces, and codes of photos lie far out (docs/fitting.md).
+
+    centre: float32 [512], the mean of W. radius: root mean square distance from it of the rows of a
+    typical face. power: 0 makes every edit equally long.
+    """
+
+    centre: Array
+    radius: float
+    power: float = 0.7
+
+    def of(self, rows: Array) -> float:
+        """Factor of the latent distances for a code, [R, 512], the rows that are edited."""
+        apart = np.sqrt(np.square(rows - self.centre).sum(axis=1).mean())
+        return float(np.clip(apart / self.radius, *_RATIOS) ** self.power)
+
+
+_RATIOS = (0.5, 2.0)  # of radii; nothing was measured beyond
+
+
+@dataclass(frozen=True)
 class Boundaries:
     """One boundary for each Action Unit, in the order of `facs.CODES`.
 
@@ -54,6 +78,7 @@ class Boundaries:
     regional: each AU acts inside its region of influence only; False is the paper's literal recipe,
         which changes the whole code.
     provenance: sampling, scorer, seed, accuracy: JSON-ready.
+    stretch: how distances depend on the face; None: they do not.
     """
 
     normals: Array
@@ -62,6 +87,7 @@ class Boundaries:
     generator: str
     regional: bool = True
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    stretch: Stretch | None = None
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -70,11 +96,12 @@ class Boundaries:
             c for c, normal in zip(facs.CODES, self.normals, strict=True) if not normal.any()
         )
 
-    def distances(self, intensities: NDArray[np.floating[Any]]) -> Array:
+    def distances(self, intensities: NDArray[np.floating[Any]], w: Array | None = None) -> Array:
         """[12, ...] intensities in [-1, 1] -> latent distances, E of Eq. 3.
 
-        A negative intensity is the same distance the other way. Raises DescriptorError for an AU
-        that these boundaries do not have.
+        w: [L, 512], the code that is edited; None stands for a typical face. A negative intensity
+        is the same distance the other way. Raises DescriptorError for an AU that these boundaries
+        do not have.
         """
         for code in self.missing:
             if intensities[facs.INDEX[code]].any():
@@ -86,7 +113,10 @@ class Boundaries:
         for i, lengths in enumerate(self.lengths):
             values = np.interp(np.abs(intensities[i]), knots, np.concatenate([[0], lengths]))
             result[i] = np.sign(intensities[i]) * values
-        return result
+        if self.stretch is None or w is None:
+            return result
+        edited = self.normals.any(axis=(0, 2))
+        return result * np.float32(self.stretch.of(w[edited]))
 
     def require_space(self, generator: str) -> None:
         """Raise SpaceMismatch unless these boundaries belong to that generator."""
@@ -119,6 +149,10 @@ def save_boundaries(boundaries: Boundaries, path: Path) -> None:
         "biases": boundaries.biases.astype(np.float32),
         "lengths": boundaries.lengths.astype(np.float32),
     }
+    if boundaries.stretch:
+        tensors["centre"] = boundaries.stretch.centre.astype(np.float32)
+        radius_and_power = (boundaries.stretch.radius, boundaries.stretch.power)
+        tensors["stretch"] = np.array(radius_and_power, np.float32)
     metadata = {
         "format": FORMAT,
         "generator": boundaries.generator,
@@ -150,6 +184,9 @@ def load_boundaries(path: Path) -> Boundaries:
         and lengths.ndim == 2
         and lengths.shape[0] == count
         and lengths.shape[1] > 0
+        and tensors.get("centre", np.zeros(512)).shape == (512,)
+        and tensors.get("stretch", np.zeros(2)).shape == (2,)
+        and ("centre" in tensors) == ("stretch" in tensors)
     )
     if not shapes_ok or not all(np.isfinite(t).all() for t in tensors.values()):
         raise InputError(f"{path}: expected {expected}, but its tensors have other shapes")
@@ -167,7 +204,17 @@ def load_boundaries(path: Path) -> Boundaries:
         generator=metadata.get("generator", "unknown"),
         regional=bool(metadata.get("regional", True)),
         provenance=metadata["provenance"],
+        stretch=_stretch(tensors, path),
     )
+
+
+def _stretch(tensors: Mapping[str, NDArray[Any]], path: Path) -> Stretch | None:
+    if "stretch" not in tensors:
+        return None
+    radius, power = tensors["stretch"].tolist()
+    if radius <= 0:
+        raise InputError(f"{path}: the radius of a typical face is {radius:g}; expected above 0")
+    return Stretch(tensors["centre"].astype(np.float32), radius, power)
 
 
 @cache

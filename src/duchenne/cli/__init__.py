@@ -24,6 +24,7 @@ from . import (
     generators,
     judging,
     many,
+    scoring,
     serve,
     weights,
 )
@@ -34,7 +35,7 @@ COMMANDS: tuple[click.Command, ...] = (
     animation.edit,
     faces.encode,
     faces.sample,
-    fitting.score,
+    scoring.score,
     fitting.fit,
     judging.evaluate,
     many.stimuli,

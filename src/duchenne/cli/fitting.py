@@ -1,21 +1,18 @@
-"""Making and judging boundaries: `fit boundaries`, `score`, `evaluate`."""
+"""Making what the package ships: `fit boundaries`, `fit encoder`."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .. import facs
 from .ahead import Crew, crew_options
 from .faces import Encoding, generator_option, new_studio, steps_option
 from .run import Run, progress_bars, recorded
+from .scoring import by_code, pictures_option, read_scores, table_text
 
 
 @click.group()
@@ -26,13 +23,6 @@ def fit() -> None:
     Examples:
       duchenne fit boundaries -o boundaries.safetensors --work fit
     """
-
-
-pictures_option: Callable[..., Any] = click.option(
-    "--pictures",
-    metavar="FOLDER",
-    help="The scored faces: pictures, or saved codes. A sub-folder holds one person's.",
-)
 
 
 @fit.command("boundaries")
@@ -47,6 +37,13 @@ pictures_option: Callable[..., Any] = click.option(
     "paper's with InterFaceGAN's projection.",
 )
 @click.option("--faces", type=click.IntRange(min=10), help="How many people to fit on.")
+@click.option(
+    "--refine/--no-refine",
+    "refined",
+    default=None,
+    help="Improve the normals of --method pairs by what full edits do to many faces and whom "
+    "dlib sees in them (the extra `evaluate`). The default.",
+)
 @click.option("--disfa", metavar="FOLDER", help="Fit on a copy of DISFA instead: coded films.")
 @click.option(
     "--scores",
@@ -78,7 +75,7 @@ pictures_option: Callable[..., Any] = click.option(
     "--share",
     metavar="K/N",
     help="Only collect every N-th face (or person of DISFA), from the K-th: run N such processes "
-    "side by side, then once without --share.",
+    "side by side, then once without --share. --workers divides the rest as well.",
 )
 @crew_options
 @generator_option
@@ -89,6 +86,7 @@ def fit_boundaries(
     scale: str | None,
     method: str,
     faces: int | None,
+    refined: bool | None,
     work: str | None,
     share: str | None,
     crew: Crew,
@@ -98,9 +96,10 @@ def fit_boundaries(
 ) -> None:
     """Find the Action Unit boundaries of the built-in or another generator.
 
-    Needs the weights file `face-landmarker-task`. Pairs takes about 20 minutes on two cores,
-    the other methods about ten. With --disfa or --scores the examples are coded faces instead of
-    generated ones (docs/fitting.md); each is encoded, for a minute or two, and kept.
+    Needs the weights file `face-landmarker-task`. Pairs takes about an hour on two cores with
+    --workers 2, the other methods about ten minutes. With --disfa or --scores the examples are
+    coded faces instead of generated ones (docs/fitting.md); each is encoded, for half a minute,
+    and kept.
 
     \b
     Examples:
@@ -119,6 +118,8 @@ def fit_boundaries(
     labelled = _check_coded(coded, scale, faces, distances)
     if scale is not None and method != "pairs":
         raise click.UsageError("--scale goes with --method pairs")
+    if refined is not None and (labelled or method != "pairs"):
+        raise click.UsageError("--refine goes with --method pairs on generated faces")
     if share is not None:
         crew.require_none("divide the work by themselves; leave --share out")
     if labelled:
@@ -128,11 +129,12 @@ def fit_boundaries(
         crew.require_none(f"--method {method} on generated faces is one process's work")
     generator = new_studio(run, generator_file=generator_file).generator
     run.facts["generator"] = generator.fingerprint
+    folder, settings = _pairs_job(generator, faces, work, refined)
     if method == "pairs":
-        _responses_ahead(run, generator, faces, work, crew, generator_file)
+        _pairs_ahead(run, generator, settings, folder, crew, generator_file)
     with run.stages("fit"), progress_bars() as tell:
         if method == "pairs":
-            found, levels = _fit_pairs(generator, faces, work, share, tell)
+            found, levels = _fit_pairs(generator, settings, folder, share, tell)
             if found is None:
                 run.say("this share is complete")
                 return
@@ -149,40 +151,44 @@ def fit_boundaries(
     run.facts["boundaries"] = dict(found.provenance)
 
 
-def _pairs_job(generator: Any, faces: int | None, work: str | None) -> tuple[Path, Any]:
+def _pairs_job(
+    generator: Any, faces: int | None, work: str | None, refined: bool | None
+) -> tuple[Path, Any]:
     """(work folder, settings) of the fit from matched pairs."""
     from ..fit import recipe
     from ..weights import cache_root
 
     folder = Path(work) if work else cache_root() / "fit" / generator.fingerprint
     settings = recipe.RecipeSettings() if faces is None else recipe.RecipeSettings(faces=faces)
-    return folder, settings
+    return folder, replace(settings, refine=None) if refined is False else settings
 
 
-def _responses_ahead(
-    run: Run,
-    generator: Any,
-    faces: int | None,
-    work: str | None,
-    crew: Crew,
-    generator_file: str | None,
+def _pairs_ahead(
+    run: Run, generator: Any, settings: Any, folder: Path, crew: Crew, generator_file: str | None
 ) -> None:
+    from ..evaluate import identity
     from ..fit import ahead
 
-    folder, settings = _pairs_job(generator, faces, work)
+    if settings.refine:
+        identity.network_file()  # what is missing is said before half an hour is spent
     crew.work(
         run,
         generator_file,
         lambda studios: ahead.response_files(generator, studios, settings.faces, folder),
     )
+    if settings.refine:
+        crew.work(
+            run,
+            generator_file,
+            lambda studios: ahead.refined_files(generator, studios, settings, folder),
+        )
 
 
 def _fit_pairs(
-    generator: Any, faces: int | None, work: str | None, share: str | None, tell: Any
+    generator: Any, settings: Any, folder: Path, share: str | None, tell: Any
 ) -> tuple[Any, Any]:
     from ..fit import recipe
 
-    folder, settings = _pairs_job(generator, faces, work)
     if share is not None:
         recipe.collect_share(generator, folder, settings, _share(share), tell)
         return None, None
@@ -262,10 +268,10 @@ def _fit_coded(
     if distances is not None:
         apart = labelled.distances(found, data.w)
         rows = [
-            {"face": face, "person": person, **_by_code(row)}
+            {"face": face, "person": person, **by_code(row)}
             for face, person, row in zip(data.names, data.people, apart, strict=True)
         ]
-        codes.write_atomically(_table(rows).encode(), Path(distances))
+        codes.write_atomically(table_text(rows).encode(), Path(distances))
         run.wrote(distances)
 
 
@@ -301,20 +307,10 @@ def _scored_examples(
 ) -> tuple[Any, dict[str, Any]]:
     from ..fit import imported
 
-    scores = _read_scores(coded["scores"], coded["pictures"])
+    scores = read_scores(coded["scores"], coded["pictures"])
     folder, strong = Path(coded["pictures"]), coded["strong"]
     data = imported.collect(folder, scores, studio, strong=strong, share=part, progress=tell)
     return data, imported.described(scores, strong, studio)
-
-
-def _read_scores(table: str, pictures: str | None) -> Any:
-    from .. import coders
-    from ..errors import InputError
-
-    if pictures is not None and not Path(pictures).is_dir():
-        raise InputError(f"{pictures}: no such folder; give the one with the scored pictures")
-    names = [path.name for path in Path(pictures).iterdir()] if pictures else []
-    return coders.read_scores(Path(table), names)
 
 
 def _scorer(run: Run) -> Any:
@@ -327,12 +323,6 @@ def _scorer(run: Run) -> Any:
     except WeightsError as error:
         run.note(f"{error}; lengths are taken from the coded faces")
         return None
-
-
-def _by_code(values: Any) -> dict[str, float | None]:
-    """AU code -> number, None for NaN."""
-    rounded = [round(float(value), 3) for value in values]
-    return {c: v if v == v else None for c, v in zip(facs.CODES, rounded, strict=True)}
 
 
 def _share(text: str) -> tuple[int, int]:
@@ -395,84 +385,3 @@ def fit_encoder(
     run.wrote(output)
     codes.write_atomically((json.dumps(record, indent=1) + "\n").encode(), curve)
     run.wrote(curve)
-
-
-@click.command()
-@click.argument("images", nargs=-1)
-@click.option("-o", "--output", metavar="FILE", help="Table, .csv or .json; else CSV on stdout.")
-@click.option("--face", type=click.IntRange(min=0), default=0, help="Which face of each picture.")
-@click.option(
-    "--import",
-    "table",
-    metavar="FILE",
-    help="No IMAGES, but another coder's scores in the same form: the CSV of OpenFace or py-feat, "
-    "or the folder of FaceLandmarkImg's.",
-)
-@pictures_option
-@recorded
-def score(
-    run: Run,
-    images: tuple[str, ...],
-    output: str | None,
-    face: int,
-    table: str | None,
-    pictures: str | None,
-) -> None:
-    """Measure the twelve Action Units of the faces in IMAGES, 0 to 5.
-
-    Needs the weights file `face-landmarker-task`. docs/scores.md says what each score measures,
-    docs/fitting.md which tables --import reads.
-
-    \b
-    Examples:
-      duchenne score photo.jpg
-      duchenne score photo.jpg -o scores.csv
-      duchenne score --import pyfeat.csv -o scores.csv
-    """
-    from .. import pixels
-
-    if bool(images) == (table is not None):
-        raise click.UsageError("give IMAGES, or --import and a table")
-    if pictures is not None and table is None:
-        raise click.UsageError("--pictures goes with --import")
-    if output is not None:
-        pixels.check_writable(output, (".csv", ".json"))
-        run.check_outputs([*images, table], [Path(output)])
-    if table is not None:
-        scores = _read_scores(table, pictures)
-        pairs = zip(scores.names, scores.values, strict=True)
-        rows = [{"image": name, **_by_code(values)} for name, values in pairs]
-        run.facts["coder"] = {"tool": scores.tool, "notes": list(scores.notes)}
-    else:
-        rows = _measured(run, images, face)
-    if output is None:
-        run.say(_table(rows).rstrip())
-        return
-    text = json.dumps(rows, indent=1) if Path(output).suffix.lower() == ".json" else _table(rows)
-    from .. import codes
-
-    codes.write_atomically(text.encode(), Path(output))
-    run.wrote(output)
-
-
-def _measured(run: Run, images: tuple[str, ...], face: int) -> list[dict[str, Any]]:
-    from .. import align, pixels
-    from ..score import Scorer
-
-    scorer = Scorer()
-    rows = []
-    for image in images:
-        photo = pixels.load_photo(image)
-        with run.stages("score"):
-            found = align.find(photo, face=face)
-            values = scorer.scores(photo.pixels, found.mesh)
-        rows.append({"image": image, **_by_code(values)})
-    return rows
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -63,7 +63,10 @@ class Kept:
 
 def of_boundaries(boundaries: Boundaries) -> str:
     """A short hash of what the boundaries do; where they came from does not count."""
-    arrays = (boundaries.normals, boundaries.biases, boundaries.lengths)
+    arrays = [boundaries.normals, boundaries.biases, boundaries.lengths]
+    if boundaries.stretch:
+        arrays += [boundaries.stretch.centre, np.array(boundaries.stretch.radius)]
+        arrays.append(np.array(boundaries.stretch.power))
     return f"{_hash(*arrays)}-{'regional' if boundaries.regional else 'whole'}"
 
 

@@ -181,6 +181,8 @@ def section(records: Records) -> str:
             "titles are means over the AUs that are not tied",
             ".png",
         ),
+        "Identity is the distance of dlib's descriptors. The fit of our boundaries has an eye on "
+        "the same network, on other people than these; the other recipes have not.",
         "**Every AU, generated people, ours (the paper's recipe in brackets)**",
         _units(record["generated"]),
         "**Asked and measured intensity**: grey are the people, blue is their mean, red would be "

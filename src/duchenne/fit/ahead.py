@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import align, codes, pixels
+from .. import align, codes, facs, pixels
 from ..animate import Studio
 from ..engine.base import Build, Engine, Item, Slots, Throughput, Worker
 from ..errors import NoFaceFound
@@ -27,7 +27,7 @@ from ..stages import Stages
 from ..stimuli.drawing import Studios
 from ..types import Photo, Pixels
 from ..video import read_video
-from . import disfa, imported, pairs, responses
+from . import disfa, imported, pairs, recipe, refine, responses
 from .labels import UNUSED
 from .probe import Probe
 
@@ -88,6 +88,17 @@ def pair_files(generator: Generator, studios: Studios, count: int, folder: Path)
     return Job("pairs", folder, _Pairs(studios), items, len(missing))
 
 
+def refined_files(
+    generator: Generator, studios: Studios, settings: recipe.RecipeSettings, folder: Path
+) -> Job:
+    """The refined normals that `recipe.fit` takes from `folder`, where the responses are by now."""
+    given = recipe.to_refine(generator, folder, settings)
+    assert given is not None, "the settings want it"
+    missing = refine.missing(given, folder)
+    items = (Item(code, facs.INDEX[code]) for code in missing)
+    return Job("refining", folder, _Refined(studios, given), items, len(missing))
+
+
 @dataclass(frozen=True)
 class _Responses:
     """Builds workers: number of a face -> its file."""
@@ -106,6 +117,26 @@ class _Responses:
                 lambda folder: responses.collect(
                     generator, probe, number + 1, folder, share=(number, number + 1)
                 ),
+            )
+
+        return work
+
+
+@dataclass(frozen=True)
+class _Refined:
+    """Builds workers: number of an Action Unit -> the file of its refined normal."""
+
+    studios: Studios
+    given: refine.Given
+
+    def __call__(self, threads: int) -> Worker:
+        generator = self.studios(threads).generator
+        refiner = refine.Refiner(generator, self.given)
+
+        def work(number: int) -> tuple[Any, dict[str, float]]:
+            return _one_file(
+                "refining",
+                lambda folder: refiner.run(folder, share=(number, len(facs.CODES))),
             )
 
         return work

@@ -8,7 +8,7 @@ spaced so that the measured change is linear.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .. import facs, landmarks, score
 from ..animate import find_regions
-from ..boundaries import slot_intensities
+from ..boundaries import Stretch, slot_intensities
 from ..edit import local_transfer
 from ..errors import NoFaceFound
 from ..render import Renderer, Scene
@@ -33,56 +33,60 @@ REACH: Mapping[str, float] = MappingProxyType(
     }
 )
 FIRST_FACE = 5_000  # numbers of `responses.identity` used here; the fit's own start at 0
-STEPS = 4  # measurements along each boundary, each way
+STEPS = 4  # measurements along each boundary
 KNOTS = 4
 # Intensity 1 stops where this part of the response within reach is there: what remains would take
 # a long way through the latent space for little that shows.
 SATURATED = 0.95
 LEAST = 0.1  # of the evidence: a boundary that does less than this is no full action
 
-Progress = Callable[[int, int], None]
 Measure = Callable[[NDArray[np.uint8]], Array]
 
 
-def open_faces(renderer: Renderer, count: int, first: int = FIRST_FACE) -> list[Scene]:
-    """The first `count` generated people from number `first` on in whom a face is found."""
-    scenes: list[Scene] = []
+def open_faces(renderer: Renderer, count: int, first: int = FIRST_FACE) -> Iterator[Scene]:
+    """The first `count` generated people from number `first` on in whom a face is found.
+
+    One after the other: an opened face holds some 0.3 GB.
+    """
     number = first
-    while len(scenes) < count:
+    while count > 0:
         w = np.repeat(identity(renderer.generator, number)[None], renderer.generator.rows, axis=0)
         number += 1
         try:
-            scenes.append(renderer.open(w, find_regions))
+            scene = renderer.open(w, find_regions)
         except NoFaceFound:
             continue
-    return scenes
+        count -= 1
+        yield scene
 
 
 def curves(
-    scenes: list[Scene], normals: Normals, measure: Measure, progress: Progress | None = None
+    scenes: Iterable[Scene],
+    normals: Normals,
+    measure: Measure,
+    progress: Callable[[int], None] | None = None,
+    *,
+    stretch: Stretch | None = None,
 ) -> Array:
-    """[12, F, 2 STEPS + 1, M]: measures of every face along every boundary.
+    """[12, F, STEPS + 1, M]: measures of every face along every boundary.
 
-    From -REACH over 0 to +REACH, in equal steps.
+    From 0 to REACH in equal steps, each as much farther as `stretch` says of the face. progress:
+    called with the number of faces that are done.
     """
-    reach = np.linspace(-1, 1, 2 * STEPS + 1)
+    reach = np.linspace(0, 1, STEPS + 1)
+    edited = normals.normals.any(axis=(0, 2))
     result = []
-    total, done = len(facs.CODES) * len(scenes), 0
-    for i, code in enumerate(facs.CODES):
-        table = slot_intensities({code: 1.0})  # [12, 8]
-        per_face = []
-        for scene in scenes:
-            rows = []
-            for step in reach:
-                distances = table * step * REACH[code] * normals.white[i]
-                frame = scene.frame(local_transfer(distances, normals.normals))
-                rows.append(measure(frame))
-            per_face.append(np.stack(rows))
-            done += 1
-            if progress:
-                progress(done, total)
-        result.append(np.stack(per_face))
-    return np.stack(result)
+    for done, scene in enumerate(scenes, 1):
+        gain = 1.0 if stretch is None else stretch.of(scene.w[edited])
+        of_face = []
+        for i, code in enumerate(facs.CODES):
+            full = slot_intensities({code: 1.0}) * REACH[code] * normals.white[i] * gain  # [12, 8]
+            frames = [scene.frame(local_transfer(full * step, normals.normals)) for step in reach]
+            of_face.append([measure(frame) for frame in frames])
+        result.append(of_face)
+        if progress:
+            progress(done)
+    return np.swapaxes(np.array(result), 0, 1)
 
 
 def fit_scale(
@@ -101,7 +105,7 @@ def fit_scale(
     rise = np.quantile(population, 0.98, axis=0) - neutral
     fall = neutral - np.quantile(population, 0.02, axis=0)
     for i, code in enumerate(facs.CODES):
-        change = (along[i, :, -1] - along[i, :, STEPS]).mean(axis=0)  # [M], from 0 to full
+        change = (along[i, :, -1] - along[i, :, 0]).mean(axis=0)  # [M], from 0 to full
         for name, weight in score.EVIDENCE[code].items():
             m = score.MEASURES.index(name)
             if weight > 0:
@@ -110,7 +114,7 @@ def fit_scale(
                 fall[m] = max(fall[m], -change[m])
     scale = score.Scale(template, mirror, neutral, rise, fall)
     full = [
-        np.mean([scale.evidence(f[-1])[i] - scale.evidence(f[STEPS])[i] for f in faces])
+        np.mean([scale.evidence(f[-1])[i] - scale.evidence(f[0])[i] for f in faces])
         for i, faces in enumerate(along)
     ]
     return replace(scale, full=SATURATED * np.maximum(full, LEAST))
@@ -121,8 +125,8 @@ def fit_lengths(along: Array, scale: score.Scale, normals: Normals) -> NDArray[n
     lengths = np.zeros((len(facs.CODES), KNOTS), np.float32)
     steps = np.linspace(0, 1, STEPS + 1)
     for i, code in enumerate(facs.CODES):
-        scores = np.array([[scale.scores(m)[i] for m in face] for face in along[i]])  # [F, 2S+1]
-        response = (scores - scores[:, [STEPS]]).mean(axis=0)[STEPS:]  # [STEPS + 1]
+        scores = np.array([[scale.scores(m)[i] for m in face] for face in along[i]])
+        response = (scores - scores[:, :1]).mean(axis=0)  # [STEPS + 1]
         response = np.maximum.accumulate(response)
         wanted = np.linspace(0, SATURATED, KNOTS + 1)[1:] * response[-1]
         reached = np.interp(wanted, response + 1e-9 * steps, steps)

@@ -307,7 +307,7 @@ def _measured(
         calibrate.open_faces(renderer, faces),
         found,
         calibrate.measure_with(scorer),
-        progress=lambda done, total: tell("calibration", done, total),
+        lambda done: tell("calibration", done, faces),
     )
     return np.asarray(calibrate.fit_lengths(along, scorer.scale, found), np.float64)
 

@@ -8,6 +8,7 @@ geometry is the same there, and a pass costs less than half.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..generators.base import Generator, PlainView
 from ..generators.readout import Readout
 from ..generators.regional import WINDOW_FROM, Recorder, RegionalView
 from ..render import editable_rows
+from ..types import Pixels
 from ..warp import Affine, apply, scale_of
 from .graph import TorchGraph
 
@@ -45,6 +47,21 @@ class Response:
     presence: float
 
 
+@dataclass(frozen=True)
+class Sitter:
+    """A face before the probe: everything that its edits share.
+
+    w: [1, L, 512]. picture: uint8 [S, S, 3] at the probe's size, and mesh [468, 3], its face.
+    masks: size -> [Z, size, size], the regions of influence. moments: of networks that normalise.
+    """
+
+    w: Tensor
+    picture: Pixels
+    mesh: landmarks.Mesh
+    masks: Mapping[int, Tensor]
+    moments: Mapping[int, tuple[Tensor, Tensor]]
+
+
 class Probe:
     """Differentiates the measures through the generator.
 
@@ -62,27 +79,43 @@ class Probe:
         self._geometry = torch.from_numpy(score.geometry_matrix()).float()
         self._shapes = torch.from_numpy(score.shape_matrix()).float()
 
-    def response(self, w: Tensor) -> Response | None:
+    def sit(self, w: Tensor) -> Sitter | None:
         """w: [L, 512], a face; None if the mesh network sees no face in it."""
         device = self.generator.w_mean.device
         unedited = Recorder(w[None].to(device))
         with torch.no_grad():
             plain = self._readout.picture(unedited)
-        mesh = landmarks.mesh_of_aligned(pixels.from_planes(plain[0].cpu().numpy()))
+        picture = pixels.from_planes(plain[0].cpu().numpy())
+        mesh = landmarks.mesh_of_aligned(picture)
         if mesh is None:
             return None
         masks = regions.find(mesh, self.size).masks
         whole = masks.reshape(len(regions.ZONES), 2, *masks.shape[1:]).sum(axis=1)  # [Z, C, C]
-        shape = (len(regions.ZONES), self.generator.rows, 512)
-        offsets = torch.zeros(shape, device=device, requires_grad=True)
         masks_of = {size: mask.to(device) for size, mask in _pyramid(whole).items()}
+        return Sitter(unedited.w, picture, mesh, masks_of, unedited.known_moments)
+
+    def draw(self, sitter: Sitter, offsets: Tensor) -> Tensor:
+        """[1, 3, S, S] in about [-1, 1]: the face with `offsets` [Z, L, 512] in its regions."""
+        device = self.generator.w_mean.device
         rows_and_columns = (_WHOLE[0].to(device), _WHOLE[1].to(device))
         view = RegionalView(
-            unedited.w, offsets, self.rows, masks_of, {}, {}, {}, rows_and_columns,
-            moments=unedited.known_moments,
+            sitter.w, offsets, self.rows, sitter.masks, {}, {}, {}, rows_and_columns,
+            moments=sitter.moments,
         )  # fmt: skip
-        picture = self._readout.picture(view).cpu()
-        values = self._measures(picture, score.look_at(mesh))
+        return self._readout.picture(view).cpu()
+
+    def measure(self, sitter: Sitter, picture: Tensor) -> Tensor:
+        """[S] in the order of NAMES, of a picture by `draw`."""
+        return self._measures(picture, score.look_at(sitter.mesh))
+
+    def response(self, w: Tensor) -> Response | None:
+        """w: [L, 512], a face; None if the mesh network sees no face in it."""
+        sitter = self.sit(w)
+        if sitter is None:
+            return None
+        shape = (len(regions.ZONES), self.generator.rows, 512)
+        offsets = torch.zeros(shape, device=self.generator.w_mean.device, requires_grad=True)
+        values = self.measure(sitter, self.draw(sitter, offsets))
         used = slice(self.rows.start, self.rows.stop)
         slopes = [
             torch.autograd.grad(value, offsets, retain_graph=True)[0][:, used].cpu().numpy()

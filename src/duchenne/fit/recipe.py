@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from .. import facs, score
-from ..boundaries import Boundaries
-from ..generators.base import Generator
+from ..boundaries import Boundaries, Stretch
+from ..generators.base import Generator, draw_w
 from ..render import Renderer
 from . import boundaries as svm
-from . import calibrate, responses
+from . import calibrate, refine, responses
 from .probe import Probe
+
+TYPICAL = 0.65  # truncation of a typical face
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
@@ -25,13 +27,15 @@ Progress = Callable[[str, int, int], None]
 class RecipeSettings:
     """faces: people whose responses are fitted. calibration: people that lengths are measured on.
 
-    population: random faces that the score scale is taken from.
+    population: random faces that the score scale is taken from. refine: None leaves the SVM's
+    normals as they are, and needs no recognition network.
     """
 
     faces: int = 96
-    calibration: int = 8
+    calibration: int = 24
     population: int = 120
     svm: svm.FitSettings = field(default_factory=svm.FitSettings)
+    refine: refine.RefineSettings | None = field(default_factory=refine.RefineSettings)
 
 
 def fit(
@@ -46,8 +50,16 @@ def fit(
     tell = progress or (lambda stage, done, total: None)
     template, mirror = collect_share(generator, folder, settings, (0, 1), tell)
     found = responses.load(generator, settings.faces, folder)
-    normals = svm.fit_normals(generator, found, settings.svm)
-    scale, lengths = _calibrate(generator, normals, template, mirror, settings, tell)
+    stretch = typical(generator)
+    given = to_refine(generator, folder, settings)
+    if given is None:
+        normals = svm.fit_normals(generator, found, settings.svm)
+    else:
+        refine.Refiner(generator, given).run(
+            folder, progress=lambda done, total: tell("refining", done, total)
+        )
+        normals = refine.refined(given, folder)
+    scale, lengths = _calibrate(generator, normals, stretch, template, mirror, settings, tell)
     return (
         Boundaries(
             normals=normals.normals,
@@ -55,8 +67,32 @@ def fit(
             lengths=lengths,
             generator=generator.fingerprint,
             provenance=_provenance(found, normals, settings),
+            stretch=stretch,
         ),
         scale,
+    )
+
+
+def typical(generator: Generator) -> Stretch:
+    """The stretch of a generator whose typical face is one of truncation `TYPICAL`."""
+    w = draw_w(generator, 0, 10_000)
+    spread = float(w.var(dim=0).sum()) ** 0.5
+    return Stretch(np.asarray(generator.w_mean.cpu().numpy(), np.float32), TYPICAL * spread)
+
+
+def to_refine(generator: Generator, folder: Path, settings: RecipeSettings) -> refine.Given | None:
+    """What the refinement starts from, by the responses in `folder`; None if none is wanted."""
+    if settings.refine is None:
+        return None
+    found = responses.load(generator, settings.faces, folder)
+    template, _ = responses.mean_template(generator, lambda t: Probe(generator, t))
+    return refine.Given(
+        generator.fingerprint,
+        template,
+        svm.fit_normals(generator, found, settings.svm),
+        svm.spread(found.values),
+        typical(generator),
+        settings.refine,
     )
 
 
@@ -86,6 +122,7 @@ def collect_share(
 def _calibrate(
     generator: Generator,
     normals: svm.Normals,
+    stretch: Stretch,
     template: np.ndarray,
     mirror: np.ndarray,
     settings: RecipeSettings,
@@ -97,7 +134,11 @@ def _calibrate(
     measure = calibrate.measure_with(scorer)
     scenes = calibrate.open_faces(renderer, settings.calibration)
     along = calibrate.curves(
-        scenes, normals, measure, progress=lambda done, total: tell("calibration", done, total)
+        scenes,
+        normals,
+        measure,
+        lambda done: tell("calibration", done, settings.calibration),
+        stretch=stretch,
     )
     population = []
     first = calibrate.FIRST_FACE + 1_000
@@ -131,7 +172,8 @@ def _provenance(
 ) -> Mapping[str, Any]:
     return {
         "method": "svm on matched pairs, projected; regional",
-        "scorer": "MediaPipe Face Landmarker (face_landmarker.task): blendshapes and mesh geometry",
+        "scorer": "MediaPipe Face Landmarker (face_landmarker.task): blendshapes, mesh geometry, "
+        "furrows; light, colour and texture of the skin held still",
         "faces": len(found.w),
         "first_seed": responses.FIRST_SEED,
         "settings": asdict(settings),

@@ -1,0 +1,122 @@
+"""Measuring Action Units: `score`, and the tables of other coders."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import facs
+from .run import Run, recorded
+
+pictures_option: Callable[..., Any] = click.option(
+    "--pictures",
+    metavar="FOLDER",
+    help="The scored faces: pictures, or saved codes. A sub-folder holds one person's.",
+)
+
+
+@click.command()
+@click.argument("images", nargs=-1)
+@click.option("-o", "--output", metavar="FILE", help="Table, .csv or .json; else CSV on stdout.")
+@click.option("--face", type=click.IntRange(min=0), default=0, help="Which face of each picture.")
+@click.option(
+    "--import",
+    "table",
+    metavar="FILE",
+    help="No IMAGES, but another coder's scores in the same form: the CSV of OpenFace or py-feat, "
+    "or the folder of FaceLandmarkImg's.",
+)
+@pictures_option
+@recorded
+def score(
+    run: Run,
+    images: tuple[str, ...],
+    output: str | None,
+    face: int,
+    table: str | None,
+    pictures: str | None,
+) -> None:
+    """Measure the twelve Action Units of the faces in IMAGES, 0 to 5.
+
+    Needs the weights file `face-landmarker-task`. docs/scores.md says what each score measures,
+    docs/fitting.md which tables --import reads.
+
+    \b
+    Examples:
+      duchenne score photo.jpg
+      duchenne score photo.jpg -o scores.csv
+      duchenne score --import pyfeat.csv -o scores.csv
+    """
+    from .. import pixels
+
+    if bool(images) == (table is not None):
+        raise click.UsageError("give IMAGES, or --import and a table")
+    if pictures is not None and table is None:
+        raise click.UsageError("--pictures goes with --import")
+    if output is not None:
+        pixels.check_writable(output, (".csv", ".json"))
+        run.check_outputs([*images, table], [Path(output)])
+    if table is not None:
+        scores = read_scores(table, pictures)
+        pairs = zip(scores.names, scores.values, strict=True)
+        rows = [{"image": name, **by_code(values)} for name, values in pairs]
+        run.facts["coder"] = {"tool": scores.tool, "notes": list(scores.notes)}
+    else:
+        rows = _measured(run, images, face)
+    if output is None:
+        run.say(table_text(rows).rstrip())
+        return
+    text = (
+        json.dumps(rows, indent=1) if Path(output).suffix.lower() == ".json" else table_text(rows)
+    )
+    from .. import codes
+
+    codes.write_atomically(text.encode(), Path(output))
+    run.wrote(output)
+
+
+def _measured(run: Run, images: tuple[str, ...], face: int) -> list[dict[str, Any]]:
+    from .. import align, pixels
+    from ..score import Scorer
+
+    scorer = Scorer()
+    rows = []
+    for image in images:
+        photo = pixels.load_photo(image)
+        with run.stages("score"):
+            found = align.find(photo, face=face)
+            values = scorer.scores(photo.pixels, found.mesh)
+        rows.append({"image": image, **by_code(values)})
+    return rows
+
+
+def table_text(rows: list[dict[str, Any]]) -> str:
+    """Rows as CSV with a header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def read_scores(table: str, pictures: str | None) -> Any:
+    """Another coder's table; pictures: the folder of what it scored, whose names tell faces."""
+    from .. import coders
+    from ..errors import InputError
+
+    if pictures is not None and not Path(pictures).is_dir():
+        raise InputError(f"{pictures}: no such folder; give the one with the scored pictures")
+    names = [path.name for path in Path(pictures).iterdir()] if pictures else []
+    return coders.read_scores(Path(table), names)
+
+
+def by_code(values: Any) -> dict[str, float | None]:
+    """AU code -> number, None for NaN."""
+    rounded = [round(float(value), 3) for value in values]
+    return {c: v if v == v else None for c, v in zip(facs.CODES, rounded, strict=True)}
