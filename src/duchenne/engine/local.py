@@ -13,6 +13,7 @@ import threading
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from .base import Build, Reply, Worker, build_safely, limit_threads, work_safely
@@ -56,7 +57,8 @@ class LocalSlots:
         for pid in self._pids.values():
             # An unreaped child keeps its number, so nobody else's process is hit.
             if pid.done() and pid.exception() is None and _is_child(pid.result()):
-                os.kill(pid.result(), signal.SIGTERM)
+                with suppress(ProcessLookupError):  # the pool may reap it in this moment
+                    os.kill(pid.result(), signal.SIGTERM)
         for pool in self._pools.values():
             pool.shutdown(wait=True, cancel_futures=True)
         self._pools.clear()

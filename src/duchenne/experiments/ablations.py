@@ -157,8 +157,9 @@ def section(records: Records) -> str:
             f"{record['people']} held-out people, every AU at the strength of the shipped "
             f"boundaries (the length is matched on {CALIBRATED_ON} of them). All variants between "
             f"the first row and the last are fitted on the same {record['responses']} faces; the "
-            "shipped boundaries saw more. Strength reached under 1: the variant cannot go so far "
-            "within its reach, and looks better than it is.",
+            "shipped boundaries saw more, and only they are refined and go farther on far faces. "
+            "Strength reached under 1: the variant cannot go so far within its reach, and looks "
+            "better than it is.",
             verdicts.table(rows, ["", *ROWS.values()]),
             verdicts.picture(FIGURE, f"One person under every variant: {', '.join(SHOWN)}"),
         ]
