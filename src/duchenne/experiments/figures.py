@@ -105,7 +105,8 @@ def strips(
     """A figure of rows of pictures: labels at the left, names of the columns above."""
     count = max(len(row) for row in rows)
     side = 1.0  # inches of a tile
-    figure = new(count * side + 0.9, len(rows) * side + 0.3)
+    longest = max(len(line) for label in labels for line in label.split("\n"))
+    figure = new(count * side + max(0.9, 0.1 * longest), len(rows) * side + 0.3)
     axes = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
     for r, (row, label) in enumerate(zip(rows, labels, strict=True)):
         show_strip(axes[r], strip(row, tile), label, columns if r == 0 else ())
