@@ -488,12 +488,29 @@ def test_mixing_and_wrong_files_have_their_exit_codes(
 @pytest.mark.usefixtures("landmarker_task")
 @pytest.mark.parametrize("method", ["pairs", "paper"])
 def test_no_boundaries_without_faces(method: str, checkpoint: Path, here: Path) -> None:
+    plain = ["--no-refine"] if method == "pairs" else []  # refining needs dlib
     result = run(
         "fit", "boundaries", "--generator", checkpoint, "--method", method, "--faces", 10,
-        "-o", "b.safetensors",
+        "-o", "b.safetensors", *plain,
     )  # fmt: skip
     assert result.exit_code == 4
     assert "no face" in result.stderr
+
+
+@pytest.mark.parametrize("other", [["--method", "paper"], ["--disfa", "DISFA"]])
+def test_only_matched_pairs_are_refined(other: list[str], here: Path) -> None:
+    result = run("fit", "boundaries", *other, "--no-refine", "-o", "b.safetensors")
+    assert result.exit_code == 2
+    assert "--refine goes with --method pairs" in result.stderr
+
+
+def test_what_refining_lacks_is_said_at_once(
+    checkpoint: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
+    result = run("fit", "boundaries", "--generator", checkpoint, "-o", "b.safetensors")
+    assert result.exit_code == 7
+    assert "duchenne[evaluate]" in result.stderr
 
 
 @pytest.mark.parametrize("name", GENERATORS)
