@@ -46,7 +46,7 @@ class Stretch:
     """How much farther an edit has to go on a face that is far from the average one.
 
     The farther a code lies from the centre of W, the less its picture answers to the same offset:
-    about as radius^-0.7 on generated faces, and codes of photos lie far out (docs/fitting.md).
+    about as radius^-0.7 on generated faces, and codes of photos lie far out (docs/architecture.md).
 
     centre: float32 [512], the mean of W. radius: root mean square distance from it of the rows of a
     typical face. power: 0 makes every edit equally long.

@@ -92,8 +92,9 @@ def refined_files(
     generator: Generator, studios: Studios, settings: recipe.RecipeSettings, folder: Path
 ) -> Job:
     """The refined normals that `recipe.fit` takes from `folder`, where the responses are by now."""
-    given = recipe.to_refine(generator, folder, settings)
-    assert given is not None, "the settings want it"
+    template, _ = responses.mean_template(generator, lambda t: Probe(generator, t))
+    found = responses.load(generator, settings.faces, folder)
+    given = recipe.to_refine(generator, found, template, recipe.typical(generator), settings)
     missing = refine.missing(given, folder)
     items = (Item(code, facs.INDEX[code]) for code in missing)
     return Job("refining", folder, _Refined(studios, given), items, len(missing))

@@ -34,12 +34,12 @@ class PersonNetwork(nn.Module):
     def __init__(self, file: Path | None = None) -> None:
         super().__init__()
         file = file or identity.network_file()
-        layers = [tensor for _, tensor in _layers(file)]
-        kinds = "".join(kind[0] for kind, _ in _layers(file))
+        layers = list(_layers(file))
+        kinds = "".join(kind[0] for kind, _ in layers)
         blocks = sum(count for _, count in _STAGES)
         if kinds != "ca" * (1 + 2 * blocks) + "f":
             raise WeightsError(f"{file}: expected dlib's face recognition network, version 1")
-        self._layers = layers
+        self._layers = [tensor for _, tensor in layers]
 
     def forward(self, chip: Tensor) -> Tensor:
         left = iter(self._layers)

@@ -51,10 +51,10 @@ def fit(
     template, mirror = collect_share(generator, folder, settings, (0, 1), tell)
     found = responses.load(generator, settings.faces, folder)
     stretch = typical(generator)
-    given = to_refine(generator, folder, settings)
-    if given is None:
+    if settings.refine is None:
         normals = svm.fit_normals(generator, found, settings.svm)
     else:
+        given = to_refine(generator, found, template, stretch, settings)
         refine.Refiner(generator, given).run(
             folder, progress=lambda done, total: tell("refining", done, total)
         )
@@ -80,18 +80,21 @@ def typical(generator: Generator) -> Stretch:
     return Stretch(np.asarray(generator.w_mean.cpu().numpy(), np.float32), TYPICAL * spread)
 
 
-def to_refine(generator: Generator, folder: Path, settings: RecipeSettings) -> refine.Given | None:
-    """What the refinement starts from, by the responses in `folder`; None if none is wanted."""
-    if settings.refine is None:
-        return None
-    found = responses.load(generator, settings.faces, folder)
-    template, _ = responses.mean_template(generator, lambda t: Probe(generator, t))
+def to_refine(
+    generator: Generator,
+    found: responses.Responses,
+    template: np.ndarray,
+    stretch: Stretch,
+    settings: RecipeSettings,
+) -> refine.Given:
+    """What the refinement starts from."""
+    assert settings.refine is not None, "the settings want it"
     return refine.Given(
         generator.fingerprint,
         template,
         svm.fit_normals(generator, found, settings.svm),
         svm.spread(found.values),
-        typical(generator),
+        stretch,
         settings.refine,
     )
 
