@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 import tiny
 
-from duchenne import facs, regions
+from duchenne import align, facs, regions
 from duchenne.animate import Studio
 from duchenne.errors import WeightsError
-from duchenne.evaluate import bars, harness, judge, kept, metrics, report
+from duchenne.evaluate import bars, harness, judge, kept, metrics, outsider, report
 from duchenne.evaluate.harness import LEVELS, Measured
 from duchenne.evaluate.identity import Recogniser
 from duchenne.evaluate.kept import Kept
+from duchenne.evaluate.outsider import Outsider
+from duchenne.render import Renderer
+from duchenne.types import Photo
 
 FACES, UNITS = 3, len(facs.CODES)
 
@@ -75,9 +78,18 @@ def test_kin_are_units_and_never_the_target() -> None:
         assert set(kin) <= set(facs.CODES) - {code}
 
 
-def measured(scores: np.ndarray, identity: float = 0.1, outside: float = 0.0) -> Measured:
+def measured(
+    scores: np.ndarray, identity: float = 0.1, outside: float = 0.0, outsider: float = 0.2
+) -> Measured:
     zeros = np.zeros(scores.shape[:2])
-    return Measured(scores, zeros + identity, zeros + outside, zeros + outside / 10, zeros)
+    return Measured(
+        scores=scores,
+        identity=zeros + identity,
+        outsider=zeros + outsider,
+        outside=zeros + outside,
+        background=zeros + outside / 10,
+        turned=zeros,
+    )
 
 
 def leaking(change: float) -> np.ndarray:
@@ -120,6 +132,11 @@ def test_report(tmp_path: Path) -> None:
             {"leakage into other AUs, mean over AUs", "leakage against the paper's recipe"},
         ),
         (measured(perfect(), 0.31), None, {"identity distance under 0.3 at E = 1"}),
+        (
+            measured(perfect(), outsider=0.56),
+            None,
+            {"the same by FaceNet, which no fit has asked: under 0.55"},
+        ),
         (measured(perfect(), 0.1, 1.0), None, {"change outside the regions"}),
         (
             measured(leaking(9.0)),
@@ -130,7 +147,7 @@ def test_report(tmp_path: Path) -> None:
 )
 def test_requirements(ours: Measured, theirs: Measured | None, failing: set[str]) -> None:
     lines = bars.bars(ours, theirs)
-    assert len(lines) == (7 if theirs else 6)
+    assert len(lines) == (8 if theirs else 7)
     assert {line.name for line in lines if not line.passed} == failing
 
 
@@ -204,6 +221,30 @@ def test_a_judge_without_its_network() -> None:
         judge.Judge()
 
 
+# The recogniser that no fit asks
+
+
+def test_an_outsider_without_its_network() -> None:
+    with pytest.raises(WeightsError, match="face-outsider"):
+        Outsider()
+
+
+@pytest.mark.weights
+def test_the_outsider_tells_people_apart(
+    astronaut: np.ndarray, mobile_renderer: Renderer, mobile_sample: np.ndarray
+) -> None:
+    judge = Outsider()
+    photo = align.align(Photo(astronaut, "photo"), size=512).pixels
+    told = judge.describe(photo)
+    assert told.shape == (512,)
+    assert np.linalg.norm(told) == pytest.approx(1)
+    half = outsider.SAME_PERSON / 2
+    for same in (photo[:, ::-1], (photo * 0.8).astype(np.uint8)):  # mirrored; darker
+        assert np.linalg.norm(judge.describe(np.ascontiguousarray(same)) - told) < half
+    stranger = judge.describe(mobile_renderer.plain(mobile_sample))
+    assert np.linalg.norm(stranger - told) > 0.9
+
+
 # One face for real
 
 
@@ -212,13 +253,13 @@ def test_a_face_is_measured_once_and_kept(tmp_path: Path, landmarker_task: Path)
     pytest.importorskip("dlib")
     studio = Studio(threads=1)
     (subject,) = harness.held_out(studio, 1)
-    results, recogniser = Kept(tmp_path), Recogniser()
-    found = harness.evaluate([subject], recogniser, results, levels=(0.0, 1.0))
+    results, recognisers = Kept(tmp_path), harness.Recognisers.load()
+    found = harness.evaluate([subject], recognisers, results, levels=(0.0, 1.0))
     assert found.scores.shape == (1, UNITS, 2, UNITS)
     assert found.outside.max() == 0
     assert (metrics.own_change(found.scores) > 0).all()
     assert 0 < found.identity.min() <= found.identity.max() < 1.5
-    again = harness.evaluate([subject], recogniser, Kept(tmp_path), levels=(0.0, 1.0))
+    again = harness.evaluate([subject], recognisers, Kept(tmp_path), levels=(0.0, 1.0))
     assert again.scores == pytest.approx(found.scores)
     assert len(list(tmp_path.iterdir())) == 1
     whole = harness.with_boundaries(studio, replace(studio.boundaries, regional=False))

@@ -58,7 +58,7 @@ def measured(
     for i in range(UNITS):
         scores[:, i, :, i] = 0.5 + rise * np.array(LEVELS)
     zeros = np.zeros((faces, UNITS))
-    return Measured(scores, zeros + identity, zeros, zeros, zeros)
+    return Measured(scores, zeros + identity, zeros, zeros, zeros, zeros)
 
 
 def table_record(ours: Measured, theirs: Measured) -> dict[str, Any]:

@@ -36,6 +36,7 @@ NAMES = [
     "face-landmarker-task",
     "vgg16-imagenet",
     "expression-judge",
+    "face-outsider",
 ]
 
 

@@ -65,13 +65,12 @@ def evaluate(
     from .. import pixels
     from ..animate import Studio
     from ..evaluate import harness, report
-    from ..evaluate.identity import Recogniser
     from ..evaluate.kept import Kept
 
     folder = Path(output)
     with pixels.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    recogniser = Recogniser()
+    recognisers = harness.Recognisers.load()
     results = Kept(Path(work) if work else harness.default_work())
     studio = Studio()
     with run.stages("recipes"), progress_bars() as tell:
@@ -81,7 +80,7 @@ def evaluate(
         if photos:
             people["photos"] = [studio.face(photo) for photo in photos]
     with run.stages("evaluate"), progress_bars() as tell:
-        measured = _measure(studios, people, recogniser, results, tell)
+        measured = _measure(studios, people, recognisers, results, tell)
     facts = {
         "identities": identities,
         "photos": len(photos),
@@ -89,6 +88,7 @@ def evaluate(
         "generator": studio.generator.fingerprint,
         "scorer": "this project's own (see docs/scores.md)",
         "recogniser": "dlib face_recognition_resnet_model_v1, same person under 0.6",
+        "second recogniser": "FaceNet 20180408-102900, same person under 1.1",
     }
     for written in report.write(folder, measured, facts):
         run.wrote(written)
@@ -128,7 +128,7 @@ def _studios(
 def _measure(
     studios: dict[str, Studio],
     people: dict[str, list[Subject]],
-    recogniser: Any,
+    recognisers: Any,
     results: Kept,
     tell: Any,
 ) -> dict[str, dict[str, Any]]:
@@ -141,7 +141,7 @@ def _measure(
         who: {
             name: harness.evaluate(
                 [replace(subject, studio=studio) for subject in subjects],
-                recogniser,
+                recognisers,
                 results,
                 progress=lambda done, total, what=f"{name}, {who}": tell(what, done, total),  # type: ignore[misc]
             )

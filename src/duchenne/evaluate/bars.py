@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import facs
-from . import metrics
+from . import metrics, outsider
 from .harness import Measured
 from .identity import SAME_PERSON
 
@@ -47,6 +47,8 @@ def bars(measured: Measured, paper: Measured | None = None) -> list[Bar]:
     leakage = _mean(table["leakage"])
     small = float((measured.identity < SAME_PERSON / 2).mean())
     percentile = float(np.quantile(measured.identity, EDITS))
+    half = outsider.SAME_PERSON / 2
+    agreed = float((measured.outsider < half).mean())
     change = float(measured.outside.max())
     found = [
         _worst("every AU responds", table["responds"], FACES, "of the faces"),
@@ -63,6 +65,13 @@ def bars(measured: Measured, paper: Measured | None = None) -> list[Bar]:
             f"in {EDITS:.0%} of the edits",
             f"in {small:.0%}; the {EDITS:.0%} quantile is {percentile:.2f}",
             small >= EDITS,
+        ),
+        Bar(
+            f"the same by FaceNet, which no fit has asked: under {half:g}",
+            f"in {EDITS:.0%} of the edits",
+            f"in {agreed:.0%}; the {EDITS:.0%} quantile is "
+            f"{float(np.quantile(measured.outsider, EDITS)):.2f}",
+            agreed >= EDITS,
         ),
         Bar("change outside the regions", "0 grey levels", f"{change:g}", change == 0),
     ]

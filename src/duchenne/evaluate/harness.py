@@ -18,16 +18,17 @@ from .. import facs, landmarks, score
 from ..animate import Studio, Subject
 from ..boundaries import Boundaries, slot_intensities
 from ..types import Pixels
-from . import kept, metrics
+from . import kept, metrics, outsider
 from .identity import SAME_PERSON, Recogniser
 from .kept import Kept
+from .outsider import Outsider
 
 Array = NDArray[np.float64]
 
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 FIRST_SEED = 300_000  # held-out identities; fits use `responses.FIRST_SEED` and up to 100,000 more
 TRUNCATION = 0.6
-VERSION = 2  # of what `measure` does: results of another one are not taken for these
+VERSION = 3  # of what `measure` does: results of another one are not taken for these
 
 Progress = Callable[[int, int], None]
 
@@ -36,13 +37,15 @@ Progress = Callable[[int, int], None]
 class Measured:
     """What edits did to F faces, K levels each, the first being the unedited face.
 
-    scores: [F, 12, K, 12]; identity: [F, 12] distance at the last level; outside: [F, 12] largest
-    change in grey levels where the AU has no influence; background: [F, 12] mean change there;
-    turned: [F, 12] change of head pose in degrees.
+    scores: [F, 12, K, 12]; identity: [F, 12] distance at the last level, and outsider: [F, 12] by
+    the recogniser that no fit has asked; outside: [F, 12] largest change in grey levels where the
+    AU has no influence; background: [F, 12] mean change there; turned: [F, 12] change of head pose
+    in degrees.
     """
 
     scores: Array
     identity: Array
+    outsider: Array
     outside: Array
     background: Array
     turned: Array
@@ -61,6 +64,7 @@ class Measured:
             "nonlinear": metrics.linearity(self.scores),
             "identity_95": np.quantile(self.identity, 0.95, axis=0),
             "identity_ok": (self.identity < SAME_PERSON / 2).mean(axis=0),
+            "outsider_ok": (self.outsider < outsider.SAME_PERSON / 2).mean(axis=0),
             "outside": self.outside.max(axis=0),
             "background": self.background.mean(axis=0),
             "turned": self.turned.mean(axis=0),
@@ -86,6 +90,23 @@ class Measured:
         return Measured(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
 
 
+@dataclass(frozen=True)
+class Recognisers:
+    """Who says whether it is still the same person."""
+
+    dlib: Recogniser
+    outsider: Outsider
+
+    @staticmethod
+    def load() -> Recognisers:
+        """Raises WeightsError where one of them cannot be had."""
+        return Recognisers(Recogniser(), Outsider())
+
+    def describe(self, face: Pixels) -> tuple[Array, Array]:
+        """The descriptors of an aligned face, uint8 [S, S, 3]."""
+        return self.dlib.describe(face), self.outsider.describe(face)
+
+
 def held_out(studio: Studio, count: int) -> list[Subject]:
     """Synthetic people whose seeds no fit uses."""
     return [studio.sample(FIRST_SEED + n, truncation=TRUNCATION) for n in range(count)]
@@ -105,7 +126,7 @@ def with_boundaries(studio: Studio, boundaries: Boundaries) -> Studio:
 
 def evaluate(
     subjects: Sequence[Subject],
-    recogniser: Recogniser,
+    recognisers: Recognisers,
     results: Kept,
     *,
     levels: Sequence[float] = LEVELS,
@@ -117,7 +138,7 @@ def evaluate(
         record = results.get(
             "face",
             inputs_of(subject, levels),
-            lambda subject=subject: measure(subject, recogniser, levels).as_json(),  # type: ignore[misc]
+            lambda subject=subject: measure(subject, recognisers, levels).as_json(),  # type: ignore[misc]
         )
         parts.append(Measured.from_json(record))
         if progress:
@@ -138,7 +159,9 @@ def inputs_of(subject: Subject, levels: Sequence[float] = LEVELS) -> dict[str, A
     }
 
 
-def measure(subject: Subject, recogniser: Recogniser, levels: Sequence[float] = LEVELS) -> Measured:
+def measure(
+    subject: Subject, recognisers: Recognisers, levels: Sequence[float] = LEVELS
+) -> Measured:
     """One face, every Action Unit at every level; levels: rising, the first 0."""
     assert levels[0] == 0, "the first level is the unedited face"
     assert all(a < b for a, b in pairwise(levels)), "levels rise"
@@ -146,7 +169,7 @@ def measure(subject: Subject, recogniser: Recogniser, levels: Sequence[float] = 
     subject = replace(subject)  # a copy, so that its rendered scene is not kept
     units = len(facs.CODES)
     before = unedited(subject)
-    person, pose, rest = recogniser.describe(before), _pose(before, scorer), scores(before, scorer)
+    person, pose, rest = recognisers.describe(before), _pose(before, scorer), scores(before, scorer)
     measured = np.zeros((units, len(levels), units))
     rows = []
     for i, code in enumerate(facs.CODES):
@@ -157,11 +180,11 @@ def measure(subject: Subject, recogniser: Recogniser, levels: Sequence[float] = 
             measured[i, k] = scores(frame, scorer)
         elsewhere = outside_of(subject, np.asarray(table.any(axis=0)))
         difference = np.abs(frame.astype(int) - before).max(axis=2)[elsewhere]
-        distance = np.linalg.norm(recogniser.describe(frame) - person)
+        found = zip(recognisers.describe(frame), person, strict=True)
+        apart = [np.linalg.norm(after - unchanged) for after, unchanged in found]
         turned = np.abs(_pose(frame, scorer) - pose).max()
-        rows.append((distance, difference.max(), difference.mean(), turned))
-    identity, outside, background, turns = np.array(rows, float).T
-    return Measured(measured[None], identity[None], outside[None], background[None], turns[None])
+        rows.append((*apart, difference.max(), difference.mean(), turned))
+    return Measured(measured[None], *(column[None] for column in np.array(rows, float).T))
 
 
 def unedited(subject: Subject) -> Pixels:

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from .. import codes, facs, pixels
 from ..animate import Subject
 from ..types import Pixels
-from . import metrics
+from . import metrics, outsider
 from .bars import Bar, bars, tied
 from .harness import Measured
 from .identity import SAME_PERSON
@@ -31,6 +31,7 @@ COLUMNS: Mapping[str, str] = {
     "nonlinear": "largest departure from linear",
     "identity_95": "identity distance, 95 %",
     "identity_ok": f"identity under {SAME_PERSON / 2:g}",
+    "outsider_ok": f"identity under {outsider.SAME_PERSON / 2:g} (FaceNet)",
     "outside": "largest change outside (levels)",
     "background": "mean change outside (levels)",
     "turned": "head turned (degrees)",

@@ -91,7 +91,7 @@ def _measure(
     studio = harness.with_boundaries(context.studio, boundaries)
     return harness.evaluate(
         [replace(person, studio=studio) for person in people],
-        context.recogniser,
+        context.recognisers,
         context.results,
         levels=LEVELS,
         progress=lambda done, total: context.progress(f"{NAME}: {name}", done, total),

@@ -12,9 +12,11 @@ from .. import align, demo, pixels
 from ..animate import Studio, Subject
 from ..errors import WeightsError
 from ..evaluate import harness, kept, recipes
+from ..evaluate.harness import Recognisers
 from ..evaluate.identity import Recogniser
 from ..evaluate.judge import Judge
 from ..evaluate.kept import Kept
+from ..evaluate.outsider import Outsider
 from ..pixels import SourceType
 from ..types import AlignedFace
 from . import figures
@@ -82,6 +84,11 @@ class Context:
     def recogniser(self) -> Recogniser:
         """The outside judge of identity."""
         return Recogniser()
+
+    @cached_property
+    def recognisers(self) -> Recognisers:
+        """That judge, and one that no fit has asked."""
+        return Recognisers(self.recogniser, Outsider())
 
     @cached_property
     def judge(self) -> Judge | None:

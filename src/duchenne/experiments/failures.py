@@ -35,7 +35,7 @@ def run(context: Context) -> dict[str, Any]:
     people = context.held_out(context.settings.identities)
     measured = harness.evaluate(
         people,
-        context.recogniser,
+        context.recognisers,
         context.results,
         progress=lambda done, total: context.progress(f"{NAME}: measure", done, total),
     )

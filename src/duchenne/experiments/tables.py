@@ -41,7 +41,7 @@ def run(context: Context) -> dict[str, Any]:
         group: {
             name: harness.evaluate(
                 context.under(name, people),
-                context.recogniser,
+                context.recognisers,
                 context.results,
                 progress=lambda done, total, w=f"{NAME}: {name}, {group}": context.progress(  # type: ignore[misc]
                     w, done, total

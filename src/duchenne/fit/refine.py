@@ -4,7 +4,7 @@ Slopes say what a small step does. A full Action Unit is no small step: what lea
 whether the person stays the same, only the edited picture shows. So every normal is improved by
 stochastic descent on edits of many faces, drawn with gradients (`fit.probe`), one face a step:
 
-    4 (r - e t)^2 + 6 leak + 1.5 person + 0.05 surroundings + 0.2 length
+    4 (r - e t)^2 + 10 leak + 12 person + 0.05 surroundings + 0.2 length
 
 with e a random intensity; r the change of the AU's evidence, relative to what the SVM's normal does
 at intensity 1, as much as which the result does too; leak the mean square change of the measures
@@ -49,7 +49,8 @@ TRUNCATIONS = (0.45, 1.05)
 MOVED, LARGEST_MOVE = 0.5, 0.5  # share of faces with rows that disagree; in standard deviations
 INTENSITIES = (0.5, 1.2)
 SAME = 1e-3  # of the largest number: two starts that differ by less are one
-AIMS = (0.7, 2.0)  # bounds of t
+AIMS = (0.7, 8.0)  # bounds of t
+AIM_RATE = 0.06  # of t: what part of a shortfall is made up at once
 MEASURED_ON = 24  # faces that the change at intensity 1 is the mean of
 SHORT = (0.75, 1.33)  # of that change before: what is made up by a longer or shorter way at the end
 VISIBLE = 0.05  # a change of a picture in [-1, 1] that an eye sees
@@ -68,12 +69,12 @@ class RefineSettings:
     module's docstring.
     """
 
-    faces: int = 64
-    steps: int = 200
-    rate: float = 0.05
+    faces: int = 224
+    steps: int = 300
+    rate: float = 0.2
     reached: float = 4.0
-    leak: float = 6.0
-    person: float = 1.5
+    leak: float = 10.0
+    person: float = 12.0
     surroundings: float = 0.05
     length: float = 0.2
 
@@ -313,7 +314,7 @@ class _Descent:
             loss.backward()
             adam.step()
             short = 1 - float(answer.detach()) / intensity
-            aim = float(np.clip(aim + 0.03 * short, *AIMS))
+            aim = float(np.clip(aim + AIM_RATE * short, *AIMS))
             if step >= steps // 2:  # the mean of the last half: single faces pull to and fro
                 average += (c.detach() - average) / (step - steps // 2 + 1)
             progress(step + 1)
