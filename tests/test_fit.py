@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ import torch
 from duchenne import facs, landmarks, regions, score, skin
 from duchenne.boundaries import REGION_OF
 from duchenne.errors import InputError
-from duchenne.fit import boundaries, probe, responses
+from duchenne.evaluate import metrics
+from duchenne.fit import boundaries, calibrate, probe, responses
 from duchenne.fit.boundaries import TIED, FitSettings, Normals, fit_normals, whitening
 from duchenne.fit.probe import NAMES, Probe, Response
 from duchenne.fit.responses import Responses, collect, identity, load
@@ -373,6 +375,39 @@ def test_the_normal_of_a_known_answer(mixed: float) -> None:
 
 
 # The template
+
+
+# Crosstalk
+
+
+def test_what_others_of_the_region_answer_on_average_is_taken_out() -> None:
+    """Offsets that stand on one another show which parts of which were taken."""
+    count, rng = len(facs.CODES), np.random.default_rng(3)
+    response = 5 * np.eye(count) + rng.uniform(-2, 2, (count, count))  # of whom on whom
+    apart = rng.standard_normal((4, count))  # people who look different from the start
+    along = np.stack([np.stack([apart, apart + row], axis=1) for row in response])
+    scale = SimpleNamespace(scores=lambda measures: measures)
+    rows = np.zeros((count, 2, 512), np.float32)
+    rows.reshape(count, -1)[:, :count] = np.eye(count)
+    white = rng.uniform(0.5, 2, count)
+    before = Normals(rows, white, np.zeros(count), np.zeros(count))
+    after = calibrate.untangled(before, along, scale)  # type: ignore[arg-type]
+
+    reach = np.array([calibrate.REACH[code] for code in facs.CODES])
+    offsets = after.normals.reshape(count, -1)[:, :count] * (after.white * reach)[:, None]
+    parts = offsets / (white * reach)  # [12, 12], how much of whose offset before
+    answers = parts @ response
+    assert np.linalg.norm(after.normals, axis=(1, 2)) == pytest.approx(1, abs=1e-6)
+    for i, code in enumerate(facs.CODES):
+        assert answers[i, i] == pytest.approx(response[i, i], rel=1e-5)  # as strong as before
+        for j, other in enumerate(facs.CODES):
+            if i == j:
+                continue
+            if REGION_OF[code] != REGION_OF[other] or other in metrics.KIN[code]:
+                assert parts[i, j] == pytest.approx(0, abs=1e-6)
+            else:
+                left = (1 - calibrate.TAKEN_OUT) * response[i, j] * parts[i, i]
+                assert answers[i, j] == pytest.approx(left, abs=1e-4)
 
 
 def test_a_face_that_is_not_symmetric_has_no_mirror_points() -> None:

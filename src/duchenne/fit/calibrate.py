@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from .. import facs, landmarks, score
 from ..animate import find_regions
-from ..boundaries import Stretch, slot_intensities
+from ..boundaries import REGION_OF, Stretch, slot_intensities
 from ..edit import local_transfer
 from ..errors import NoFaceFound
+from ..evaluate import metrics
 from ..render import Renderer, Scene
 from .boundaries import Normals
 from .responses import identity
@@ -38,6 +39,9 @@ KNOTS = 4
 # Intensity 1 stops where this part of the response within reach is there: what remains would take
 # a long way through the latent space for little that shows.
 SATURATED = 0.95
+# Part of the mean crosstalk that is taken out: what is too much for one face is too little for the
+# next, and every correction takes the person a little way along.
+TAKEN_OUT = 0.75
 LEAST = 0.1  # of the evidence: a boundary that does less than this is no full action
 
 Measure = Callable[[NDArray[np.uint8]], Array]
@@ -118,6 +122,35 @@ def fit_scale(
         for i, faces in enumerate(along)
     ]
     return replace(scale, full=SATURATED * np.maximum(full, LEAST))
+
+
+def untangled(normals: Normals, along: Array, scale: score.Scale) -> Normals:
+    """Normals without what they do on average to the other Action Units of their region.
+
+    along: `curves` of the normals. From the offset of each AU so much of the offsets of the others
+    of its region is taken that their mean scores stay where they are, but for those that are tied
+    to it by anatomy (`metrics.KIN`); then it is made as strong as it was.
+    """
+    scores = np.array([[[scale.scores(face[k]) for k in (0, -1)] for face in au] for au in along])
+    response = (scores[:, :, 1] - scores[:, :, 0]).mean(axis=1)  # [12, 12], of whom on whom
+    full = normals.white * [REACH[code] for code in facs.CODES]
+    offsets = normals.normals * full[:, None, None]
+    found, white = normals.normals.copy(), normals.white.copy()
+    for i, code in enumerate(facs.CODES):
+        others = [
+            facs.INDEX[other]
+            for other in facs.CODES
+            if REGION_OF[other] == REGION_OF[code] and other not in (code, *metrics.KIN[code])
+        ]
+        if not others:
+            continue
+        among = response[np.ix_(others, others)]
+        parts = -TAKEN_OUT * np.linalg.solve(among.T, response[i, others])
+        left = (response[i, i] + parts @ response[others, i]) / response[i, i]
+        offset = (offsets[i] + np.tensordot(parts, offsets[others], axes=1)) / left
+        length = np.linalg.norm(offset)
+        found[i], white[i] = offset / length, length / REACH[code]
+    return replace(normals, normals=found, white=white)
 
 
 def fit_lengths(along: Array, scale: score.Scale, normals: Normals) -> NDArray[np.float32]:

@@ -59,7 +59,9 @@ def fit(
             folder, progress=lambda done, total: tell("refining", done, total)
         )
         normals = refine.refined(given, folder)
-    scale, lengths = _calibrate(generator, normals, stretch, template, mirror, settings, tell)
+    normals, scale, lengths = _calibrate(
+        generator, normals, stretch, template, mirror, settings, tell
+    )
     return (
         Boundaries(
             normals=normals.normals,
@@ -130,19 +132,23 @@ def _calibrate(
     mirror: np.ndarray,
     settings: RecipeSettings,
     tell: Progress,
-) -> tuple[score.Scale, np.ndarray]:
+) -> tuple[svm.Normals, score.Scale, np.ndarray]:
+    """The normals without crosstalk, the scale, and the lengths."""
     renderer = Renderer(generator)
     blank = np.ones(len(score.MEASURES))
     scorer = score.Scorer(score.Scale(template, mirror, 0 * blank, blank, blank))
     measure = calibrate.measure_with(scorer)
-    scenes = calibrate.open_faces(renderer, settings.calibration)
-    along = calibrate.curves(
-        scenes,
-        normals,
-        measure,
-        lambda done: tell("calibration", done, settings.calibration),
-        stretch=stretch,
-    )
+
+    def curves(stage: str, of: svm.Normals) -> np.ndarray:
+        return calibrate.curves(
+            calibrate.open_faces(renderer, settings.calibration),
+            of,
+            measure,
+            lambda done: tell(stage, done, settings.calibration),
+            stretch=stretch,
+        )
+
+    along = curves("calibration", normals)
     population = []
     first = calibrate.FIRST_FACE + 1_000
     for number in range(settings.population):
@@ -150,7 +156,9 @@ def _calibrate(
         population.append(measure(face.base))
         tell("population", number + 1, settings.population)
     scale = calibrate.fit_scale(np.stack(population), along, template, mirror)
-    return scale, calibrate.fit_lengths(along, scale, normals)
+    clean = calibrate.untangled(normals, along, scale)
+    lengths = calibrate.fit_lengths(curves("lengths", clean), scale, clean)
+    return clean, scale, lengths
 
 
 def _biases(found: responses.Responses, normals: svm.Normals, rows: int) -> np.ndarray:
@@ -173,8 +181,9 @@ def _biases(found: responses.Responses, normals: svm.Normals, rows: int) -> np.n
 def _provenance(
     found: responses.Responses, normals: svm.Normals, settings: RecipeSettings
 ) -> Mapping[str, Any]:
+    refined = "refined, " if settings.refine else ""
     return {
-        "method": "svm on matched pairs, projected; regional",
+        "method": f"svm on matched pairs, projected, {refined}untangled; regional",
         "scorer": "MediaPipe Face Landmarker (face_landmarker.task): blendshapes, mesh geometry, "
         "furrows; light, colour and texture of the skin held still",
         "faces": len(found.w),
