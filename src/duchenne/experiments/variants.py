@@ -1,7 +1,7 @@
 """The method with one part taken away at a time, made with the fit's own functions.
 
-- *not refined*: the projected normals, without the descent on edits (`fit.refine`), which none of
-  the others has either.
+- *not refined*: the projected normals, without the descent on edits (`fit.refine`) and without
+  taking out crosstalk (`fit.calibrate.untangled`), which none of the others has either.
 - *no regions*: the same normals move the whole code instead of acting inside the regions.
 - *no projection*: the SVM's normal as it is (`FitSettings.purity` 0).
 - *one row (W)*: all edited rows get the same offset, as in the paper's space W. The fit sees, for
