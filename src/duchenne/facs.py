@@ -59,7 +59,7 @@ EXPRESSIONS: Mapping[str, Descriptor] = MappingProxyType(
         "happiness": {"AU6": 1.0, "AU12": 1.0, "AU25": 1.0},
         "sadness": {"AU1": 1.0, "AU4": 0.7, "AU15": 1.0, "AU17": 0.6},
         "surprise": {"AU1": 1.0, "AU2": 1.0, "AU5": 0.8, "AU25": 1.0, "AU26": 1.0},
-        "fear": {"AU1": 1.0, "AU2": 0.6, "AU4": 0.7, "AU5": 1.0, "AU20": 1.0, "AU25": 0.7},
+        "fear": {"AU1": 1.0, "AU2": 0.6, "AU4": 1.0, "AU5": 1.0, "AU20": 0.5, "AU26": 0.5},
         "anger": {"AU4": 1.0, "AU5": 0.6, "AU17": 0.7},
         "disgust": {"AU9": 1.0, "AU4": 0.4, "AU15": 0.6, "AU17": 0.7},
         "contempt": {"AU12L": 0.8, "AU17": 0.2},
