@@ -188,6 +188,11 @@ def test_distances_are_odd(limits: Boundaries) -> None:
     assert not limits.distances(np.zeros((12, 8))).any()
 
 
+def test_beyond_one_it_goes_on_in_a_straight_line(limits: Boundaries) -> None:
+    full, more = (limits.distances(np.full(12, -size)) for size in (1.0, 1.5))
+    np.testing.assert_allclose(more, 1.5 * full, rtol=1e-6)
+
+
 def test_one_length_is_a_straight_line() -> None:
     plain = tiny.boundaries(tiny.GENERATOR)
     asked = np.linspace(-1, 1, 9)

@@ -194,7 +194,7 @@ def test_an_expression_on_top_of_what_takes_the_smile_out() -> None:
     )
     assert expressions.onto({"AU12": 0.7}, {"AU12": 0.7}) == {"AU12": 1.0}
     for descriptor in facs.EXPRESSIONS.values():
-        assert facs.check(expressions.onto(offsets, descriptor), low=-1)
+        assert facs.check(expressions.onto(offsets, descriptor), low=facs.LOWEST)
 
 
 def test_expressions_without_a_judge_get_no_verdict() -> None:

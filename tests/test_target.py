@@ -38,6 +38,12 @@ def test_a_smile_can_be_taken_to_neutral() -> None:
     assert reached.offsets["AU12"] == pytest.approx(-0.9, abs=0.05)
 
 
+def test_a_smile_beyond_the_full_action_can_be_taken_to_neutral() -> None:
+    respond, _ = face(1.4, 1.0)
+    reached = target.reach({"AU12": 0.0}, respond)
+    assert reached.offsets["AU12"] == pytest.approx(-1.4, abs=0.05)
+
+
 def test_a_face_that_is_there_already_costs_one_picture() -> None:
     respond, calls = face(0.5, 1.0)
     assert target.reach({"AU12": 0.5}, respond).offsets == {"AU12": 0.0}

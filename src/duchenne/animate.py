@@ -170,7 +170,7 @@ class Subject:
         size: side of the crop, one of `studio.renderer.sizes`: smaller ones are quick previews (see
             `Scene.frame`). None is the full one.
         """
-        table = slot_intensities(facs.check(descriptor, low=-1.0))
+        table = slot_intensities(facs.check(descriptor, low=facs.LOWEST))
         return next(self.frames(table[None], paste=paste, size=size))
 
     def measure(self, frame: Pixels) -> NDArray[np.float64]:

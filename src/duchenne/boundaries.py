@@ -97,7 +97,7 @@ class Boundaries:
         )
 
     def distances(self, intensities: NDArray[np.floating[Any]], w: Array | None = None) -> Array:
-        """[12, ...] intensities in [-1, 1] -> latent distances, E of Eq. 3.
+        """[12, ...] intensities -> latent distances, E of Eq. 3; in a straight line beyond 1.
 
         w: [L, 512], the code that is edited; None stands for a typical face. A negative intensity
         is the same distance the other way. Raises DescriptorError for an AU that these boundaries
@@ -111,8 +111,9 @@ class Boundaries:
         knots = np.linspace(0, 1, self.lengths.shape[1] + 1)
         result = np.zeros(intensities.shape, np.float32)
         for i, lengths in enumerate(self.lengths):
-            values = np.interp(np.abs(intensities[i]), knots, np.concatenate([[0], lengths]))
-            result[i] = np.sign(intensities[i]) * values
+            size = np.abs(intensities[i])
+            values = np.interp(size, knots, np.concatenate([[0], lengths]))  # the last one beyond 1
+            result[i] = np.sign(intensities[i]) * values * np.maximum(size, 1)
         if self.stretch is None or w is None:
             return result
         edited = self.normals.any(axis=(0, 2))

@@ -19,7 +19,7 @@ from .errors import DescriptorError
 
 Array = NDArray[np.float64]
 Respond = Callable[[Mapping[str, float]], Array]
-"""Offsets (in [-1, 1]) -> the twelve measured intensities, score / 5, of the rendered face."""
+"""Offsets (`facs.LOWEST` to 1) -> the twelve measured intensities, score / 5, of the picture."""
 
 RENDERS = 4
 TOLERANCE = 0.03  # of the full action; below what the scores can tell apart
@@ -57,7 +57,7 @@ def reach(targets: Mapping[str, float], respond: Respond, *, renders: int = REND
     best = (np.abs(wanted - measured).max(), offsets, measured)
     used = 1
     while used < renders and best[0] > TOLERANCE:
-        proposed = np.clip(best[1] + (wanted - best[2]) / slopes, -1, 1)
+        proposed = np.clip(best[1] + (wanted - best[2]) / slopes, facs.LOWEST, 1)
         if np.allclose(proposed, best[1]):
             break  # at the end of the range: this face cannot go further
         found = respond(dict(zip(names, proposed, strict=True)))[index]

@@ -51,10 +51,11 @@ def evaluate(
 ) -> None:
     """Edit held-out faces with every Action Unit at five levels, and measure.
 
-    For each AU: how many faces respond, monotonicity, leakage into the other AUs, identity, change
-    outside the regions, change of pose; then every requirement, passed or failed. Generated
-    identities and photos are counted apart. Needs the weights file `face-landmarker-task` and
-    `pip install duchenne[evaluate]`. About 40 minutes on two cores; what is done is kept.
+    For each AU: how many faces respond, monotonicity, leakage into the other AUs, identity by two
+    recognisers, change outside the regions, change of pose; then every requirement, passed or
+    failed. Generated identities and photos are counted apart. Needs `pip install
+    duchenne[evaluate]` and the weights files `face-landmarker-task` and `face-outsider` (87 MB,
+    fetched). About 40 minutes on two cores; what is done is kept.
 
     \b
     Examples:

@@ -93,7 +93,8 @@ def options(*groups: tuple[Decorator, ...]) -> Decorator:
 class Motion:
     """What the two sides of the face do; the same timeline twice unless a side was named.
 
-    sign: AU code -> -1 for those that are lessened instead of added.
+    sign: AU code -> `facs.LOWEST` for those that are lessened instead of added, so that intensities
+        lie in [0, 1] there too.
     """
 
     left: Timeline
@@ -199,11 +200,16 @@ def _ramp(descriptor: facs.Descriptor, settings: Mapping[str, Any]) -> Motion:
     def side(wanted: str) -> Timeline:
         parts = ((*facs.split_side(key), value) for key, value in descriptor.items())
         return from_descriptor(
-            {code: abs(value) for code, at, value in parts if at in ("", wanted)}, **settings
+            {
+                code: value / facs.LOWEST if value < 0 else value
+                for code, at, value in parts
+                if at in ("", wanted)
+            },
+            **settings,
         )
 
     lessened = {facs.split_side(key)[0] for key, value in descriptor.items() if value < 0}
-    return Motion(side("L"), side("R"), dict.fromkeys(lessened, -1.0))
+    return Motion(side("L"), side("R"), dict.fromkeys(lessened, facs.LOWEST))
 
 
 def _from_file(

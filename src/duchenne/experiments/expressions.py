@@ -57,21 +57,24 @@ def rest(context: Context, subject: Subject) -> dict[str, float]:
     """Offsets that take the smile out of a face, found by measuring it; kept."""
     found: dict[str, float] = context.keep(
         "rest",
-        {"code": kept.of_code(subject.code), "targets": dict(REST)},
+        {"code": kept.of_code(subject.code), "targets": dict(REST), "lowest": facs.LOWEST},
         lambda: dict(subject.reach(REST).offsets),
     )
     return found
 
 
 def onto(offsets: Mapping[str, float], descriptor: Mapping[str, float]) -> dict[str, float]:
-    """The sum of two sets of offsets, each AU within [-1, 1]; a side gets its whole AU's offset."""
+    """The sum of two sets of offsets, none beyond what `edit` takes.
+
+    A side gets its whole AU's offset.
+    """
     sum_: dict[str, float] = {}
     for code, value in descriptor.items():
         whole, side = facs.split_side(code)
         if side:
             other = whole + ("R" if side == "L" else "L")
             sum_[other] = offsets.get(whole, 0.0)
-        sum_[code] = float(np.clip(value + offsets.get(whole, 0.0), -1, 1))
+        sum_[code] = float(np.clip(value + offsets.get(whole, 0.0), facs.LOWEST, 1))
     wholes = {facs.split_side(code)[0] for code in descriptor}
     return {**{c: v for c, v in offsets.items() if c not in wholes}, **sum_}
 

@@ -20,11 +20,12 @@ the JSON files beside this page, and the verdicts are computed from them:
     duchenne experiments page -o docs/experiments
 
 Scores are this program's own ([scores.md](../scores.md)), the same that the boundaries were fitted
-with. Two judges are other people's: dlib's face recognition network for identity, which the fit of
-our boundaries asks too, about other faces, and a small classifier of expressions, which no fit has
-seen. "Paper's recipe" is section 3.3 to the letter on our generator: one
+with. Three judges are other people's: dlib's face recognition network for identity, which the fit
+of our boundaries asks too, about other faces; FaceNet for the same, and a small classifier of
+expressions, both of which no fit has seen. "Paper's recipe" is section 3.3 to the letter: one
 linear SVM for each AU between random faces that show it and random faces that do not, in W, acting
-on the whole picture. It stands in for the paper's boundaries, which were never published.
+on the whole picture of our generator. It stands in for the paper's boundaries, which were never
+published.
 """
 
 DIFFERENT = (

@@ -182,7 +182,8 @@ def section(records: Records) -> str:
             ".png",
         ),
         "Identity is the distance of dlib's descriptors. The fit of our boundaries has an eye on "
-        "the same network, on other people than these; the other recipes have not.",
+        "the same network, on other people than these; the other recipes have not, and nobody has "
+        "asked FaceNet, a second network, before; to that one 1.1 would be another person.",
         "**Every AU, generated people, ours (the paper's recipe in brackets)**",
         _units(record["generated"]),
         "**Asked and measured intensity**: grey are the people, blue is their mean, red would be "
