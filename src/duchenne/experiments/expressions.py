@@ -94,13 +94,15 @@ def _judged(context: Context, people: list[Subject]) -> dict[str, Any]:
         method = "paper" if protocol == PROTOCOLS[2] else "default"
         found = []
         for n, person in enumerate(context.under(method, people)):
-            inputs = {
+            inputs: dict[str, Any] = {
                 "code": kept.of_code(person.code),
                 "method": kept.of_boundaries(person.studio.boundaries),
                 "protocol": protocol,
                 "rest": dict(REST),
                 "descriptors": {k: dict(v) for k, v in facs.EXPRESSIONS.items()},
             }
+            if protocol == "from rest":
+                inputs["lowest"] = facs.LOWEST
             found.append(
                 context.keep(
                     "expressions",
