@@ -51,13 +51,13 @@ SIDES = ("L", "R")
 Descriptor = Mapping[str, float]
 """AU code, with or without a side, -> intensity. 1 is the AU at its full natural intensity."""
 
-# Prototypes after Ekman, Friesen & Hager (2002), FACS Investigator's Guide, restricted to the
-# paper's twelve AUs; happiness is the paper's own vector. Where the prototype needs an AU outside
-# the twelve (AU7, 14, 16, 23), the nearest combination stands in; contempt is unilateral in FACS.
 # The lowest offset: people show more of an Action Unit than its full action on a typical face, a
 # broad smile for instance, and to lessen that takes more than one.
 LOWEST = -1.5
 
+# Prototypes after Ekman, Friesen & Hager (2002), FACS Investigator's Guide, restricted to the
+# paper's twelve AUs; happiness is the paper's own vector. Where the prototype needs an AU outside
+# the twelve (AU7, 14, 16, 23), the nearest combination stands in; contempt is unilateral in FACS.
 EXPRESSIONS: Mapping[str, Descriptor] = MappingProxyType(
     {
         "happiness": {"AU6": 1.0, "AU12": 1.0, "AU25": 1.0},
