@@ -377,7 +377,7 @@ def test_a_screened_set_for_real(folder: Path, landmarker_task: Path) -> None:
         synthetic = 1
         first_seed = 1065
         frontal = 10
-        neutral = 0.4
+        neutral = 0.3
         glasses = false
         adult = true
         [conditions]

@@ -29,6 +29,7 @@ AT_REST = ("AU6", "AU12", "AU15", "AU17", "AU20", "AU25", "AU26")
 """What must not act in a neutral face. Brows, lids and nose are left out: their scores hold more
 anatomy than action in a face at rest (docs/scores.md)."""
 
+UNSURE = 0.1  # of the full action: a small picture measures otherwise; the full one decides
 SIDE = 512  # of the picture that is judged finally
 
 
@@ -71,16 +72,16 @@ class _Screen:
         people = self._people
         w = self._studio.sample(seed.number, truncation=people.truncation).code.w
         draws = (
-            [self._full]
+            [(self._full, 0.0)]
             if people.frontal is people.neutral is None
-            else [self._quarter, self._full]
+            else [(self._quarter, UNSURE), (self._full, 0.0)]
         )
         verdict: dict[str, Any] = {"seed": seed.number, "passed": "no"}
-        for draw in draws:
+        for draw, unsure in draws:
             picture = draw(w)
             look = self._meter.look(picture, person=False)
             verdict |= self._facts(look)
-            reason = self._reason(look)
+            reason = self._reason(look, unsure)
             if reason:
                 return {**verdict, "reason": reason}
         assert look.mesh is not None, "who has no face does not pass"
@@ -122,8 +123,11 @@ class _Screen:
         yaw, pitch, _ = (round(float(value), 2) for value in look.pose)
         return {"yaw": yaw, "pitch": pitch, "neutral": round(_strongest(look.units)[1], 3)}
 
-    def _reason(self, look: Look) -> str:
-        """Why this person cannot be used, as far as pose and expression tell."""
+    def _reason(self, look: Look, unsure: float) -> str:
+        """Why this person cannot be used, as far as pose and expression tell.
+
+        unsure: how much more than asked an Action Unit may measure.
+        """
         people = self._people
         if look.mesh is None:
             return "no face"
@@ -135,7 +139,7 @@ class _Screen:
         if people.neutral is not None:
             assert look.units is not None, "checked before the run"
             code, most = _strongest(look.units)
-            if most > people.neutral:
+            if most > people.neutral + unsure:
                 return f"{code} {most:.2f} at rest"
         return ""
 
