@@ -13,8 +13,8 @@ test: venv  ## all tests, those with the real weights included
 	$(BIN)/python -m pytest
 
 check: venv  ## format, lint, types
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src experiments tests benchmarks
+	$(BIN)/ruff check src experiments tests benchmarks
 	$(BIN)/mypy
 
 venv: $(STAMP)

@@ -71,8 +71,8 @@ def children_of(pid: int) -> list[int]:
 
 def batch(folder: Path, count: int, name: str) -> list[str]:
     """A batch over so many saved codes."""
-    from duchenne import codes
     from duchenne.animate import Studio
+    from duchenne.files import codes
 
     people = folder / f"people_{name}"
     people.mkdir()

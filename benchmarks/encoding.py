@@ -22,19 +22,19 @@ def faces(photos: list[Path]) -> dict[str, Any]:
     """Name -> aligned face, uint8 [S, S, 3]."""
     import torch
 
-    from duchenne import pixels
-    from duchenne.align import align
     from duchenne.animate import Studio
+    from duchenne.faces.align import align
+    from duchenne.files import pictures
     from duchenne.fit.degrade import degrade
 
     studio = Studio()
     found = {}
     for photo in photos:
-        found[photo.name] = align(pixels.load_photo(photo), size=studio.generator.size).pixels
+        found[photo.name] = align(pictures.load_photo(photo), size=studio.generator.size).pixels
     for seed in range(SEED, SEED + GENERATED if not photos else SEED):
-        planes = torch.from_numpy(pixels.to_planes(studio.sample(seed).scene.base))[None]
+        planes = torch.from_numpy(pictures.to_planes(studio.sample(seed).scene.base))[None]
         worse = degrade(planes, np.random.default_rng(seed))
-        found[f"generated {seed}"] = pixels.from_planes(worse[0].numpy())
+        found[f"generated {seed}"] = pictures.from_planes(worse[0].numpy())
     return found
 
 
@@ -42,10 +42,11 @@ def steps(encoder: Any, face: Any, rounds: int) -> dict[str, Any]:
     """Seconds of a step and of a look at the true picture."""
     import torch
 
-    from duchenne import derivative, pixels
-    from duchenne.descent import VARIABLES, Descent, Objective
+    from duchenne.encoding.descent import VARIABLES, Descent, Objective
+    from duchenne.files import pictures
+    from duchenne.programs import derivative
 
-    descent = Descent(encoder, torch.from_numpy(pixels.to_planes(face))[None])
+    descent = Descent(encoder, torch.from_numpy(pictures.to_planes(face))[None])
     code = descent.code().detach()[None]
     descent._check(0)
     runs = {
@@ -68,7 +69,8 @@ def judged(encoder: Any, face: Any, recogniser: Any) -> dict[str, float]:
     """One encoding: seconds, steps, loss of the true picture, identity distance."""
     import torch
 
-    from duchenne import pixels, tuning
+    from duchenne.encoding import tuning
+    from duchenne.files import pictures
 
     started = time.perf_counter()
     code = encoder.encode(face)
@@ -78,7 +80,7 @@ def judged(encoder: Any, face: Any, recogniser: Any) -> dict[str, float]:
         network = tuning.tuned(network, code.tuning)
     with torch.no_grad():
         drawn = network.synthesize(torch.from_numpy(code.w)[None])
-    distance = recogniser.distance(pixels.from_planes(drawn[0].numpy()), face)
+    distance = recogniser.distance(pictures.from_planes(drawn[0].numpy()), face)
     return {
         "seconds": round(seconds, 2),
         "steps": code.provenance["steps"],
@@ -94,8 +96,8 @@ def main(args: list[str]) -> None:
     import torch
 
     from duchenne.animate import Studio
-    from duchenne.encode import PRESETS, Encoder, EncodeSettings
-    from duchenne.evaluate.identity import Recogniser
+    from duchenne.encoding.inversion import PRESETS, Encoder, EncodeSettings
+    from duchenne.measuring.dlib_identity import Recogniser
 
     torch.set_num_threads(options.threads)
     people, recogniser, generator = faces(options.photos), Recogniser(), Studio().generator

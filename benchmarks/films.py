@@ -21,7 +21,7 @@ def main(args: list[str]) -> None:
     options = parser.parse_args(args)
     from duchenne import from_descriptor, write_frames
     from duchenne.animate import Studio
-    from duchenne.render import Scene
+    from duchenne.editing.render import Scene
 
     studio = Studio(threads=options.threads)
     subject = studio.sample(SEED)

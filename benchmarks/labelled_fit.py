@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 import duchenne
-from duchenne import boundaries, facs
+from duchenne import facs
+from duchenne.editing import boundaries
 from duchenne.fit import labelled
 from duchenne.fit.labels import Labelled, by_intensity
 

@@ -129,8 +129,8 @@ def compare(folder: Path, other: Path, items: int) -> dict[str, Any]:
 
 def write_people(folder: Path, count: int) -> None:
     """Saved codes of synthetic people."""
-    from duchenne import codes
     from duchenne.animate import Studio
+    from duchenne.files import codes
 
     folder.mkdir()
     studio = Studio(threads=1)

@@ -62,11 +62,11 @@ def wheels_own(threads: int) -> Callable[[Any], Any]:
     """The generator as its wheel has it, on OpenVINO in float32: w [1, 512] -> image."""
     import openvino as ov
 
-    from duchenne import weights
+    from duchenne.weights import store
 
     core = ov.Core()
     model = core.read_model(
-        weights.read("mobilestylegan-synthesis-xml"), weights.read("mobilestylegan-synthesis-bin")
+        store.read("mobilestylegan-synthesis-xml"), store.read("mobilestylegan-synthesis-bin")
     )
     options = {
         "INFERENCE_PRECISION_HINT": "f32",

@@ -16,7 +16,7 @@ def one_film(frames: int, size: int | None, threads: int) -> None:
     """Write a film of so many frames; print the peak of this process in bytes."""
     from duchenne import from_descriptor, write_frames
     from duchenne.animate import Studio
-    from duchenne.stages import peak_memory
+    from duchenne.engine.stages import peak_memory
 
     subject = Studio(threads=threads).sample(SEED)
     there = from_descriptor(EXPRESSIONS["mouth"], frames=13).ping_pong()  # 24 frames

@@ -17,7 +17,7 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 def main(args: list[str]) -> None:
     options = arguments(__doc__).parse_args(args)
     from duchenne.animate import Studio
-    from duchenne.render import shrunk
+    from duchenne.editing.render import shrunk
 
     studio = Studio(threads=options.threads)
     subject = studio.sample(SEED)

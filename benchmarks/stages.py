@@ -42,8 +42,9 @@ def main(args: list[str]) -> None:
     scene.forget()
     timed("first edit of another set of regions: compile its window", lambda: subject.edit(happy))
 
-    from duchenne import edit, write_frames
-    from duchenne.boundaries import slot_intensities
+    from duchenne import write_frames
+    from duchenne.editing import edit
+    from duchenne.editing.boundaries import slot_intensities
 
     boundaries = studio.boundaries
     table = slot_intensities(happy)

@@ -124,9 +124,9 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=0, help="also a crowd of so many visitors")
     parser.add_argument("--seconds", type=float, default=120.0, help="how long the crowd stays")
     asked = parser.parse_args()
-    from duchenne.stages import peak_memory
-    from duchenne.studio.app import create_app, listen
-    from duchenne.studio.settings import Access
+    from duchenne.engine.stages import peak_memory
+    from duchenne.web.app import create_app, listen
+    from duchenne.web.settings import Access
 
     access = Access(port=0)
     server, listening = listen(create_app(access=access), access)

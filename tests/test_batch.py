@@ -19,14 +19,17 @@ import tiny
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from duchenne import align, animate, batch, codes, landmarks
+from duchenne import animate
 from duchenne.cli import commands, many
 from duchenne.engine.base import Outcome
 from duchenne.errors import InputError
-from duchenne.pixels import SourceType, read_synthetic_mark
+from duchenne.faces import align, landmarks
+from duchenne.faces.warp import apply, invert
+from duchenne.files import codes
+from duchenne.files.pictures import SourceType, read_synthetic_mark
+from duchenne.stimuli import batch
 from duchenne.stimuli.measuring import Means
 from duchenne.types import Pixels
-from duchenne.warp import apply, invert
 
 TESTS = Path(__file__).parent
 

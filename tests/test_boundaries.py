@@ -12,8 +12,9 @@ import pytest
 import tiny
 from safetensors.numpy import save_file
 
-from duchenne import boundaries, codes, facs
-from duchenne.boundaries import (
+from duchenne import facs
+from duchenne.editing import boundaries
+from duchenne.editing.boundaries import (
     Boundaries,
     Stretch,
     load_boundaries,
@@ -21,7 +22,8 @@ from duchenne.boundaries import (
     slot_intensities,
 )
 from duchenne.errors import InputError, SpaceMismatch
-from duchenne.regions import SLOTS
+from duchenne.faces.regions import SLOTS
+from duchenne.files import codes
 
 LENGTHS = np.array([3.0, 5.0, 9.0, 20.0], np.float32)  # of intensities 1/4, 1/2, 3/4, 1
 

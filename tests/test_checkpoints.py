@@ -17,9 +17,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from duchenne.errors import OutputError, WeightsError
-from duchenne.generators.archives import StoredTensor, read_archive
 from duchenne.generators.checkpoints import convert, load_generator
-from duchenne.generators.pickles import MAX_DEPTH
+from duchenne.generators.foreign.archives import StoredTensor, read_archive
+from duchenne.generators.foreign.pickles import MAX_DEPTH
 
 
 def w_codes(network: Any) -> torch.Tensor:

@@ -23,11 +23,13 @@ import tiny
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from duchenne import animate, codes, pixels, timeline, video
-from duchenne.boundaries import slot_intensities
+from duchenne import animate
 from duchenne.cli import commands
 from duchenne.cli.motion import Motion
-from duchenne.pixels import SourceType, read_synthetic_mark
+from duchenne.editing.boundaries import slot_intensities
+from duchenne.files import codes, films, pictures
+from duchenne.files.pictures import SourceType, read_synthetic_mark
+from duchenne.motion import timeline
 
 PROGRAM = [sys.executable, "-c", "from duchenne.cli import main; main()"]
 KEYS = 'AU12 = [[0.0, 0.0], [0.1, 1.0, "smooth"]]\n'
@@ -187,7 +189,7 @@ def test_one_side_changes_one_half(inputs: Path) -> None:
         done("edit", "anna.safetensors", "--au", name, "-o", f"{name}.png")
     studio = tiny.TinyStudio()
     base = studio.face("anna.safetensors").scene.base
-    changed = {n: (pixels.load_photo(f"{n}.png").pixels != base).any(axis=2)
+    changed = {n: (pictures.load_photo(f"{n}.png").pixels != base).any(axis=2)
                for n in ("AU12L", "AU12R", "AU12")}  # fmt: skip
     assert changed["AU12L"].any()
     assert changed["AU12R"].any()
@@ -255,7 +257,7 @@ def test_a_photo_gets_its_face_back_and_a_crop_on_demand(inputs: Path) -> None:
     assert size_of("crop.png") == (tiny.TinyGenerator.size,) * 2
     assert read_synthetic_mark("pasted.png") == SourceType.EDITED
     assert read_synthetic_mark("crop.png") == SourceType.GENERATED
-    photo, pasted = (pixels.load_photo(p).pixels for p in ("photo.jpg", "pasted.png"))
+    photo, pasted = (pictures.load_photo(p).pixels for p in ("photo.jpg", "pasted.png"))
     changed = (photo != pasted).any(axis=2)
     assert 0 < changed.mean() < 0.1  # the mouth, and nothing else
 
@@ -266,7 +268,7 @@ def test_film_and_table(inputs: Path) -> None:
     assert result.stdout.splitlines()[0].startswith("a.mp4  4 frames, 512x512, 24 fps")
     assert result.stdout.splitlines()[1] == "a.csv"
     assert "photo.jpg: took face 0 of 3 (the largest); --face N chooses" in result.stderr
-    assert len(list(video.read_video("a.mp4"))) == 4
+    assert len(list(films.read_video("a.mp4"))) == 4
     assert read_synthetic_mark("a.mp4") == SourceType.EDITED
 
 
@@ -307,7 +309,7 @@ def test_sample_gives_the_same_bytes_and_its_code_the_same_picture(folder: Path)
         contents.append([Path(f"{name}{s}").read_bytes() for s in (".png", ".safetensors")])
     assert contents[0] == contents[1]
     done("edit", "a.safetensors", "--au", "AU12=0", "-o", "c.png")
-    np.testing.assert_array_equal(*(pixels.load_photo(p).pixels for p in ("a.png", "c.png")))
+    np.testing.assert_array_equal(*(pictures.load_photo(p).pixels for p in ("a.png", "c.png")))
     done("sample", "--seed", "8", "-o", "d.png")
     assert Path("d.png").read_bytes() != contents[0][0]
 
@@ -393,7 +395,7 @@ def test_an_interrupt_names_what_is_complete(inputs: Path, monkeypatch: pytest.M
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(video, "write_sidecar", interrupt)
+    monkeypatch.setattr(films, "write_sidecar", interrupt)
     result = run("animate", "anna.safetensors", "--au", "AU12", "--frames", "2", "-o", "a.gif")
     assert result.exit_code == 130
     assert result.stderr == "duchenne: interrupted; complete are a.gif\n"
@@ -451,7 +453,7 @@ def test_real_sample_edit_and_animate(folder: Path) -> None:
     done("edit", "a.safetensors", "--au", "AU12=0", "-o", "neutral.png")
     done("edit", "a.safetensors", "--au", "AU12", "-o", "smile.png")
     before, neutral, smile = (
-        pixels.load_photo(f"{name}.png").pixels for name in ("a", "neutral", "smile")
+        pictures.load_photo(f"{name}.png").pixels for name in ("a", "neutral", "smile")
     )
     assert np.array_equal(before, neutral)
     changed = (smile != before).any(axis=2)
@@ -459,14 +461,14 @@ def test_real_sample_edit_and_animate(folder: Path) -> None:
     assert not changed[:256].any()  # the hair
     arguments = ["--expression", "happiness", "--frames", "4", "-o", "happy.webm"]
     done("animate", "a.safetensors", *arguments)
-    assert len(list(video.read_video("happy.webm"))) == 4
+    assert len(list(films.read_video("happy.webm"))) == 4
 
 
 @pytest.mark.weights
 def test_real_photo_keeps_its_background(folder: Path) -> None:
     arguments = ["--au", "AU12=1", "--steps", "2"]
     result = done("edit", "photo.jpg", *arguments, "-o", "smile.png", "--json", "smile.json")
-    photo, smile = (pixels.load_photo(p).pixels for p in ("photo.jpg", "smile.png"))
+    photo, smile = (pictures.load_photo(p).pixels for p in ("photo.jpg", "smile.png"))
     changed = (photo != smile).any(axis=2)
     assert 0 < changed.mean() < 0.15
     assert not changed[:, :64].any()
@@ -483,7 +485,7 @@ def test_real_demo(folder: Path) -> None:
         "contact_sheet.png",
     }  # fmt: skip
     assert {Path(line.strip()).name for line in result.stdout.splitlines()} == made
-    frames = list(video.read_video("out/demo/happiness.mp4"))
+    frames = list(films.read_video("out/demo/happiness.mp4"))
     assert len(frames) == 36  # a second to full intensity, half a second of it
     assert frames[0].shape == (512, 512, 3)
     assert size_of("out/demo/aligned.png") == (1024, 1024)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from duchenne import codes
 from duchenne.errors import InputError, OutputError
+from duchenne.files import codes
 from duchenne.types import LatentCode
 
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from duchenne import derivative, features, losses
-from duchenne.derivative import Untraceable, as_program, by_autograd, traced
+from duchenne.encoding import features, losses
+from duchenne.programs import derivative
+from duchenne.programs.derivative import Untraceable, as_program, by_autograd, traced
 
 SIDE = 32
 

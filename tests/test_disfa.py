@@ -16,15 +16,17 @@ import tiny
 from click.testing import CliRunner
 from PIL import Image
 
-from duchenne import animate, boundaries, facs, landmarks
+from duchenne import animate, facs
 from duchenne.cli import commands
-from duchenne.encode import EncodeCache, EncodeSettings
+from duchenne.editing import boundaries
+from duchenne.editing.render import editable_rows
+from duchenne.encoding.inversion import EncodeCache, EncodeSettings
 from duchenne.errors import DescriptorError, InputError, NoFaceFound
+from duchenne.faces import landmarks
 from duchenne.fit import labelled
 from duchenne.fit.disfa import DisfaSettings, choose, collect, find_people
 from duchenne.fit.labels import AU_FACE, NEUTRAL, UNUSED, Labelled, by_intensity
 from duchenne.generators.base import draw_z
-from duchenne.render import editable_rows
 
 GENERATOR = tiny.GENERATOR
 Coding = Mapping[str, list[int]]  # AU code -> intensities of the frames, 0 where not given
@@ -207,7 +209,7 @@ def tiny_studio(folder: Path, steps: int = 1) -> tiny.TinyStudio:
 
 @pytest.fixture
 def golden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("duchenne.align.align", tiny.golden_align)
+    monkeypatch.setattr("duchenne.faces.align.align", tiny.golden_align)
 
 
 @pytest.mark.usefixtures("golden")
@@ -262,7 +264,7 @@ def test_frames_without_a_face_are_skipped_once(
             raise NoFaceFound(f"{photo.name}: no face")
         return tiny.golden_align(photo, size=size)
 
-    monkeypatch.setattr("duchenne.align.align", align)
+    monkeypatch.setattr("duchenne.faces.align.align", align)
     for _ in range(2):
         data = collect(copy, tiny_studio(tmp_path), tmp_path, DisfaSettings())
     assert "SN001 frame 1" not in data.names

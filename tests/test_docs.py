@@ -19,12 +19,14 @@ import pytest
 import tiny
 
 import duchenne
-from duchenne import codes, facs, video, weights
+from duchenne import facs
 from duchenne.cli import commands
-from duchenne.encode import Encoder
-from duchenne.pixels import SourceType, read_synthetic_mark
-from duchenne.render import Renderer
+from duchenne.editing.render import Renderer
+from duchenne.encoding.inversion import Encoder
+from duchenne.files import codes, films
+from duchenne.files.pictures import SourceType, read_synthetic_mark
 from duchenne.types import LatentCode
+from duchenne.weights import store
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -178,7 +180,7 @@ def test_the_readmes_python_runs_with_the_real_weights(
     monkeypatch.setattr("duchenne.animate.Renderer", lambda *_, **__: mobile_renderer)
     exec(python_block(), {})
     assert read_synthetic_mark("happiness.mp4") is not None
-    frames = list(video.read_video("happiness.mp4"))
+    frames = list(films.read_video("happiness.mp4"))
     assert len(frames) == 24
     assert frames[0].shape == (512, 512, 3)
 
@@ -216,7 +218,7 @@ def test_the_table_of_action_units() -> None:
 
 
 def test_the_table_of_evidence() -> None:
-    from duchenne.score import EVIDENCE
+    from duchenne.measuring.score import EVIDENCE
 
     rows = rows_of((ROOT / "docs" / "scores.md").read_text(), "| AU | Measures and weights |")
     found = {
@@ -228,12 +230,12 @@ def test_the_table_of_evidence() -> None:
 
 def test_the_table_of_weights_and_licences() -> None:
     rows = rows_of(README, "| Source | Files | For | Licence |")
-    for entry in weights.entries():
+    for entry in store.entries():
         (row,) = [row for row in rows if f"`{entry.filename}`" in row[1]]
         assert row[0].strip("`") in str(entry.source)
         assert row[3] == entry.licence
         assert ("optional" in row[2]) == entry.optional
-    assert sum(row[1].count("`") // 2 for row in rows) == len(weights.entries())
+    assert sum(row[1].count("`") // 2 for row in rows) == len(store.entries())
 
 
 def test_the_citation_is_of_this_version() -> None:

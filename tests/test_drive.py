@@ -5,9 +5,10 @@ import logging
 import numpy as np
 import pytest
 
-from duchenne import drive, facs
-from duchenne.drive import Drive, read_openface, read_pyfeat, read_recording
+from duchenne import facs
 from duchenne.errors import InputError
+from duchenne.motion import drive
+from duchenne.motion.drive import Drive, read_openface, read_pyfeat, read_recording
 
 UNITS = [u.number for u in facs.ACTION_UNITS]
 AU12 = facs.INDEX["AU12"]

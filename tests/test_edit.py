@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from duchenne import edit
+from duchenne.editing import edit
 
 ROWS = 16
 

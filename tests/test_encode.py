@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from duchenne import codes, encode, initial, losses, pixels, tuning
-from duchenne.descent import Descent, Objective, Orthogonal
-from duchenne.encode import PRESETS, EncodeCache, Encoder, EncodeSettings
+from duchenne.encoding import inversion, losses, tuning
+from duchenne.encoding.descent import Descent, Objective, Orthogonal
+from duchenne.encoding.encoder import InitialCode
+from duchenne.encoding.inversion import PRESETS, EncodeCache, Encoder, EncodeSettings
 from duchenne.errors import SpaceMismatch
+from duchenne.files import codes, pictures
 from duchenne.generators import readout
 from duchenne.generators.base import PlainView, draw_w, draw_z
 from duchenne.generators.readout import Readout
@@ -69,17 +71,17 @@ def true_w(small: tiny.TinyGenerator) -> Tensor:
 def face(small: tiny.TinyGenerator, true_w: Tensor) -> Pixels:
     """A picture that the generator can draw."""
     with torch.no_grad():
-        return pixels.from_planes(small.synthesize(true_w[None])[0].numpy())
+        return pictures.from_planes(small.synthesize(true_w[None])[0].numpy())
 
 
 @pytest.fixture
 def readouts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A read-out of 16 px, so that the tiny generator has one."""
-    monkeypatch.setattr(encode, "DRAFT_SIDE", 16)
+    monkeypatch.setattr(inversion, "DRAFT_SIDE", 16)
 
 
 def planes(face: Pixels) -> Tensor:
-    return torch.from_numpy(pixels.to_planes(face))[None]
+    return torch.from_numpy(pictures.to_planes(face))[None]
 
 
 class Knows:
@@ -103,7 +105,7 @@ def test_settings_are_frozen_and_plain() -> None:
     assert all(isinstance(v, int | float | str) for v in dataclasses.asdict(settings).values())
 
 
-@pytest.mark.parametrize(("field", "known"), [("init", encode.INITS), ("loss", losses.NAMES)])
+@pytest.mark.parametrize(("field", "known"), [("init", inversion.INITS), ("loss", losses.NAMES)])
 def test_unknown_names_are_refused(field: str, known: tuple[str, ...]) -> None:
     for name in known:
         assert getattr(EncodeSettings(**{field: name}), field) == name  # type: ignore[arg-type]
@@ -114,15 +116,15 @@ def test_unknown_names_are_refused(field: str, known: tuple[str, ...]) -> None:
 
 def test_presets_by_name() -> None:
     assert list(PRESETS) == ["fast", "balanced", "high"]
-    assert encode.preset("balanced") == EncodeSettings()
-    assert encode.preset("fast").steps < encode.preset("balanced").steps
-    assert encode.preset("high").tuning_steps > 0
-    changed = encode.preset("high", init="mean", steps=3)
+    assert inversion.preset("balanced") == EncodeSettings()
+    assert inversion.preset("fast").steps < inversion.preset("balanced").steps
+    assert inversion.preset("high").tuning_steps > 0
+    changed = inversion.preset("high", init="mean", steps=3)
     assert changed == dataclasses.replace(PRESETS["high"], init="mean", steps=3)
     with pytest.raises(ValueError, match=r"^quality 'best': expected one of fast, balanced, high$"):
-        encode.preset("best")
+        inversion.preset("best")
     with pytest.raises(ValueError, match="init 'best'"):
-        encode.preset("fast", init="best")
+        inversion.preset("fast", init="best")
 
 
 # The start
@@ -570,7 +572,11 @@ def test_what_is_warmed_up_is_not_made_again(
 ) -> None:
     encoder = encoder_for(small, dataclasses.replace(SETTINGS, init="encoder", steps=1))
     encoder.warm_up()
-    for owner, name in ((encode.initial, "offered"), (encode.losses, "make"), (encode, "Readout")):
+    for owner, name in (
+        (inversion.encoder, "offered"),
+        (inversion.losses, "make"),
+        (inversion, "Readout"),
+    ):
         monkeypatch.setattr(owner, name, lambda *_: pytest.fail("made again"))
     assert encoder.encode(face).provenance["start"] == "mean"
 
@@ -716,7 +722,7 @@ def test_another_guess_is_another_entry(
     cells = nn.Module()
     cells.components = nn.ModuleList()
     guesses = [
-        initial.InitialCode(cells, nn.Linear(2, 2), torch.ones(512), small.fingerprint)  # type: ignore[arg-type]
+        InitialCode(cells, nn.Linear(2, 2), torch.ones(512), small.fingerprint)  # type: ignore[arg-type]
         for _ in range(2)
     ]
     of_a_file = dataclasses.replace(guesses[0], file="0123456789ab")
@@ -743,9 +749,9 @@ def test_a_damaged_entry_counts_as_absent_and_is_replaced(
 
 
 def test_the_default_cache_is_the_users() -> None:
-    from duchenne import weights
+    from duchenne.weights import store
 
-    assert EncodeCache().folder == weights.cache_root() / "codes"
+    assert EncodeCache().folder == store.cache_root() / "codes"
 
 
 def test_the_saved_code_tells_how_it_was_made(

@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 import tiny
 
-from duchenne import align, facs, regions
+from duchenne import facs
 from duchenne.animate import Studio
+from duchenne.editing.render import Renderer
 from duchenne.errors import WeightsError
-from duchenne.evaluate import bars, harness, judge, kept, metrics, outsider, report
+from duchenne.evaluate import bars, harness, kept, metrics, report
 from duchenne.evaluate.harness import LEVELS, Measured
-from duchenne.evaluate.identity import Recogniser
 from duchenne.evaluate.kept import Kept
-from duchenne.evaluate.outsider import Outsider
-from duchenne.render import Renderer
+from duchenne.faces import align, regions
+from duchenne.measuring import expression_classifier, facenet
+from duchenne.measuring.dlib_identity import Recogniser
+from duchenne.measuring.facenet import Outsider
 from duchenne.types import Photo
 
 FACES, UNITS = 3, len(facs.CODES)
@@ -208,17 +210,20 @@ def test_other_boundaries_have_another_fingerprint() -> None:
 
 
 def test_confusion() -> None:
-    happy, sad = np.eye(7)[judge.LABELS.index("happiness")], np.eye(7)[4]
-    table = judge.confusion(["fear", "happiness", "fear"], [sad, happy, happy])
+    happy, sad = np.eye(7)[expression_classifier.LABELS.index("happiness")], np.eye(7)[4]
+    table = expression_classifier.confusion(["fear", "happiness", "fear"], [sad, happy, happy])
     assert table["fear"] == pytest.approx(
-        {name: 0.5 if name in ("sadness", "happiness") else 0 for name in judge.LABELS}
+        {
+            name: 0.5 if name in ("sadness", "happiness") else 0
+            for name in expression_classifier.LABELS
+        }
     )
     assert table["happiness"]["happiness"] == 1
 
 
 def test_a_judge_without_its_network() -> None:
     with pytest.raises(WeightsError):
-        judge.Judge()
+        expression_classifier.Judge()
 
 
 # The recogniser that no fit asks
@@ -238,7 +243,7 @@ def test_the_outsider_tells_people_apart(
     told = judge.describe(photo)
     assert told.shape == (512,)
     assert np.linalg.norm(told) == pytest.approx(1)
-    half = outsider.SAME_PERSON / 2
+    half = facenet.SAME_PERSON / 2
     for same in (photo[:, ::-1], (photo * 0.8).astype(np.uint8)):  # mirrored; darker
         assert np.linalg.norm(judge.describe(np.ascontiguousarray(same)) - told) < half
     stranger = judge.describe(mobile_renderer.plain(mobile_sample))

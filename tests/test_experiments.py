@@ -16,15 +16,7 @@ import numpy as np
 import pytest
 import tiny
 from click.testing import CliRunner
-from PIL import Image
-
-from duchenne import facs
-from duchenne.cli import commands
-from duchenne.cli.experiments import NAMES
-from duchenne.errors import InputError
-from duchenne.evaluate.harness import LEVELS, Measured
-from duchenne.evaluate.kept import Kept
-from duchenne.experiments import (
+from experiments import (
     ablations,
     claims,
     context,
@@ -38,13 +30,21 @@ from duchenne.experiments import (
     tables,
     variants,
 )
-from duchenne.experiments.claims import Claim, Verdict
+from experiments.claims import Claim, Verdict
+from PIL import Image
+
+from duchenne import facs
+from duchenne.cli import commands
+from duchenne.cli.experiments import NAMES
+from duchenne.editing.render import editable_rows
+from duchenne.errors import InputError
+from duchenne.evaluate.harness import LEVELS, Measured
+from duchenne.evaluate.kept import Kept
+from duchenne.faces.regions import ZONES
+from duchenne.files.pictures import SourceType, read_synthetic_mark
 from duchenne.fit import paper
 from duchenne.fit.probe import NAMES as MEASURES
 from duchenne.fit.responses import Responses
-from duchenne.pixels import SourceType, read_synthetic_mark
-from duchenne.regions import ZONES
-from duchenne.render import editable_rows
 
 UNITS = len(facs.CODES)
 
@@ -205,7 +205,7 @@ def test_expressions_without_a_judge_get_no_verdict() -> None:
 
 def test_expressions_are_judged_from_rest() -> None:
     def seen(label: str) -> list[list[float]]:
-        return [(np.array(expressions.judge.LABELS) == label).astype(float).tolist()]
+        return [(np.array(expressions.expression_classifier.LABELS) == label).astype(float).tolist()]
 
     names = ["neutral", *facs.EXPRESSIONS]
     right = {name: seen(name if name != "contempt" else "neutral") for name in names}
@@ -372,7 +372,7 @@ def test_what_is_kept_hangs_on_the_boundaries(tmp_path: Path) -> None:
 
 
 def tables_scale() -> Any:
-    from duchenne.score import built_in_scale
+    from duchenne.measuring.score import built_in_scale
 
     return built_in_scale()
 

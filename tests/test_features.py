@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from duchenne import features, weights
-from duchenne.features import VGG16Trunk, distance, normalised
+from duchenne.encoding import features
+from duchenne.encoding.features import VGG16Trunk, distance, normalised
+from duchenne.weights import store
 
 # Simonyan & Zisserman 2014, configuration D.
 PUBLISHED = [64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
@@ -91,7 +92,7 @@ def test_the_first_convolution_by_hand_from_the_file() -> None:
     """On one flat colour the inside of the first layer is sum(kernel) (BGR - mean) + bias."""
     trunk = features.load()
     assert not any(p.requires_grad for p in trunk.parameters())
-    with h5py.File(weights.locate("hed-vgg16"), "r") as file:
+    with h5py.File(store.locate("hed-vgg16"), "r") as file:
         layer = file["block1/layers/conv2d/vars"]
         kernel, bias = np.array(layer["0"], np.float64), np.array(layer["1"], np.float64)
         depths = [f[f"layers/conv2d{s}/vars/0"].shape for f, s in [(file["block5"], "_2")]]

@@ -10,17 +10,19 @@ import pytest
 import tiny
 import torch
 
-from duchenne import facs, landmarks, regions, score, skin
-from duchenne.boundaries import REGION_OF
+from duchenne import facs
+from duchenne.editing.boundaries import REGION_OF
+from duchenne.editing.regional import RegionalView
+from duchenne.editing.render import editable_rows
 from duchenne.errors import InputError
 from duchenne.evaluate import metrics
+from duchenne.faces import landmarks, regions
 from duchenne.fit import boundaries, calibrate, probe, responses
 from duchenne.fit.boundaries import TIED, FitSettings, Normals, fit_normals, whitening
 from duchenne.fit.probe import NAMES, Probe, Response
 from duchenne.fit.responses import Responses, collect, identity, load
 from duchenne.generators.base import PlainView, draw_z
-from duchenne.generators.regional import RegionalView
-from duchenne.render import editable_rows
+from duchenne.measuring import score, skin
 
 GENERATOR = tiny.GENERATOR
 ROWS = editable_rows(GENERATOR)

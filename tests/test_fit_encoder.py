@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from duchenne import codes, features, initial
+from duchenne.encoding import encoder as initial
+from duchenne.encoding import features
+from duchenne.encoding.encoder import InitialCode
 from duchenne.errors import InputError
+from duchenne.files import codes
 from duchenne.fit import degrade, encoder, pairs
 from duchenne.fit.encoder import EncoderFitSettings
 from duchenne.generators.base import draw_w
-from duchenne.initial import InitialCode
 
 SHARD, HELD_OUT = 16, 16
 NARROW = (

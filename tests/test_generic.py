@@ -18,20 +18,24 @@ from PIL import Image
 from test_encode import SmallTrunk
 from torch import Tensor
 
-from duchenne import animate, boundaries, features, initial, pixels, regions, render, video
-from duchenne.boundaries import Boundaries, built_in, save_boundaries
+from duchenne import animate
 from duchenne.cli import commands
-from duchenne.encode import Encoder, EncodeSettings
+from duchenne.editing import boundaries, render
+from duchenne.editing.boundaries import Boundaries, built_in, save_boundaries
+from duchenne.editing.regional import WINDOW_FROM, RegionalPass, RegionalView, record
+from duchenne.editing.render import Renderer, editable_rows
+from duchenne.encoding import encoder, features
+from duchenne.encoding.inversion import Encoder, EncodeSettings
+from duchenne.encoding.losses import DefaultLoss
 from duchenne.errors import NoFaceFound, SpaceMismatch, WeightsError
+from duchenne.faces import regions
+from duchenne.faces.regions import SLOTS, Regions
+from duchenne.files import films, pictures
 from duchenne.generators import readout
 from duchenne.generators.base import Generator, PlainView, as_rows, draw_w, truncate
 from duchenne.generators.checkpoints import load_generator
 from duchenne.generators.mobile import MobileStyleGAN
 from duchenne.generators.readout import Readout
-from duchenne.generators.regional import WINDOW_FROM, RegionalPass, RegionalView, record
-from duchenne.losses import DefaultLoss
-from duchenne.regions import SLOTS, Regions
-from duchenne.render import Renderer, editable_rows
 from duchenne.types import LatentCode
 
 WHOLE = (torch.arange(WINDOW_FROM), torch.arange(WINDOW_FROM))
@@ -119,7 +123,7 @@ def whole_canvas(
         image=seen.image if seen.summed else None,
     )
     with torch.no_grad():
-        return pixels.from_planes(generator.run(view)[0].numpy())
+        return pictures.from_planes(generator.run(view)[0].numpy())
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -212,7 +216,7 @@ def small_encoder(generator: Generator, **settings: Any) -> Encoder:
 def test_encoding_comes_closer(generator: Generator) -> None:
     """At the default loss size, which is larger than these pictures."""
     with torch.no_grad():
-        face = pixels.from_planes(generator.synthesize(draw_w(generator, 11))[0].numpy())
+        face = pictures.from_planes(generator.synthesize(draw_w(generator, 11))[0].numpy())
     encoder = small_encoder(generator, steps=30, prior_weight=0.0)
     code = encoder.encode(face)
     assert code.w.shape == (generator.rows, 512)
@@ -335,7 +339,7 @@ def test_regions_hang_on_the_photo_or_on_the_average_face(
     monkeypatch.setattr(animate, "find_regions", no_face)
     studio = animate.Studio(generator=load_generator(checkpoint), threads=1)
     code = LatentCode(code_of(studio.generator), studio.generator.fingerprint)
-    aligned = tiny.golden_align(pixels.Photo(astronaut), size=256)
+    aligned = tiny.golden_align(pictures.Photo(astronaut), size=256)
     drawn = np.zeros((256, 256, 3), np.uint8)
     with caplog.at_level(logging.WARNING):
         of_photo = animate.Subject(studio, code, None, aligned)._find_regions(drawn)
@@ -359,8 +363,8 @@ def here(folder: Path, astronaut: np.ndarray, tmp_path: Path, monkeypatch: Any) 
     """The working folder of a command: a photo; no face detector, no VGG-16."""
     Image.fromarray(astronaut).save(tmp_path / "photo.jpg", quality=95)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("duchenne.align.align", tiny.golden_align)
-    monkeypatch.setattr("duchenne.features.load", SmallTrunk)
+    monkeypatch.setattr("duchenne.faces.align.align", tiny.golden_align)
+    monkeypatch.setattr("duchenne.encoding.features.load", SmallTrunk)
     monkeypatch.setattr("duchenne.animate.find_regions", no_face)
     return tmp_path
 
@@ -398,7 +402,7 @@ def test_every_command_takes_a_generator(name: str, folder: Path, here: Path) ->
         "-o", "a.gif", *chosen, *limits, "--json", "a.json",
     )  # fmt: skip
     assert "regions of influence are the photo's" in result.stderr
-    frames = list(video.read_video("a.gif"))
+    frames = list(films.read_video("a.gif"))
     assert [frame.shape for frame in frames] == [(512, 512, 3)] * 3
     assert (frames[0] != frames[2]).any()
     record_of = json.loads(Path("a.json").read_text())
@@ -411,19 +415,19 @@ def guess_for(path: Path, seed: int, file: str) -> str:
     """A seeded v(I) for a generator, over the small trunk."""
     network = load_generator(path)
     torch.manual_seed(seed)
-    cells = initial.Cells(features.load())
-    head = initial.Head(cells.length, 8, network.rows)
+    cells = encoder.Cells(features.load())
+    head = encoder.Head(cells.length, 8, network.rows)
     deviation = torch.full((512,), 0.5)
-    initial.save(initial.InitialCode(cells, head, deviation, network.fingerprint), Path(file), {})
+    encoder.save(encoder.InitialCode(cells, head, deviation, network.fingerprint), Path(file), {})
     return file
 
 
 def test_the_encoding_starts_from_a_fitted_guess(
     checkpoint: Path, folder: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(initial.Cells, "shapes", staticmethod(lambda: [(6, 4), (8, 4), (8, 4)]))
+    monkeypatch.setattr(encoder.Cells, "shapes", staticmethod(lambda: [(6, 4), (8, 4), (8, 4)]))
     seen = [torch.zeros(1, width, 32, 32) for width in (6, 8, 8)]
-    monkeypatch.setattr(initial.Cells, "seen", lambda self, pictures: seen)
+    monkeypatch.setattr(encoder.Cells, "seen", lambda self, pictures: seen)
     command = ["encode", "photo.jpg", "--steps", 1, "-o", "anna.safetensors", "--json", "a.json"]
     command += ["--generator", checkpoint]
 
@@ -550,7 +554,7 @@ def test_cuda_responses_agree() -> None:
     from duchenne.fit.probe import Probe
     from duchenne.fit.responses import identity
     from duchenne.generators import mobile
-    from duchenne.score import built_in_scale
+    from duchenne.measuring.score import built_in_scale
 
     found = []
     for device in ("cpu", "cuda"):
@@ -567,7 +571,7 @@ def test_cuda_responses_agree() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", ["two-256", "one-128"])
 def test_cuda_agrees(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("duchenne.features.load", SmallTrunk)
+    monkeypatch.setattr("duchenne.encoding.features.load", SmallTrunk)
     path = write_network(folder, *GENERATORS[name])
     frames = []
     for device in ("cpu", "cuda"):

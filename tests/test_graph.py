@@ -11,10 +11,11 @@ import torch
 from openvino import opset13 as ops
 from PIL import Image
 
-from duchenne import score, weights
 from duchenne.errors import WeightsError
 from duchenne.fit import graph
 from duchenne.fit.graph import TorchGraph
+from duchenne.measuring import score
+from duchenne.weights import store
 
 DATA = Path(__file__).parent / "data"
 
@@ -169,7 +170,7 @@ def test_the_gradient_by_hand() -> None:
 @pytest.fixture(scope="module")
 def networks() -> tuple[ov.Model, ov.Model]:
     try:
-        weights.locate("face-landmarker-task")
+        store.locate("face-landmarker-task")
     except WeightsError as error:
         pytest.skip(f"face_landmarker.task is not here: {error}")
     return score.read_networks()

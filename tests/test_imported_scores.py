@@ -13,13 +13,15 @@ import tiny
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from duchenne import boundaries, codes, facs, pixels
+from duchenne import facs
 from duchenne.cli import commands
-from duchenne.coders import read_scores
-from duchenne.encode import EncodeCache, EncodeSettings
+from duchenne.editing import boundaries
+from duchenne.encoding.inversion import EncodeCache, EncodeSettings
 from duchenne.errors import InputError, SpaceMismatch
+from duchenne.files import codes, pictures
 from duchenne.fit import imported, labelled
 from duchenne.fit.labels import AU_FACE, NEUTRAL, UNUSED, by_rank
+from duchenne.motion.coders import read_scores
 from duchenne.types import LatentCode
 
 NUMBERS = [unit.number for unit in facs.ACTION_UNITS]
@@ -259,11 +261,11 @@ def test_a_coder_drives_the_fit(
 
 
 def test_pictures_are_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("duchenne.align.align", tiny.golden_align)
+    monkeypatch.setattr("duchenne.faces.align.align", tiny.golden_align)
     faces = tmp_path / "faces"
     for person, name, level in (("anna", "a0", 10), ("anna", "a1", 200), ("bert", "b0", 20)):
         (faces / person).mkdir(parents=True, exist_ok=True)
-        pixels.save_image(np.full((64, 64, 3), level, np.uint8), faces / person / f"{name}.png")
+        pictures.save_image(np.full((64, 64, 3), level, np.uint8), faces / person / f"{name}.png")
     table = tmp_path / "own.csv"
     table.write_text("image,AU12,AU25\na0.png,0,0\na1.png,5,4\nb0.png,0,0\nc0.png,5,5\n")
     for _ in range(2):

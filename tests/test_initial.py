@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from duchenne import codes, features, initial, losses
-from duchenne.encode import Encoder, EncodeSettings
+from duchenne.encoding import encoder, features, losses
+from duchenne.encoding.encoder import Cells, Head, InitialCode
+from duchenne.encoding.inversion import Encoder, EncodeSettings
 from duchenne.errors import InputError, SpaceMismatch
+from duchenne.files import codes
 from duchenne.fit import pairs
 from duchenne.generators.base import draw_w, truncate
-from duchenne.initial import Cells, Head, InitialCode
 
 if TYPE_CHECKING:
     from duchenne.generators.mobile import MobileStyleGAN
@@ -40,7 +41,7 @@ COMPONENTS = (5, 6, 6)
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A seeded trunk with all layers of VGG-16 and a few channels in each."""
     monkeypatch.setattr(features, "CONVOLUTIONS", NARROW)
-    monkeypatch.setattr(initial, "COMPONENTS", COMPONENTS)
+    monkeypatch.setattr(encoder, "COMPONENTS", COMPONENTS)
     monkeypatch.setattr(features, "load", lambda: seeded(features.VGG16Trunk()))
 
 
@@ -145,20 +146,20 @@ def test_another_generator_is_refused(network: InitialCode) -> None:
 def test_a_network_comes_back(network: InitialCode, tmp_path: Path) -> None:
     """The numbers here are float16 already, so to the bit."""
     path = tmp_path / "net.safetensors"
-    initial.save(network, path, {"seed": 4})
-    read = initial.load(path)
+    encoder.save(network, path, {"seed": 4})
+    read = encoder.load(path)
     assert read.generator == network.generator
     x = faces(2)
     assert torch.equal(read.predict(x, tiny.GENERATOR), network.predict(x, tiny.GENERATOR))
     assert not any(p.requires_grad for m in (read.cells, read.head) for p in m.parameters())
-    tensors, metadata = codes.read_tensors(path, initial.FORMAT, "a network")
+    tensors, metadata = codes.read_tensors(path, encoder.FORMAT, "a network")
     assert {array.dtype for array in tensors.values()} == {np.dtype(np.float16)}
     assert metadata["provenance"] == {"seed": 4}
     assert not any("trunk" in name for name in tensors)
 
 
 def change(path: Path, edit: Callable[[dict[str, np.ndarray], dict[str, object]], object]) -> None:
-    tensors, metadata = codes.read_tensors(path, initial.FORMAT, "a network")
+    tensors, metadata = codes.read_tensors(path, encoder.FORMAT, "a network")
     header = dict(metadata)
     edit(tensors, header)
     provenance = header.pop("provenance")
@@ -195,10 +196,10 @@ def test_a_file_that_is_not_whole_is_refused(
     network: InitialCode, tmp_path: Path, edit: Callable[..., object]
 ) -> None:
     path = tmp_path / "net.safetensors"
-    initial.save(network, path, {})
+    encoder.save(network, path, {})
     change(path, edit)
     with pytest.raises(InputError, match="not a whole initial-code network") as caught:
-        initial.load(path)
+        encoder.load(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -206,19 +207,19 @@ def test_a_file_that_is_not_whole_is_refused(
 @pytest.mark.parametrize("keep", [0, 7, 100, -1])
 def test_a_truncated_file_is_refused(network: InitialCode, tmp_path: Path, keep: int) -> None:
     path = tmp_path / "net.safetensors"
-    initial.save(network, path, {})
+    encoder.save(network, path, {})
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(InputError, match="expected an initial-code network"):
-        initial.load(path)
+        encoder.load(path)
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     code = tmp_path / "code.safetensors"
     codes.write_tensors({"w": np.zeros((2, 512))}, {"format": codes.FORMAT}, {}, code)
     with pytest.raises(InputError, match=f"its format is '{codes.FORMAT}'"):
-        initial.load(code)
+        encoder.load(code)
     with pytest.raises(InputError, match="no such file"):
-        initial.load(tmp_path / "none.safetensors")
+        encoder.load(tmp_path / "none.safetensors")
 
 
 # The built-in one
@@ -226,9 +227,9 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 def test_the_built_in_file_is_small_and_says_how_it_was_made() -> None:
     """Without the trunk's weights: only its header."""
-    path = Path(str(initial.BUILT_IN))
+    path = Path(str(encoder.BUILT_IN))
     assert path.stat().st_size <= MOST_BYTES
-    _, metadata = codes.read_tensors(path, initial.FORMAT, "a network")
+    _, metadata = codes.read_tensors(path, encoder.FORMAT, "a network")
     assert str(metadata["generator"]).startswith("mobilestylegan-ffhq-")
     made = metadata["provenance"]
     held_out = [entry["held_out"] for entry in made["curve"]]
@@ -237,12 +238,12 @@ def test_the_built_in_file_is_small_and_says_how_it_was_made() -> None:
 
 
 def test_no_other_generator_is_offered_the_built_in_network() -> None:
-    assert initial.offered(tiny.GENERATOR) is None
+    assert encoder.offered(tiny.GENERATOR) is None
 
 
 @pytest.fixture(scope="module")
 def built_in(generator: MobileStyleGAN) -> InitialCode:
-    found = initial.offered(generator)
+    found = encoder.offered(generator)
     assert found is not None
     return found
 

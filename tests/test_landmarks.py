@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from duchenne import detector, landmarks
-from duchenne.landmarks import find_faces
+from duchenne.faces import detector, landmarks
+from duchenne.faces.landmarks import find_faces
 from duchenne.types import Face
 
 DATA = Path(__file__).parent / "data"

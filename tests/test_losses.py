@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from duchenne import features, losses, weights
+from duchenne.encoding import features, losses
+from duchenne.encoding.losses import VGG16, DefaultLoss, PaperLoss, PixelLoss, shrink
 from duchenne.errors import WeightsError
-from duchenne.losses import VGG16, DefaultLoss, PaperLoss, PixelLoss, shrink
+from duchenne.weights import store
 
 CPU = torch.device("cpu")
 # Simonyan & Zisserman 2014, configuration D, as torchvision numbers the layers.
@@ -106,13 +107,13 @@ def write_as_torchvision(state: dict[str, Tensor], path: Path) -> None:
 def offer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make this file the one that `weights.toml` wants, in a folder of DUCHENNE_WEIGHTS."""
     content = path.read_bytes()
-    manifest = weights.MANIFEST.read_text(encoding="utf-8")
+    manifest = store.MANIFEST.read_text(encoding="utf-8")
     digest = hashlib.sha256(content).hexdigest()[:8]
     for old, new in (("553433881", f"{len(content)}"), ('"397923af"', f'"{digest}"')):
         assert manifest.count(old) == 1
         manifest = manifest.replace(old, new)
     (path.parent / "weights.toml").write_text(manifest, encoding="utf-8")
-    monkeypatch.setattr(weights, "MANIFEST", path.parent / "weights.toml")
+    monkeypatch.setattr(store, "MANIFEST", path.parent / "weights.toml")
     monkeypatch.setenv("DUCHENNE_WEIGHTS", str(path.parent))
 
 
@@ -143,7 +144,7 @@ def test_the_layers_are_the_published_ones() -> None:
 
 
 def test_the_size_of_the_file_is_that_of_the_numbers_and_a_small_head() -> None:
-    assert 0 < weights.entry("vgg16-imagenet").size - 4 * 138_357_544 < 4096
+    assert 0 < store.entry("vgg16-imagenet").size - 4 * 138_357_544 < 4096
 
 
 def test_known_shapes_on_the_way() -> None:

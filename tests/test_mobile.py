@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from duchenne import weights
 from duchenne.generators import mobile
 from duchenne.generators.base import as_rows, draw_z, truncate
 from duchenne.generators.mobile import MobileStyleGAN, inverse_haar
+from duchenne.weights import store
 
 SEEDS = range(8)
 TOLERANCE = 1e-3
@@ -110,8 +110,8 @@ def reference() -> dict[str, ov.CompiledModel]:
     return {
         kind: core.compile_model(
             core.read_model(
-                weights.locate(f"mobilestylegan-{kind}-xml"),
-                weights.locate(f"mobilestylegan-{kind}-bin"),
+                store.locate(f"mobilestylegan-{kind}-xml"),
+                store.locate(f"mobilestylegan-{kind}-bin"),
             ),
             "CPU",
             options,

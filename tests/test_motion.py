@@ -10,10 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from duchenne import facs, target
-from duchenne.boundaries import slot_intensities
+from duchenne import facs
 from duchenne.cli import commands, motion
-from duchenne.video import read_video
+from duchenne.editing.boundaries import slot_intensities
+from duchenne.files.films import read_video
+from duchenne.measuring import target
 
 OPENFACE = "frame, timestamp, confidence, success, AU12_r\n" + "".join(
     f"{i + 1}, {i / 10:.1f}, 0.98, 1, {i / 2:.1f}\n" for i in range(5)

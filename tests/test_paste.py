@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from duchenne.align import align, cut
-from duchenne.paste import PasteBack, face_mask, paste_back, smoothstep, tone_difference
+from duchenne.faces.align import align, cut
+from duchenne.faces.paste import PasteBack, face_mask, paste_back, smoothstep, tone_difference
+from duchenne.faces.warp import apply, invert
 from duchenne.types import AlignedFace, Face, Photo
-from duchenne.warp import apply, invert
 
 DATA = Path(__file__).parent / "data"
 

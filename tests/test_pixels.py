@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from duchenne import pixels
 from duchenne.errors import InputError, OutputError
-from duchenne.pixels import SourceType, load_photo, read_synthetic_mark, save_image
+from duchenne.files import pictures
+from duchenne.files.pictures import SourceType, load_photo, read_synthetic_mark, save_image
 
 RED, GREEN = (200, 40, 30), (20, 180, 60)
 
@@ -48,47 +48,47 @@ def refused(path, *words):
 
 def test_the_three_anchors_and_clipping():
     x = np.array([-1.0, 0.0, 1.0, -3.0, 7.0, np.inf, -np.inf], np.float32)
-    assert pixels.to_uint8(x).tolist() == [0, 128, 255, 0, 255, 255, 0]
+    assert pictures.to_uint8(x).tolist() == [0, 128, 255, 0, 255, 255, 0]
 
 
 def test_every_byte_survives_the_round_trip():
     every = np.arange(256, dtype=np.uint8)
-    there = pixels.to_float(every)
+    there = pictures.to_float(every)
     assert there.dtype == np.float32
     assert there[0] == -1.0
     assert there[255] == 1.0
-    assert (pixels.to_uint8(there) == every).all()
+    assert (pictures.to_uint8(there) == every).all()
 
 
 def test_the_argument_is_not_changed():
     x = np.zeros(5, np.float32)
-    pixels.to_uint8(x)
+    pictures.to_uint8(x)
     assert (x == 0).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_float_types_agree(dtype):
     x = np.linspace(-1, 1, 9).astype(dtype)
-    assert pixels.to_uint8(x).tolist() == [0, 32, 64, 96, 128, 159, 191, 223, 255]
+    assert pictures.to_uint8(x).tolist() == [0, 32, 64, 96, 128, 159, 191, 223, 255]
 
 
 def test_nan_is_a_programming_error():
     with pytest.raises(AssertionError, match="NaN"):
-        pixels.to_uint8(np.array([0.0, np.nan]))
+        pictures.to_uint8(np.array([0.0, np.nan]))
 
 
 def test_planes():
     picture = quarters()
-    planes = pixels.to_planes(picture)
+    planes = pictures.to_planes(picture)
     assert planes.shape == (3, 96, 80)
     assert planes.flags.c_contiguous
-    back = pixels.from_planes(planes)
+    back = pictures.from_planes(planes)
     assert back.flags.c_contiguous
     assert (back == picture).all()
     with pytest.raises(AssertionError):
-        pixels.from_planes(np.zeros((96, 80, 3)))
+        pictures.from_planes(np.zeros((96, 80, 3)))
     with pytest.raises(AssertionError):
-        pixels.to_planes(np.zeros((3, 96, 80), np.uint8))
+        pictures.to_planes(np.zeros((3, 96, 80), np.uint8))
 
 
 # ---------------------------------------------------------------- reading what is good
@@ -400,15 +400,15 @@ def test_what_cannot_be_written(tmp_path, monkeypatch):
         "file/a.png": "there is no folder",
     }.items():
         with pytest.raises(OutputError, match=word) as caught:
-            pixels.check_writable(tmp_path / name)
+            pictures.check_writable(tmp_path / name)
         assert str(caught.value).startswith(str(tmp_path / name))
 
     def denied(*_args, **_kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(pixels.tempfile, "TemporaryFile", denied)
+    monkeypatch.setattr(pictures.tempfile, "TemporaryFile", denied)
     with pytest.raises(OutputError, match="Permission denied"):
-        pixels.check_writable(tmp_path / "a.png")
+        pictures.check_writable(tmp_path / "a.png")
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
@@ -432,7 +432,7 @@ def test_an_interrupt_leaves_the_old_file(tmp_path):
     path.write_text("old")
 
     def interrupted():
-        with pixels.replacing(path) as temporary:
+        with pictures.replacing(path) as temporary:
             temporary.write_text("half")
             raise KeyboardInterrupt
 
@@ -457,7 +457,7 @@ def test_mark_of_other_files(tmp_path):
 
 def test_contact_sheet():
     black = np.zeros((100, 50, 3), np.uint8)
-    sheet = pixels.contact_sheet(
+    sheet = pictures.contact_sheet(
         [[quarters(), black], [black]], ["first row", "second"], ["neutral", "AU12"], tile=128
     )
     assert sheet.dtype == np.uint8
@@ -467,7 +467,7 @@ def test_contact_sheet():
     assert (sheet[:10, :10] == 255).all()
     labels = sheet[:, : sheet.shape[1] - 2 * 130 - 2]
     assert labels.min() < 100  # something is written beside the rows
-    plain = pixels.contact_sheet([[black, black]], tile=64)
+    plain = pictures.contact_sheet([[black, black]], tile=64)
     assert plain.shape == (64 + 2 * 2, 2 * 66 + 2, 3)
     with pytest.raises(AssertionError):
-        pixels.contact_sheet([[]])
+        pictures.contact_sheet([[]])

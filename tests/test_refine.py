@@ -13,16 +13,17 @@ import tiny
 import torch
 from test_fit import mesh_in_the_picture
 
-from duchenne import facs, landmarks, score
-from duchenne.boundaries import Stretch
+from duchenne import facs
+from duchenne.editing.boundaries import Stretch
 from duchenne.errors import InputError, WeightsError
-from duchenne.evaluate import identity
-from duchenne.evaluate.identity import Recogniser
+from duchenne.faces import landmarks
 from duchenne.fit import refine
 from duchenne.fit.boundaries import Normals
 from duchenne.fit.person import PersonNetwork
 from duchenne.fit.probe import NAMES
 from duchenne.fit.refine import Given, Refiner, RefineSettings
+from duchenne.measuring import dlib_identity, score
+from duchenne.measuring.dlib_identity import Recogniser
 
 GENERATOR = tiny.GENERATOR
 SMALL = RefineSettings(faces=2, steps=6)
@@ -41,8 +42,8 @@ def smooth_picture(side: int) -> np.ndarray:
 
 def test_the_rebuilt_network_is_dlibs() -> None:
     dlib = pytest.importorskip("dlib")
-    chip = smooth_picture(identity.SIDE)
-    model = dlib.face_recognition_model_v1(str(identity.network_file()))
+    chip = smooth_picture(dlib_identity.SIDE)
+    model = dlib.face_recognition_model_v1(str(dlib_identity.network_file()))
     expected = np.array(model.compute_face_descriptor(chip))
     planes = torch.from_numpy(chip).permute(2, 0, 1)[None].float()
     np.testing.assert_allclose(PersonNetwork()(planes).numpy(), expected, atol=1e-5)
@@ -52,7 +53,7 @@ def test_the_network_is_looked_at_where_dlib_looks() -> None:
     dlib = pytest.importorskip("dlib")
     face = smooth_picture(256)
     recogniser = Recogniser()
-    expected = dlib.get_face_chip(face, recogniser._corners(face), identity.SIDE, 0.25)
+    expected = dlib.get_face_chip(face, recogniser._corners(face), dlib_identity.SIDE, 0.25)
     grid = torch.from_numpy(recogniser.places(face) / len(face) * 2 - 1).float()[None]
     planes = torch.from_numpy(face).permute(2, 0, 1)[None].float()
     found = torch.nn.functional.grid_sample(planes, grid, align_corners=False)[0]
@@ -63,7 +64,7 @@ def test_the_network_is_looked_at_where_dlib_looks() -> None:
 @pytest.mark.parametrize("damage", ["short", "other"])
 def test_another_file_is_refused(tmp_path: Path, damage: str) -> None:
     pytest.importorskip("dlib")
-    whole = identity.network_file().read_bytes()
+    whole = dlib_identity.network_file().read_bytes()
     path = tmp_path / "network.dat"
     path.write_bytes(whole[:100_000] if damage == "short" else b"no network")
     with pytest.raises(WeightsError, match=r"network\.dat"):
@@ -121,7 +122,7 @@ def given(settings: RefineSettings = SMALL) -> Given:
 
 
 def _editable() -> tuple[int, int]:
-    from duchenne.render import editable_rows
+    from duchenne.editing.render import editable_rows
 
     rows = editable_rows(GENERATOR)
     return rows.start, rows.stop

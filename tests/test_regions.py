@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tiny
 
-from duchenne import align, regions
-from duchenne.regions import CANVAS, SLOTS, ZONES, Regions
-from duchenne.warp import apply, invert
+from duchenne.faces import align, regions
+from duchenne.faces.regions import CANVAS, SLOTS, ZONES, Regions
+from duchenne.faces.warp import apply, invert
 
 SIZE = 1024
 MESH_PLACES = {"brows": 105, "eyes": 145, "nose": 4, "mouth": 13}  # a point inside each region

@@ -10,13 +10,14 @@ import pytest
 import tiny
 import torch
 
-from duchenne import pixels, regions
+from duchenne.editing.regional import WINDOW_FROM, FeaturePass, RegionalPass, RegionalView
+from duchenne.editing.render import STAGES, Renderer, Scene, editable_rows, shrunk
 from duchenne.errors import InputError, SpaceMismatch
+from duchenne.faces import regions
+from duchenne.faces.regions import CANVAS, SLOTS, Regions
+from duchenne.files import pictures
 from duchenne.generators.base import Generator, PlainView, draw_z, truncate
 from duchenne.generators.readout import Readout
-from duchenne.generators.regional import WINDOW_FROM, FeaturePass, RegionalPass, RegionalView
-from duchenne.regions import CANVAS, SLOTS, Regions
-from duchenne.render import STAGES, Renderer, Scene, editable_rows, shrunk
 from duchenne.types import LatentCode, Pixels
 
 
@@ -61,7 +62,7 @@ def whole_canvas(
     """The regional pass in PyTorch on the whole canvas."""
     with torch.no_grad():
         view = regional_view(generator, w, offsets, found)
-        return pixels.from_planes(generator.run(view)[0].numpy())
+        return pictures.from_planes(generator.run(view)[0].numpy())
 
 
 def regional_view(
@@ -136,7 +137,7 @@ def test_a_still_is_the_modules_picture(
     renderer: Renderer, small: tiny.TinyGenerator, w: np.ndarray
 ) -> None:
     with torch.no_grad():
-        expected = pixels.from_planes(small.synthesize(torch.from_numpy(w)[None])[0].numpy())
+        expected = pictures.from_planes(small.synthesize(torch.from_numpy(w)[None])[0].numpy())
     found = renderer.still(w)
     assert found.shape == (256, 256, 3)
     assert difference(found, expected).max() <= 1
@@ -290,7 +291,7 @@ def test_a_preview_is_the_base_and_what_the_readout_says_of_the_edit(
         code = torch.from_numpy(previewed.w)[None]
         edited = readout.features(regional_view(small, previewed.w, offsets, previewed.regions))
         change = readout.change(edited - readout.features(PlainView(code)))[0].numpy()
-    expected = pixels.from_planes(pixels.to_planes(base) + change)
+    expected = pictures.from_planes(pictures.to_planes(base) + change)
     inside = previewed.regions.blend(active, size // 2) > 0
     inside = inside.repeat(2, axis=0).repeat(2, axis=1)
     assert preview.shape == (size, size, 3)
@@ -349,7 +350,9 @@ def test_a_sampled_face_is_the_modules_picture(
     generator = mobile_renderer.generator
     with torch.no_grad():
         expected = generator.synthesize(torch.from_numpy(mobile_sample)[None])[0].numpy()
-    assert difference(mobile_renderer.still(mobile_sample), pixels.from_planes(expected)).max() <= 1
+    assert (
+        difference(mobile_renderer.still(mobile_sample), pictures.from_planes(expected)).max() <= 1
+    )
 
 
 def test_truncation_pulls_towards_the_centre() -> None:

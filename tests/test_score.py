@@ -18,10 +18,22 @@ import tiny
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from duchenne import codes, facs, score, skin, weights
+from duchenne import facs
 from duchenne.errors import InputError, WeightsError
+from duchenne.files import codes
 from duchenne.fit import responses
-from duchenne.score import BLENDSHAPES, EVIDENCE, GEOMETRY, MEASURES, POINTS, SHAPES, Scale, Scorer
+from duchenne.measuring import score, skin
+from duchenne.measuring.score import (
+    BLENDSHAPES,
+    EVIDENCE,
+    GEOMETRY,
+    MEASURES,
+    POINTS,
+    SHAPES,
+    Scale,
+    Scorer,
+)
+from duchenne.weights import store
 
 FRONTAL = Path(__file__).parent / "data" / "generated_face_21.jpg"
 
@@ -250,7 +262,7 @@ def test_the_built_in_scale() -> None:
 @pytest.fixture(scope="module")
 def networks() -> None:
     try:
-        weights.locate("face-landmarker-task")
+        store.locate("face-landmarker-task")
     except WeightsError as error:
         pytest.skip(f"face_landmarker.task is not here: {error}")
 

@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from duchenne import score, skin, warp
+from duchenne.faces import warp
+from duchenne.measuring import score, skin
 
 FACE = Path(__file__).parent / "data" / "generated_face_21.jpg"
 SIDE = 256

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 from test_batch import contents, golden_mesh, manifest, run, tiny_workers
 
-from duchenne import facs, pixels
+from duchenne import facs
 from duchenne.errors import DescriptorError, InputError
-from duchenne.pixels import SourceType, read_synthetic_mark
+from duchenne.files import pictures
+from duchenne.files.pictures import SourceType, read_synthetic_mark
 from duchenne.stimuli import casting, matching, papers, quality
 from duchenne.stimuli.design import Cell, Design, Match, Quality, parse, read_design
 from duchenne.stimuli.measuring import Means
@@ -133,7 +134,7 @@ def picture(astronaut: np.ndarray, size: int = 256) -> np.ndarray:
     """The aligned astronaut, whose mesh `golden_mesh` gives."""
     import tiny
 
-    return tiny.golden_align(pixels.Photo(astronaut), size=size).pixels
+    return tiny.golden_align(pictures.Photo(astronaut), size=size).pixels
 
 
 def test_matching_gives_the_light_that_was_asked_for(astronaut: np.ndarray) -> None:
@@ -161,8 +162,8 @@ def test_framing_puts_the_eyes_where_they_belong() -> None:
     mesh = golden_mesh(np.zeros((300, 300, 3), np.uint8))
     turned = mesh[:, :2] @ np.array([[0.99, 0.1], [-0.1, 0.99]]) * 0.9 + 12
     to_crop = matching.to_framing(turned.astype(np.float32), 200)
-    from duchenne import align
-    from duchenne.warp import apply
+    from duchenne.faces import align
+    from duchenne.faces.warp import apply
 
     eyes = [turned[list(eye)].mean(axis=0) for eye in (align.RIGHT_EYE, align.LEFT_EYE)]
     np.testing.assert_allclose(apply(to_crop, np.array(matching.EYES) * 200), eyes, atol=1e-4)
@@ -354,7 +355,7 @@ class Inline:
         from duchenne.stimuli.drawing import Drawn
 
         grey = np.full((64, 64, 3), request.source.seed, np.uint8)
-        content = pixels.image_bytes(grey, ".png")
+        content = pictures.image_bytes(grey, ".png")
         drift = 0.1 if request.source.seed % 2 else 0.9
         rows = [{"file": n, "height": 64, "identity_distance": drift} for n in request.files]
         return Drawn({}, rows, [content] * len(rows))
@@ -404,8 +405,8 @@ def test_a_screened_set_for_real(folder: Path, landmarker_task: Path) -> None:
 @pytest.mark.weights
 def test_glasses_are_seen(mobile_renderer: Any, generator: Any) -> None:
     """Seeds judged by eye: black rims, thin rims, none, none."""
-    from duchenne import landmarks
     from duchenne.animate import Studio
+    from duchenne.faces import landmarks
 
     evidence = []
     for seed in (1080, 1091, 1065, 1078):

@@ -21,13 +21,14 @@ pytest.importorskip("httpx2", reason="the test client of Starlette needs httpx2"
 import tiny
 from starlette.testclient import TestClient
 
-from duchenne import facs, video
-from duchenne.encode import EncodeCache, EncodeSettings
-from duchenne.pixels import SourceType, read_synthetic_mark
-from duchenne.studio import app as studio_app
-from duchenne.studio.guard import HEADER, PASS_COOKIE
-from duchenne.studio.routes import COOKIE
-from duchenne.studio.settings import Access, Limits
+from duchenne import facs
+from duchenne.encoding.inversion import EncodeCache, EncodeSettings
+from duchenne.files import films
+from duchenne.files.pictures import SourceType, read_synthetic_mark
+from duchenne.web import app as studio_app
+from duchenne.web.guard import HEADER, PASS_COOKIE
+from duchenne.web.routes import COOKIE
+from duchenne.web.settings import Access, Limits
 
 ASK = {HEADER: "1"}
 LIMITS = Limits(photo_bytes=300_000, photo_pixels=400_000, visitors=4, film_frames=60)
@@ -52,7 +53,7 @@ def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
 def golden(monkeypatch: pytest.MonkeyPatch, faces: int = 1) -> None:
     """The astronaut's face is found without the detector's weights."""
     face = tiny.golden_face("astronaut")
-    monkeypatch.setattr("duchenne.landmarks.find_faces", lambda pixels: [face] * faces)
+    monkeypatch.setattr("duchenne.faces.landmarks.find_faces", lambda pixels: [face] * faces)
     monkeypatch.setattr("duchenne.animate.find_regions", tiny.golden_regions)
 
 
@@ -142,7 +143,7 @@ def test_about_is_the_librarys(browser: TestClient) -> None:
     about = browser.get("/api/about").json()
     assert [unit["code"] for unit in about["units"]] == list(facs.CODES)
     assert about["expressions"] == {name: dict(d) for name, d in facs.EXPRESSIONS.items()}
-    assert set(about["film_formats"]) == {suffix[1:] for suffix in video.FORMATS} | {"frames"}
+    assert set(about["film_formats"]) == {suffix[1:] for suffix in films.FORMATS} | {"frames"}
 
 
 # ---------------------------------------------------------------- a face
@@ -246,7 +247,7 @@ def test_without_the_scorer_the_page_says_so(browser: TestClient) -> None:
 
 def test_the_measured_profile(browser: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scorer that measures brightness stands in: what is tested is whose picture it gets."""
-    service = "duchenne.studio.service.Service.can_measure"
+    service = "duchenne.web.service.Service.can_measure"
     monkeypatch.setattr(service, None)
     monkeypatch.setattr(
         "duchenne.animate.Subject.measure", lambda self, frame: np.full(12, mouth_of(frame))
@@ -301,7 +302,7 @@ def test_a_picture_is_downloaded(browser: TestClient, form: str, tmp_path: Path)
 KEYS = [["AU12", 0, 0, "linear"], ["AU12", 0.2, 1, "smooth"], ["AU6L", 0.4, 0.5, "linear"]]
 
 
-@pytest.mark.parametrize("form", [suffix[1:] for suffix in video.FORMATS])
+@pytest.mark.parametrize("form", [suffix[1:] for suffix in films.FORMATS])
 def test_a_film_in_every_format(browser: TestClient, form: str, tmp_path: Path) -> None:
     done(browser, "/api/sample", seed=7)
     result = done(browser, "/api/film", keys=KEYS, fps="10", format=form, longest=0)
@@ -310,7 +311,7 @@ def test_a_film_in_every_format(browser: TestClient, form: str, tmp_path: Path) 
     path.write_bytes(browser.get(f"/api/file/{result['file']}").content)
     assert read_synthetic_mark(path) == SourceType.GENERATED
     if form != "webp":  # FFmpeg writes that one and cannot read it
-        frames = list(video.read_video(path))
+        frames = list(films.read_video(path))
         assert len(frames) == 5
     table = browser.get(f"/api/file/{result['table']}").text.splitlines()
     assert len(table) == 6
@@ -648,7 +649,7 @@ def test_a_bug_says_nothing_of_the_inside(
     def broken(*arguments: Any) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("duchenne.studio.service.Service.sample", broken)
+    monkeypatch.setattr("duchenne.web.service.Service.sample", broken)
     browser.post("/api/sample", json={"seed": 1})
     job = wait(browser)
     assert job["state"] == "failed"
@@ -709,7 +710,7 @@ def test_cookies_are_for_this_site_and_not_for_scripts(browser: TestClient) -> N
 
 
 def test_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("duchenne.studio.guard.WRONG_PASSWORD_SECONDS", 0.05)
+    monkeypatch.setattr("duchenne.web.guard.WRONG_PASSWORD_SECONDS", 0.05)
     access = Access("0.0.0.0", password="open sesame")
     with open_studio(access=access) as client:
         assert client.get("/", follow_redirects=False).headers["location"] == "/login"

@@ -26,11 +26,11 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not 
 
 import tiny  # noqa: E402
 
-from duchenne import video  # noqa: E402
-from duchenne.encode import EncodeSettings  # noqa: E402
-from duchenne.pixels import SourceType, read_synthetic_mark  # noqa: E402
-from duchenne.studio.app import create_app, listen  # noqa: E402
-from duchenne.studio.settings import Access, Limits  # noqa: E402
+from duchenne.encoding.inversion import EncodeSettings  # noqa: E402
+from duchenne.files import films  # noqa: E402
+from duchenne.files.pictures import SourceType, read_synthetic_mark  # noqa: E402
+from duchenne.web.app import create_app, listen  # noqa: E402
+from duchenne.web.settings import Access, Limits  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(
@@ -89,7 +89,7 @@ def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def golden(monkeypatch: pytest.MonkeyPatch, faces: int) -> None:
     """The astronaut's face is found without the detector's weights."""
     face = tiny.golden_face("astronaut")
-    monkeypatch.setattr("duchenne.landmarks.find_faces", lambda pixels: [face] * faces)
+    monkeypatch.setattr("duchenne.faces.landmarks.find_faces", lambda pixels: [face] * faces)
     monkeypatch.setattr("duchenne.animate.find_regions", tiny.golden_regions)
 
 
@@ -267,7 +267,7 @@ def test_a_film_is_exported_and_decoded(
             page.click(link)
         download.value.save_as(tmp_path / name)
     shoot(page, "film_light")
-    frames = list(video.read_video(tmp_path / "film.mp4"))
+    frames = list(films.read_video(tmp_path / "film.mp4"))
     assert len(frames) == 23  # 2.2 s at 10 frames a second
     assert read_synthetic_mark(tmp_path / "film.mp4") == SourceType.GENERATED
     assert len((tmp_path / "film.csv").read_text().splitlines()) == 24
@@ -444,6 +444,6 @@ def test_a_photo_smiles_with_the_real_weights(
         with page.expect_download() as download:
             page.click("#film-link")
         download.value.save_as(tmp_path / "film.mp4")
-        frames = list(video.read_video(tmp_path / "film.mp4"))
+        frames = list(films.read_video(tmp_path / "film.mp4"))
         assert frames[0].shape == (512, 512, 3)
         assert read_synthetic_mark(tmp_path / "film.mp4") == SourceType.EDITED

@@ -18,8 +18,8 @@ from duchenne import facs
 from duchenne.cli import commands
 from duchenne.cli.serve import serve
 from duchenne.errors import InputError
-from duchenne.studio import recipe, suggest
-from duchenne.studio.settings import PORT, Access, is_loopback, require_safe
+from duchenne.web import recipe, suggest
+from duchenne.web.settings import PORT, Access, is_loopback, require_safe
 
 PROGRAM = [sys.executable, "-c", "from duchenne.cli import main; main()"]
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from duchenne import facs, target
+from duchenne import facs
 from duchenne.errors import DescriptorError
+from duchenne.measuring import target
 
 
 def face(start: float, gain: float, code: str = "AU12"):  # type: ignore[no-untyped-def]

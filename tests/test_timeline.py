@@ -5,9 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from duchenne import facs, timeline
+from duchenne import facs
 from duchenne.errors import DescriptorError, InputError
-from duchenne.timeline import (
+from duchenne.motion import timeline
+from duchenne.motion.timeline import (
     EASINGS,
     Timeline,
     frame_rate,

@@ -11,11 +11,12 @@ import tiny
 import torch
 from torch import Tensor
 
-from duchenne import codes, tuning
+from duchenne.encoding import tuning
+from duchenne.encoding.losses import PixelLoss
+from duchenne.encoding.tuning import TuningSettings
 from duchenne.errors import SpaceMismatch
+from duchenne.files import codes
 from duchenne.generators.base import draw_z
-from duchenne.losses import PixelLoss
-from duchenne.tuning import TuningSettings
 from duchenne.types import LatentCode
 
 SETTINGS = TuningSettings(steps=12, rate=5e-3, loss_size=32)

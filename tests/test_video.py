@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from duchenne import encoders, facs, pixels, video
+from duchenne import facs
 from duchenne.animate import Clip
 from duchenne.errors import InputError, OutputError
-from duchenne.pixels import SourceType, read_synthetic_mark
-from duchenne.video import check_writable, is_folder, read_video, write_frames
+from duchenne.files import film_formats, films, pictures
+from duchenne.files.films import check_writable, is_folder, read_video, write_frames
+from duchenne.files.pictures import SourceType, read_synthetic_mark
 
 SUFFIXES = [".mp4", ".webm", ".gif", ".webp", ".apng"]
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128), (222, 170, 140), (250, 250, 250)]
@@ -69,8 +70,8 @@ def seconds(path):
 def test_round_trip(tmp_path, suffix, fps):
     path = tmp_path / f"film{suffix}"
     written = write_frames(patches(30), path, fps=fps)
-    rate = video.frame_rate(fps)
-    assert written == video.Written(path, 30, rate, (144, 96), path.stat().st_size)
+    rate = films.frame_rate(fps)
+    assert written == films.Written(path, 30, rate, (144, 96), path.stat().st_size)
     frames = decode(path)
     assert len(frames) == 30
     assert seconds(path) == pytest.approx(float(30 / rate), abs=0.02)
@@ -172,8 +173,8 @@ def test_gif_keeps_gradients_and_timing(tmp_path):
 def test_frames_are_taken_lazily(tmp_path, monkeypatch, name):
     """300 frames, and never more than the queue ahead of the encoder."""
     made = encoded = worst = 0
-    kind = {"a.gif": encoders.GifEncoder, "frames/": video._FolderEncoder}.get(
-        name, encoders.StreamEncoder
+    kind = {"a.gif": film_formats.GifEncoder, "frames/": films._FolderEncoder}.get(
+        name, film_formats.StreamEncoder
     )
     add = kind.add
 
@@ -193,7 +194,7 @@ def test_frames_are_taken_lazily(tmp_path, monkeypatch, name):
     monkeypatch.setattr(kind, "add", counting)
     assert write_frames(frames(), f"{tmp_path}/{name}", fps=60 if "gif" not in name else 25)
     assert made == encoded == 300
-    assert worst <= video.QUEUE + 2
+    assert worst <= films.QUEUE + 2
 
 
 def test_a_renderer_may_reuse_its_memory(tmp_path):
@@ -227,8 +228,8 @@ def test_an_error_of_the_frames_leaves_the_old_output(tmp_path, suffix, error):
 
 @pytest.mark.parametrize("suffix", [*SUFFIXES, ""])
 def test_an_error_of_the_encoder_is_reported_once(tmp_path, suffix, monkeypatch):
-    kind = {".gif": encoders.GifEncoder, "": video._FolderEncoder}.get(
-        suffix, encoders.StreamEncoder
+    kind = {".gif": film_formats.GifEncoder, "": films._FolderEncoder}.get(
+        suffix, film_formats.StreamEncoder
     )
     add = kind.add
 
@@ -279,8 +280,8 @@ def test_where_it_cannot_be_written(tmp_path):
 
 
 def test_missing_codec(tmp_path, monkeypatch):
-    without = video.Format("mp4", "libnothing", "yuv420p")
-    monkeypatch.setitem(video.FORMATS, ".mp4", without)
+    without = films.Format("mp4", "libnothing", "yuv420p")
+    monkeypatch.setitem(films.FORMATS, ".mp4", without)
     with pytest.raises(OutputError, match="no libnothing"):
         check_writable(tmp_path / "a.mp4")
 
@@ -306,7 +307,7 @@ def test_folder_is_lossless_named_by_time_and_replaced(tmp_path):
         "frame_00003_t0.083.png",
     ]
     for file, frame in zip(sorted(path.iterdir()), patches(3), strict=True):
-        assert (pixels.load_photo(file).pixels == frame).all()
+        assert (pictures.load_photo(file).pixels == frame).all()
         assert read_synthetic_mark(file) == SourceType.GENERATED
     assert written.bytes == sum(p.stat().st_size for p in path.iterdir())
     write_frames(patches(1), f"{path}/", fps=24)
@@ -343,11 +344,11 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
 
 
 def test_sidecar(tmp_path):
-    assert video.sidecar_path("a/smile.mp4") == Path("a/smile.csv")
-    assert video.sidecar_path("a/frames/") == Path("a/frames.csv")
+    assert films.sidecar_path("a/smile.mp4") == Path("a/smile.csv")
+    assert films.sidecar_path("a/frames/") == Path("a/frames.csv")
     values = np.linspace(0, 1, 24).reshape(2, 12)
     path = tmp_path / "a.csv"
-    video.write_sidecar(path, np.array([0.0, 1001 / 24000]), values)
+    films.write_sidecar(path, np.array([0.0, 1001 / 24000]), values)
     with path.open(newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["frame", "time", *facs.CODES]
@@ -355,9 +356,9 @@ def test_sidecar(tmp_path):
     assert np.abs(np.array(rows[1:], float)[:, 2:] - values).max() < 1e-6
     assert tree(tmp_path) == ["a.csv"]
     with pytest.raises(AssertionError):
-        video.write_sidecar(path, np.zeros(3), values)
+        films.write_sidecar(path, np.zeros(3), values)
     with pytest.raises(OutputError):
-        video.write_sidecar(tmp_path / "no" / "a.csv", np.zeros(2), values)
+        films.write_sidecar(tmp_path / "no" / "a.csv", np.zeros(2), values)
 
 
 def test_unreadable_films(tmp_path):
@@ -369,7 +370,7 @@ def test_unreadable_films(tmp_path):
 
 
 def test_rates_are_exact():
-    assert video.frame_rate(29.97) == Fraction(30000, 1001)
+    assert films.frame_rate(29.97) == Fraction(30000, 1001)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".apng"])
@@ -377,7 +378,7 @@ def test_memory_does_not_grow_with_length(tmp_path, suffix):
     """Each run in its own process; 400 more frames of 256 px would be 105 MB as RGBA."""
     script = (
         "import sys, resource, numpy as np\n"
-        "from duchenne.video import write_frames\n"
+        "from duchenne.files.films import write_frames\n"
         "x = np.arange(256)\n"
         "def frames(n):\n"
         "    for i in range(n):\n"
@@ -404,7 +405,7 @@ def test_frames_that_know_their_source_are_asked(tmp_path: Path) -> None:
 KILLED = """
 import sys, time
 import numpy as np
-from duchenne.video import write_frames
+from duchenne.files.films import write_frames
 def frames(n, level):
     for i in range(n):
         yield np.full((64, 96, 3), level + i % 3, np.uint8)
@@ -442,7 +443,7 @@ def test_killed_at_any_moment_a_whole_film_is_there(tmp_path, name):
 def test_sidecar_of_one_side(tmp_path):
     values = np.zeros((2, 12))
     path = tmp_path / "a.csv"
-    video.write_sidecar(path, np.arange(2.0), values, {"AU12L": np.array([0.25, 0.5])})
+    films.write_sidecar(path, np.arange(2.0), values, {"AU12L": np.array([0.25, 0.5])})
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["frame", "time", *facs.CODES, "AU12L"]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from duchenne.warp import Affine, Warp, apply, invert, scale_of, warp
+from duchenne.faces.warp import Affine, Warp, apply, invert, scale_of, warp
 
 IDENTITY = np.array([[1.0, 0, 0], [0, 1.0, 0]])
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from duchenne import weights
 from duchenne.errors import WeightsError
+from duchenne.weights import store as weights
 
 ALPHA = b"alpha weights " * 500
 BETA = b"beta weights " * 300
@@ -189,10 +189,10 @@ def hosted(tmp_path: Path, wheel: Path, host: Host) -> weights.Store:
 def fetch_elsewhere(store: weights.Store, name: str) -> subprocess.Popen[str]:
     """Fetch in another process; it prints the path."""
     code = (
-        "import sys; from pathlib import Path; from duchenne.weights import Store\n"
+        "import sys; from pathlib import Path; from duchenne.weights.store import Store\n"
         "print(Store(Path(sys.argv[1]), Path(sys.argv[2])).fetch(sys.argv[3]))"
     )
-    source = str(Path(weights.__file__).parents[1])
+    source = str(Path(weights.__file__).parents[2])
     command = [sys.executable, "-c", code, str(store.manifest), str(store.cache), name]
     environment = {**os.environ, "PYTHONPATH": source}
     return subprocess.Popen(
@@ -251,8 +251,8 @@ def test_only_vgg16_has_a_shortened_hash_and_says_so() -> None:
 
 
 def test_import_is_light_and_leaves_no_trace(tmp_path: Path) -> None:
-    code = "import sys, duchenne.weights; print(*sorted(m.partition('.')[0] for m in sys.modules))"
-    source = str(Path(weights.__file__).parents[1])
+    code = "import sys, duchenne.weights.store\nprint(*(m.split('.')[0] for m in sys.modules))"
+    source = str(Path(weights.__file__).parents[2])
     environment = {
         **os.environ,
         "PYTHONPATH": source,

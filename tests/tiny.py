@@ -13,12 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from duchenne import align, animate, facs, regions, render
-from duchenne.boundaries import Boundaries
-from duchenne.encode import EncodeSettings, Progress
+from duchenne import animate, facs
+from duchenne.editing import render
+from duchenne.editing.boundaries import Boundaries
+from duchenne.encoding.inversion import EncodeSettings, Progress
+from duchenne.faces import align, regions
+from duchenne.faces.warp import apply, invert
 from duchenne.generators.base import PlainView, View, as_rows
 from duchenne.types import AlignedFace, Face, LatentCode, Photo, Pixels
-from duchenne.warp import apply, invert
 
 GOLDEN = Path(__file__).parent / "data" / "landmarks_mediapipe_0.10.21.npz"
 CHANNELS = 8

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import duchenne
-from duchenne.pixels import contact_sheet
+from duchenne.files.pictures import contact_sheet
 
 TRUNCATION = 0.6
 FILM_SEEDS = (15, 27, 26)  # adults with a quiet face, so that the film starts from rest

@@ -19,31 +19,31 @@ from . import quiet
 
 if TYPE_CHECKING:
     from .animate import Studio, Subject
-    from .boundaries import Boundaries, load_boundaries
-    from .codes import read_code, write_code
-    from .encode import EncodeSettings
+    from .editing.boundaries import Boundaries, load_boundaries
+    from .encoding.inversion import EncodeSettings
     from .errors import DuchenneError
     from .facs import ACTION_UNITS, EXPRESSIONS, expression, from_vector, parse
+    from .files.codes import read_code, write_code
+    from .files.films import write_frames
+    from .files.pictures import load_photo, save_image
     from .generators.checkpoints import load_generator
-    from .pixels import load_photo, save_image
-    from .score import Scorer
-    from .timeline import Timeline, from_descriptor, onset_apex_offset
+    from .measuring.score import Scorer
+    from .motion.timeline import Timeline, from_descriptor, onset_apex_offset
     from .types import AlignedFace, Face, LatentCode, Photo
-    from .video import write_frames
 
 _HOMES = {
     "animate": ("Studio", "Subject"),
-    "boundaries": ("Boundaries", "load_boundaries"),
-    "codes": ("read_code", "write_code"),
-    "encode": ("EncodeSettings",),
+    "editing.boundaries": ("Boundaries", "load_boundaries"),
+    "files.codes": ("read_code", "write_code"),
+    "encoding.inversion": ("EncodeSettings",),
     "errors": ("DuchenneError",),
     "facs": ("ACTION_UNITS", "EXPRESSIONS", "expression", "from_vector", "parse"),
     "generators.checkpoints": ("load_generator",),
-    "pixels": ("load_photo", "save_image"),
-    "score": ("Scorer",),
-    "timeline": ("Timeline", "from_descriptor", "onset_apex_offset"),
+    "files.pictures": ("load_photo", "save_image"),
+    "measuring.score": ("Scorer",),
+    "motion.timeline": ("Timeline", "from_descriptor", "onset_apex_offset"),
     "types": ("AlignedFace", "Face", "LatentCode", "Photo"),
-    "video": ("write_frames",),
+    "files.films": ("write_frames",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -11,20 +11,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from . import align, boundaries, codes, edit, facs, landmarks, pixels, regions, target, tuning
-from .boundaries import Boundaries, slot_intensities
-from .encode import EncodeCache, Encoder, EncodeSettings, Progress
+from . import facs
+from .editing import boundaries, edit
+from .editing.boundaries import Boundaries, slot_intensities
+from .editing.render import Renderer, Scene
+from .encoding import tuning
+from .encoding.encoder import InitialCode
+from .encoding.inversion import EncodeCache, Encoder, EncodeSettings, Progress
 from .errors import NoFaceFound, WeightsError
+from .faces import align, landmarks, regions
+from .faces.paste import PasteBack, face_mask
+from .faces.warp import apply, invert
+from .files import codes, pictures
 from .generators import mobile
 from .generators.base import Generator, draw_w, truncate
-from .initial import InitialCode
-from .paste import PasteBack, face_mask
-from .render import Renderer, Scene
-from .score import FULL, Scorer, built_in_scale
-from .target import Reached
-from .timeline import Timeline
+from .measuring import target
+from .measuring.score import FULL, Scorer, built_in_scale
+from .measuring.target import Reached
+from .motion.timeline import Timeline
 from .types import AlignedFace, LatentCode, Photo, Pixels
-from .warp import apply, invert
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +42,7 @@ class Studio:
     generator: None is the built-in MobileStyleGAN-FFHQ. boundaries: None is the built-in file (see
         `boundaries.offered` for other generators).
     settings: how photos are encoded. threads: cores to use, None is all.
-    guess: v(I), from which the encoding starts (`initial.load`); None is the package's, where it
+    guess: v(I), from which the encoding starts (`encoder.load`); None is the package's, where it
         has one for the generator.
     """
 
@@ -95,7 +100,7 @@ class Studio:
         path = Path(source)
         if path.suffix == codes.SUFFIX:
             return Subject(self, codes.read_code(path))
-        photo = pixels.load_photo(path)
+        photo = pictures.load_photo(path)
         aligned = align.align(photo, size=self.generator.size, face=index)
         return self.encode(photo, aligned, progress=progress)
 
@@ -123,7 +128,7 @@ class Clip(Iterator[Pixels]):
     source: what they are: drawn by the generator, or a photo with a drawn face in it.
     """
 
-    def __init__(self, frames: Iterator[Pixels], source: pixels.SourceType) -> None:
+    def __init__(self, frames: Iterator[Pixels], source: pictures.SourceType) -> None:
         self._frames, self.source = frames, source
 
     def __next__(self) -> Pixels:
@@ -182,7 +187,7 @@ class Subject:
         return scorer.scale.scores(scorer.measure(frame, mesh)) / FULL
 
     def reach(self, targets: Mapping[str, float]) -> Reached:
-        """Offsets for `edit` with which this face measures the targets; see `duchenne.target`."""
+        """Offsets for `edit` with which this face measures the targets; see `measuring.target`."""
         return target.reach(targets, lambda offsets: self.measure(self.edit(offsets)))
 
     def animate(self, timeline: Timeline, *, paste: bool = False, size: int | None = None) -> Clip:
@@ -200,7 +205,7 @@ class Subject:
         if paste and size is not None:
             raise ValueError("a size is for crops: a face goes back into its photo at the full one")
         self.renderer.require_size(size)
-        source = pixels.SourceType.EDITED if paste else pixels.SourceType.GENERATED
+        source = pictures.SourceType.EDITED if paste else pictures.SourceType.GENERATED
         return Clip(self._draw(tables, paste, size), source)
 
     def _draw(self, tables: NDArray[np.float64], paste: bool, size: int | None) -> Iterator[Pixels]:

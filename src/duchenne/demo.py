@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import align, codes, facs, pixels, video, weights
+from . import facs
 from .animate import Studio
-from .encode import Progress
+from .encoding.inversion import Progress
+from .engine.stages import Stages
 from .errors import InputError
-from .stages import Stages
-from .timeline import from_descriptor
+from .faces import align
+from .files import codes, films, pictures
+from .motion.timeline import from_descriptor
 from .types import Photo
+from .weights import store
 
 DESCRIPTOR = "0,0,0,0,1,0,1,0,0,0,1,0"  # section 4.3: AU6, AU12 and AU25, happiness
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -40,14 +43,14 @@ def photo() -> Photo:
 def prepare(folder: Path, stages: Stages) -> None:
     """All that can fail early: the photo, the folder, the weights (fetched if need be)."""
     photo()
-    with pixels.reporting_disk_errors(folder):
+    with pictures.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for name in NAMES:
-        pixels.check_writable(folder / name, (Path(name).suffix,))
+        pictures.check_writable(folder / name, (Path(name).suffix,))
     with stages("weights"):
-        for entry in weights.entries():
+        for entry in store.entries():
             if not entry.optional:
-                weights.fetch(entry.name, progressbar=True)
+                store.fetch(entry.name, progressbar=True)
 
 
 def make(
@@ -58,23 +61,23 @@ def make(
     source = photo()
     with stages("align"):
         aligned = align.align(source, size=studio.generator.size)
-        pixels.save_image(aligned.pixels, aligned_path, source=None)
+        pictures.save_image(aligned.pixels, aligned_path, source=None)
     with stages("encode"):
         subject = studio.encode(source, aligned, progress=progress)
         codes.write_code(subject.code, code_path)
     with stages("prepare"):
         encoded = subject.scene.base
-        pixels.save_image(encoded, encoded_path)
+        pictures.save_image(encoded, encoded_path)
     happiness = facs.parse_vector(DESCRIPTOR)
     timeline = from_descriptor(happiness).hold(HOLD)
     with stages("render and write"):
         frames = subject.animate(timeline, paste=True)
-        video.write_frames(frames, film, fps=timeline.fps, source=pixels.SourceType.EDITED)
-        video.write_sidecar(table, timeline.times, timeline.intensities)
+        films.write_frames(frames, film, fps=timeline.fps, source=pictures.SourceType.EDITED)
+        films.write_sidecar(table, timeline.times, timeline.intensities)
     with stages("contact sheet"):
         steps = list(subject.animate(from_descriptor(happiness, frames=len(LEVELS))))
         labels = ["photo", "aligned", "encoded", *(f"E = {level:g}" for level in LEVELS)]
         row = [source.pixels, aligned.pixels, encoded, *steps]
-        sheet = pixels.contact_sheet([row], column_labels=labels)
-        pixels.save_image(sheet, sheet_path, source=pixels.SourceType.EDITED)
+        sheet = pictures.contact_sheet([row], column_labels=labels)
+        pictures.save_image(sheet, sheet_path, source=pictures.SourceType.EDITED)
     return [film, table, aligned_path, encoded_path, code_path, sheet_path]

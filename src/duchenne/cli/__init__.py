@@ -131,6 +131,6 @@ def _log_to_stderr(verbose: int) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     # A download is said always: it takes long and uses the network.
-    logging.getLogger("duchenne.weights").setLevel(min(level, logging.INFO))
+    logging.getLogger("duchenne.weights.store").setLevel(min(level, logging.INFO))
     if verbose:
         logging.getLogger("py.warnings").handlers[:] = [handler]

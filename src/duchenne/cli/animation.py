@@ -24,7 +24,7 @@ from .run import Run, recorded, with_bar
 
 if TYPE_CHECKING:
     from ..animate import Subject
-    from ..pixels import SourceType
+    from ..files.pictures import SourceType
 
 paste_option: Callable[..., Any] = click.option(
     "--paste-back/--crop",
@@ -98,16 +98,16 @@ def animate(
         "--keyframes": keyframes, "--drive": drive,
     })  # fmt: skip
     asked = motion.descriptor_of(target if au is None else au, descriptor, expression)
-    from .. import pixels, video
+    from ..files import films, pictures
 
     paste = _paste(source, paste, size)
-    sidecar = video.sidecar_path(output)
+    sidecar = films.sidecar_path(output)
     files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
     inputs = [source, keyframes, drive, *files.values()]
     run.check_outputs(inputs, [Path(output), sidecar])
-    pixels.check_writable(sidecar, (".csv",))
+    pictures.check_writable(sidecar, (".csv",))
     moves = motion.read(asked, keyframes, drive, **times)
-    video.check_writable(output, moves.left.fps)
+    films.check_writable(output, moves.left.fps)
 
     subject = open_subject(run, source, face=face, encoding=encoding, **files)
     with run.stages("prepare"):
@@ -119,7 +119,7 @@ def animate(
     with run.stages("render and write"):
         clip = subject.frames(tables, paste=paste, size=size)
         frames = with_bar(clip, len(tables), "rendering")
-        written = video.write_frames(frames, output, fps=moves.left.fps, source=_mark(paste))
+        written = films.write_frames(frames, output, fps=moves.left.fps, source=_mark(paste))
     width, height = written.size
     run.facts["film"] = {
         "frames": written.frames, "fps": str(written.fps), "width": width, "height": height,
@@ -129,7 +129,7 @@ def animate(
         f"{written.frames} frames, {width}x{height}, {float(written.fps):g} fps, "
         f"{written.bytes / 1e6:.1f} MB",
     )
-    video.write_sidecar(sidecar, moves.left.times, moves.intensities(), moves.sides())
+    films.write_sidecar(sidecar, moves.left.times, moves.intensities(), moves.sides())
     run.wrote(sidecar)
     run.note(str(run.stages))
 
@@ -174,10 +174,10 @@ def edit(
         "--au": au, "--descriptor": descriptor, "--expression": expression, "--target": target,
     })  # fmt: skip
     asked = motion.descriptor_of(target if au is None else au, descriptor, expression)
-    from .. import pixels
+    from ..files import pictures
 
     paste = _paste(source, paste, size)
-    pixels.check_writable(output)
+    pictures.check_writable(output)
     files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
     run.check_outputs([source, *files.values()], [Path(output)])
     subject = open_subject(run, source, face=face, encoding=encoding, **files)
@@ -188,7 +188,7 @@ def edit(
         asked = _reach(run, subject, asked)
     with run.stages("render and write"):
         picture = subject.edit(asked, paste=paste, size=size)
-        pixels.save_image(picture, output, source=_mark(paste))
+        pictures.save_image(picture, output, source=_mark(paste))
     run.wrote(output)
     run.note(str(run.stages))
 
@@ -216,6 +216,6 @@ def _paste(source: str, asked: bool | None, size: int | None) -> bool:
 
 
 def _mark(paste: bool) -> SourceType:
-    from ..pixels import SourceType
+    from ..files.pictures import SourceType
 
     return SourceType.EDITED if paste else SourceType.GENERATED

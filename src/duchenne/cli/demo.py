@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..stages import peak_memory
+from ..engine.stages import peak_memory
 from .faces import Encoding, describe_generator, encoding_options, new_studio
 from .run import Run, encoding_bar, recorded
 

@@ -13,7 +13,7 @@ from .run import Run, progress_bars, recorded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..experiments.context import Context, Settings
+    from experiments.context import Context, Settings
 
 # Those of experiments.registry, in its order (a test compares), written out so that help is light.
 NAMES = (
@@ -63,11 +63,12 @@ def experiments(
       duchenne experiments units expressions -o out/experiments --quick
       duchenne experiments page -o docs/experiments
     """
-    from .. import pixels
-    from ..experiments import page
+    from experiments import page
+
+    from ..files import pictures
 
     folder = Path(output)
-    with pixels.reporting_disk_errors(folder):
+    with pictures.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     chosen = _chosen(names)
     if chosen:
@@ -80,7 +81,7 @@ def experiments(
 
 def _chosen(names: Sequence[str]) -> list[str]:
     """The experiments to run, in the order of the page."""
-    from ..experiments import registry
+    from experiments import registry
 
     there = [experiment.name for experiment in registry.available()]
     for name in names:
@@ -91,7 +92,7 @@ def _chosen(names: Sequence[str]) -> list[str]:
 
 def _run(run: Run, chosen: Sequence[str], context: Context) -> None:
     """Every chosen experiment, with the time that is left by the estimate."""
-    from ..experiments import registry
+    from experiments import registry
 
     left = registry.estimate(chosen, context.settings)
     run.note(f"about {_minutes(sum(left.values()))} on two free cores, less what is kept")
@@ -113,7 +114,7 @@ def _settings(
 ) -> Settings:
     from dataclasses import replace
 
-    from ..experiments.context import QUICK, Settings
+    from experiments.context import QUICK, Settings
 
     settings = QUICK if quick else Settings()
     if identities is not None:
@@ -125,11 +126,12 @@ def _settings(
 def _context(
     folder: Path, work: str | None, settings: Settings, steps: int | None, tell: object
 ) -> Context:
+    from experiments.context import Context
+
     from ..animate import Studio
-    from ..encode import EncodeSettings
+    from ..encoding.inversion import EncodeSettings
     from ..evaluate import harness
     from ..evaluate.kept import Kept
-    from ..experiments.context import Context
 
     options = {} if steps is None else {"settings": EncodeSettings(steps=steps)}
     kept = Kept(Path(work) if work else harness.default_work())

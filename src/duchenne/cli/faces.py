@@ -17,7 +17,7 @@ from .run import Run, encoding_bar, recorded, with_bar
 
 if TYPE_CHECKING:
     from ..animate import Studio, Subject
-    from ..encode import EncodeSettings
+    from ..encoding.inversion import EncodeSettings
     from ..generators.base import Generator
     from ..types import LatentCode
 
@@ -54,7 +54,7 @@ class Encoding:
         return self != Encoding()
 
     def settings(self) -> EncodeSettings:
-        from ..encode import preset
+        from ..encoding.inversion import preset
 
         changes = {"init": self.init, "loss": self.loss, "steps": self.steps}
         return preset(
@@ -154,11 +154,11 @@ def encode(
       duchenne encode photo.jpg -o anna.safetensors
       duchenne encode photo.jpg -o anna.safetensors --picture anna_encoded.png
     """
-    from .. import codes, pixels
+    from ..files import codes, pictures
 
-    pixels.check_writable(output, (codes.SUFFIX,))
+    pictures.check_writable(output, (codes.SUFFIX,))
     if picture is not None:
-        pixels.check_writable(picture)
+        pictures.check_writable(picture)
     run.check_outputs(
         [photo, generator_file], [Path(p) for p in (output, picture) if p is not None]
     )
@@ -175,7 +175,7 @@ def encode(
     if picture is not None:
         with run.stages("render"):
             drawn = subject.renderer.still(subject.code.w)
-        pixels.save_image(drawn, picture)
+        pictures.save_image(drawn, picture)
         run.wrote(picture)
     run.note(str(run.stages))
 
@@ -220,7 +220,7 @@ def sample(
       duchenne sample --seed 7 --truncation 0.5 -o plain_face.png
       duchenne sample --seed 7 --count 3 -o faces
     """
-    from .. import codes, pixels
+    from ..files import codes, pictures
 
     if truncation is not None and not 0 <= truncation <= 1:
         raise InputError(f"truncation {truncation:g}: must lie between 0 and 1")
@@ -228,8 +228,8 @@ def sample(
         _sample_many(run, range(seed, seed + count), truncation, Path(output), size, generator_file)
         return
     code_path = Path(output).with_suffix(codes.SUFFIX)
-    pixels.check_writable(output)
-    pixels.check_writable(code_path, (codes.SUFFIX,))
+    pictures.check_writable(output)
+    pictures.check_writable(code_path, (codes.SUFFIX,))
     run.check_outputs([generator_file], [Path(output), code_path])
     with run.stages("load"):
         studio = new_studio(run, generator_file=generator_file)
@@ -239,7 +239,7 @@ def sample(
         code = studio.sample(seed, **options).code
         drawn = studio.renderer.still(code.w, size)
     run.facts["code"] = dict(code.provenance)
-    pixels.save_image(drawn, output)
+    pictures.save_image(drawn, output)
     run.wrote(output)
     codes.write_code(code, code_path)
     run.wrote(code_path)
@@ -254,12 +254,12 @@ def _sample_many(
     generator_file: str | None,
 ) -> None:
     """People and their codes in a folder; another coder can score the pictures by name."""
-    from .. import codes, pixels
     from ..errors import OutputError
+    from ..files import codes, pictures
 
     if folder.suffix:
         raise OutputError(f"{folder}: with --count the output is a folder; leave out the suffix")
-    with pixels.reporting_disk_errors(folder):
+    with pictures.reporting_disk_errors(folder):
         folder.mkdir(exist_ok=True)
     with run.stages("load"):
         studio = new_studio(run, generator_file=generator_file)
@@ -272,14 +272,14 @@ def _sample_many(
             code = studio.sample(seed, **options).code
             if picture.exists() and _holds(code_path, code):
                 continue
-            pixels.save_image(studio.renderer.still(code.w, size), picture)
+            pictures.save_image(studio.renderer.still(code.w, size), picture)
             codes.write_code(code, code_path)  # last: it says that the picture is there
     run.wrote(folder, f"{len(seeds)} people")
 
 
 def _holds(path: Path, code: LatentCode) -> bool:
     """Whether a file has this code already."""
-    from .. import codes
+    from ..files import codes
 
     try:
         kept = codes.read_code(path)
@@ -290,7 +290,7 @@ def _holds(path: Path, code: LatentCode) -> bool:
 
 def is_code(source: str) -> bool:
     """Whether an input is a saved code rather than a photo."""
-    from .. import codes
+    from ..files import codes
 
     return Path(source).suffix == codes.SUFFIX
 
@@ -309,7 +309,7 @@ def open_subject(
             "--face, --quality, --init, --encoder, --loss and --steps are for photos, not for a "
             "saved code"
         )
-    from .. import codes
+    from ..files import codes
 
     with run.stages("load"):
         codes.read_code(Path(source))  # what is wrong with the file is said before the model loads
@@ -331,12 +331,12 @@ def open_photo(
     **files: str | None,
 ) -> Subject:
     """The face of a photo, encoded. edits: boundaries are needed later, so load them first."""
-    from .. import pixels
+    from ..files import pictures
 
     with run.stages("load"):
-        photo = pixels.load_photo(source)
+        photo = pictures.load_photo(source)
         run.read("input", source)
-        from .. import align
+        from ..faces import align
 
         studio = new_studio(run, encoding, **files)
         describe_generator(run, studio, edits=edits)
@@ -374,12 +374,12 @@ def new_studio(
     if encoding is not None and encoding.given:
         options["settings"] = encoding.settings()
     if encoding is not None and encoding.encoder is not None:
-        from .. import initial
+        from ..encoding import encoder
 
-        options["guess"] = initial.load(Path(encoding.encoder))
+        options["guess"] = encoder.load(Path(encoding.encoder))
         run.read("encoder_file", encoding.encoder)
     if boundaries_file is not None:
-        from ..boundaries import load_boundaries
+        from ..editing.boundaries import load_boundaries
 
         options["boundaries"] = load_boundaries(Path(boundaries_file))
         run.read("boundaries_file", boundaries_file)

@@ -109,12 +109,13 @@ def fit_boundaries(
       duchenne fit boundaries --disfa DISFA -o disfa.safetensors --work fit
       duchenne fit boundaries --scores au.csv --pictures faces -o own.safetensors
     """
-    from .. import boundaries, codes, pixels
+    from ..editing import boundaries
+    from ..files import codes, pictures
 
     for path in filter(None, (output, scale)):
-        pixels.check_writable(path, (codes.SUFFIX,))
+        pictures.check_writable(path, (codes.SUFFIX,))
     if distances is not None:
-        pixels.check_writable(distances, (".csv",))
+        pictures.check_writable(distances, (".csv",))
     labelled = _check_coded(coded, scale, faces, distances)
     if scale is not None and method != "pairs":
         raise click.UsageError("--scale goes with --method pairs")
@@ -144,7 +145,7 @@ def fit_boundaries(
     run.wrote(output)
     run.wrote(Path(output).with_suffix(".json"))
     if scale is not None:
-        from .. import score
+        from ..measuring import score
 
         score.save_scale(levels, Path(scale), found.provenance)
         run.wrote(scale)
@@ -156,7 +157,7 @@ def _pairs_job(
 ) -> tuple[Path, Any]:
     """(work folder, settings) of the fit from matched pairs."""
     from ..fit import recipe
-    from ..weights import cache_root
+    from ..weights.store import cache_root
 
     folder = Path(work) if work else cache_root() / "fit" / generator.fingerprint
     settings = recipe.RecipeSettings() if faces is None else recipe.RecipeSettings(faces=faces)
@@ -166,11 +167,11 @@ def _pairs_job(
 def _pairs_ahead(
     run: Run, generator: Any, settings: Any, folder: Path, crew: Crew, generator_file: str | None
 ) -> None:
-    from ..evaluate import identity
     from ..fit import ahead
+    from ..measuring import dlib_identity
 
     if settings.refine:
-        identity.network_file()  # what is missing is said before half an hour is spent
+        dlib_identity.network_file()  # what is missing is said before half an hour is spent
     crew.work(
         run,
         generator_file,
@@ -196,9 +197,9 @@ def _fit_pairs(
 
 
 def _fit_plain(generator: Any, faces: int | None, method: str, tell: Any) -> Any:
+    from ..editing.render import Renderer
     from ..fit import paper
-    from ..render import Renderer
-    from ..score import Scorer
+    from ..measuring.score import Scorer
 
     renderer, scorer = Renderer(generator), Scorer()
     samples = paper.sample(renderer, scorer, faces or paper.SAMPLES, tell)
@@ -236,10 +237,11 @@ def _fit_coded(
     distances: str | None,
     **coded: Any,
 ) -> None:
-    from .. import boundaries, codes
-    from ..encode import EncodeCache
+    from ..editing import boundaries
+    from ..encoding.inversion import EncodeCache
+    from ..files import codes
     from ..fit import labelled
-    from ..weights import cache_root
+    from ..weights.store import cache_root
 
     part = (0, 1) if share is None else _share(share)
     encoding = Encoding(steps=coded["steps"])
@@ -316,7 +318,7 @@ def _scored_examples(
 def _scorer(run: Run) -> Any:
     """What measures lengths on rendered faces; None, and said, where its weights are not here."""
     from ..errors import WeightsError
-    from ..score import Scorer
+    from ..measuring.score import Scorer
 
     try:
         return Scorer()
@@ -360,18 +362,20 @@ def fit_encoder(
     Examples:
       duchenne fit encoder -o encoder.safetensors --work fit
     """
-    from .. import codes, initial, pixels
-    from ..weights import cache_root
+    from ..encoding import encoder
+    from ..files import codes, pictures
+    from ..weights.store import cache_root
 
     curve = Path(output).with_suffix(".json")
-    pixels.check_writable(output, (codes.SUFFIX,))
-    pixels.check_writable(curve, (".json",))
+    pictures.check_writable(output, (codes.SUFFIX,))
+    pictures.check_writable(curve, (".json",))
     generator = new_studio(run, generator_file=generator_file).generator
     run.facts["generator"] = generator.fingerprint
-    from ..fit import ahead, encoder
+    from ..fit import ahead
+    from ..fit import encoder as fitting
 
     folder = Path(work) if work else cache_root() / "fit" / generator.fingerprint / "encoder"
-    settings = encoder.EncoderFitSettings()
+    settings = fitting.EncoderFitSettings()
     if pairs is not None:
         settings = replace(settings, pairs=pairs)
     crew.work(
@@ -380,8 +384,8 @@ def fit_encoder(
         lambda studios: ahead.pair_files(generator, studios, settings.pairs, folder / "pairs"),
     )
     with run.stages("fit"), progress_bars() as tell:
-        network, record = encoder.fit(generator, folder, settings, progress=tell)
-    initial.save(network, Path(output), record)
+        network, record = fitting.fit(generator, folder, settings, progress=tell)
+    encoder.save(network, Path(output), record)
     run.wrote(output)
     codes.write_atomically((json.dumps(record, indent=1) + "\n").encode(), curve)
     run.wrote(curve)

@@ -63,10 +63,10 @@ def convert(run: Run, file: str, output: str) -> None:
     Examples:
       duchenne generator convert ffhq.pkl -o ffhq.safetensors
     """
-    from .. import codes, pixels
+    from ..files import codes, pictures
     from ..generators import checkpoints
 
-    pixels.check_writable(output, (codes.SUFFIX,))
+    pictures.check_writable(output, (codes.SUFFIX,))
     run.check_outputs([file], [Path(output)])
     with run.stages("convert"):
         checkpoints.convert(file, output)

@@ -63,13 +63,13 @@ def evaluate(
       duchenne evaluate -o report --no-recipes --photo anna.jpg --photo ben.jpg
       duchenne evaluate -o report --boundaries paper=paper.safetensors
     """
-    from .. import pixels
     from ..animate import Studio
     from ..evaluate import harness, report
     from ..evaluate.kept import Kept
+    from ..files import pictures
 
     folder = Path(output)
-    with pixels.reporting_disk_errors(folder):
+    with pictures.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     recognisers = harness.Recognisers.load()
     results = Kept(Path(work) if work else harness.default_work())
@@ -102,7 +102,7 @@ def evaluate(
             ("action_units.jpg", report.sheet(shown)),
             ("expressions.jpg", report.expressions(shown)),
         ):
-            pixels.save_image(picture, folder / name)
+            pictures.save_image(picture, folder / name)
             run.wrote(folder / name)
 
 
@@ -110,7 +110,7 @@ def _studios(
     studio: Studio, files: tuple[str, ...], with_recipes: bool, results: Kept, tell: Any
 ) -> dict[str, Studio]:
     """Name of the method -> its studio, `default` first."""
-    from ..boundaries import load_boundaries
+    from ..editing.boundaries import load_boundaries
     from ..evaluate import harness, recipes
 
     studios = {"default": studio}

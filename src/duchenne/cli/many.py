@@ -163,7 +163,7 @@ def batch(
       duchenne batch photos/ --expression happiness -o happy/
       duchenne batch "codes/*.safetensors" --au AU12=0.6 --size 256 -o smiles/
     """
-    from .. import batch as batches
+    from ..stimuli import batch as batches
     from ..stimuli.design import FILMS, STILLS, Match, Output
     from ..stimuli.drawing import Drawing
     from ..stimuli.measuring import Means

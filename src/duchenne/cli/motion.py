@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..timeline import Timeline
+    from ..motion.timeline import Timeline
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -107,7 +107,7 @@ class Motion:
 
     def tables(self) -> NDArray[np.float64]:
         """[k, 12, 8], every frame's intensity of each AU in each of `regions.SLOTS`."""
-        from ..boundaries import slot_intensities
+        from ..editing.boundaries import slot_intensities
 
         parts = []
         for side, timeline in (("L", self.left), ("R", self.right)):
@@ -195,7 +195,7 @@ def read(
 
 
 def _ramp(descriptor: facs.Descriptor, settings: Mapping[str, Any]) -> Motion:
-    from ..timeline import from_descriptor
+    from ..motion.timeline import from_descriptor
 
     def side(wanted: str) -> Timeline:
         parts = ((*facs.split_side(key), value) for key, value in descriptor.items())
@@ -216,10 +216,10 @@ def _from_file(
     keyframes: str | None, drive: str | None, fps: str | None, driving: Mapping[str, float]
 ) -> Timeline:
     if keyframes is not None:
-        from ..timeline import from_keyframes
+        from ..motion.timeline import from_keyframes
 
         return from_keyframes(keyframes, fps)
-    from ..drive import Drive, read_recording
+    from ..motion.drive import Drive, read_recording
 
     assert drive is not None
     settings: dict[str, Any] = {**driving} if fps is None else {**driving, "fps": fps}

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..engine.stages import Stages, peak_memory
 from ..errors import OutputError
-from ..stages import Stages, peak_memory
 
 if TYPE_CHECKING:
-    from ..encode import Progress
+    from ..encoding.inversion import Progress
 
 T = TypeVar("T")
 STANDARD_OUTPUT = "-"
@@ -65,10 +65,10 @@ class Run:
 
     def check_json(self) -> None:
         """OutputError unless the record can be written."""
-        from .. import pixels
+        from ..files import pictures
 
         for path in self._json_paths():
-            pixels.check_writable(path, (".json",))
+            pictures.check_writable(path, (".json",))
 
     def finish(self) -> None:
         """Write the record, if it was asked for."""
@@ -87,7 +87,7 @@ class Run:
         if self.json_file == STANDARD_OUTPUT:
             click.echo(text)
             return
-        from .. import codes
+        from ..files import codes
 
         codes.write_atomically(f"{text}\n".encode(errors="surrogateescape"), Path(self.json_file))
 

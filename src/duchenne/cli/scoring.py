@@ -53,14 +53,14 @@ def score(
       duchenne score photo.jpg -o scores.csv
       duchenne score --import pyfeat.csv -o scores.csv
     """
-    from .. import pixels
+    from ..files.pictures import check_writable
 
     if bool(images) == (table is not None):
         raise click.UsageError("give IMAGES, or --import and a table")
     if pictures is not None and table is None:
         raise click.UsageError("--pictures goes with --import")
     if output is not None:
-        pixels.check_writable(output, (".csv", ".json"))
+        check_writable(output, (".csv", ".json"))
         run.check_outputs([*images, table], [Path(output)])
     if table is not None:
         scores = read_scores(table, pictures)
@@ -75,20 +75,21 @@ def score(
     text = (
         json.dumps(rows, indent=1) if Path(output).suffix.lower() == ".json" else table_text(rows)
     )
-    from .. import codes
+    from ..files import codes
 
     codes.write_atomically(text.encode(), Path(output))
     run.wrote(output)
 
 
 def _measured(run: Run, images: tuple[str, ...], face: int) -> list[dict[str, Any]]:
-    from .. import align, pixels
-    from ..score import Scorer
+    from ..faces import align
+    from ..files import pictures
+    from ..measuring.score import Scorer
 
     scorer = Scorer()
     rows = []
     for image in images:
-        photo = pixels.load_photo(image)
+        photo = pictures.load_photo(image)
         with run.stages("score"):
             found = align.find(photo, face=face)
             values = scorer.scores(photo.pixels, found.mesh)
@@ -107,8 +108,8 @@ def table_text(rows: list[dict[str, Any]]) -> str:
 
 def read_scores(table: str, pictures: str | None) -> Any:
     """Another coder's table; pictures: the folder of what it scored, whose names tell faces."""
-    from .. import coders
     from ..errors import InputError
+    from ..motion import coders
 
     if pictures is not None and not Path(pictures).is_dir():
         raise InputError(f"{pictures}: no such folder; give the one with the scored pictures")

@@ -46,7 +46,7 @@ def serve(
       duchenne serve --port 9000 --steps 80
       duchenne serve --host 0.0.0.0 --password-file secret.txt
     """
-    from ..studio import settings
+    from ..web import settings
 
     given = {"host": host, "port": port}
     access = settings.Access(
@@ -56,15 +56,15 @@ def serve(
     )
     settings.require_safe(access, waived=no_password)
     try:
-        from ..studio.app import create_app
-        from ..studio.app import serve as run_server
+        from ..web.app import create_app
+        from ..web.app import serve as run_server
     except ModuleNotFoundError as error:
         if error.name not in ("starlette", "uvicorn", "anyio"):
             raise
         raise InputError(
             f"the studio needs the package {error.name}; pip install 'duchenne[studio]' gets it"
         ) from None
-    from ..encode import EncodeSettings
+    from ..encoding.inversion import EncodeSettings
 
     encoding = None if steps is None else EncodeSettings(steps=steps)
     app = create_app(access=access, settings=encoding)

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from .. import weights as store
 from ..errors import WeightsError
-from ..manifest import WeightsFile
+from ..weights import store
+from ..weights.manifest import WeightsFile
 from .run import Run, recorded
 
 

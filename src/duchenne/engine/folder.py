@@ -24,13 +24,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from .. import codes
 from ..errors import OutputError
-from ..pixels import reporting_disk_errors
+from ..files import codes
+from ..files.pictures import reporting_disk_errors
 
 PRIVATE = ".duchenne"
 FORMAT = "duchenne-journal-1"
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}(\.\w+)?")  # the names of `pixels.replacing`
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}(\.\w+)?")  # the names of `pictures.replacing`
 
 Row = Mapping[str, Any]
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from .. import facs
-from . import metrics, outsider
+from ..measuring import facenet
+from ..measuring.dlib_identity import SAME_PERSON
+from . import metrics
 from .harness import Measured
-from .identity import SAME_PERSON
 
 FACES = 0.9  # part of the faces in which an Action Unit must do what it should
 SPEARMAN = 0.95
@@ -47,7 +48,7 @@ def bars(measured: Measured, paper: Measured | None = None) -> list[Bar]:
     leakage = _mean(table["leakage"])
     small = float((measured.identity < SAME_PERSON / 2).mean())
     percentile = float(np.quantile(measured.identity, EDITS))
-    half = outsider.SAME_PERSON / 2
+    half = facenet.SAME_PERSON / 2
     agreed = float((measured.outsider < half).mean())
     change = float(measured.outside.max())
     found = [

@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import facs, landmarks, score
+from .. import facs
 from ..animate import Studio, Subject
-from ..boundaries import Boundaries, slot_intensities
+from ..editing.boundaries import Boundaries, slot_intensities
+from ..faces import landmarks
+from ..measuring import facenet, score
+from ..measuring.dlib_identity import SAME_PERSON, Recogniser
+from ..measuring.facenet import Outsider
 from ..types import Pixels
-from . import kept, metrics, outsider
-from .identity import SAME_PERSON, Recogniser
+from . import kept, metrics
 from .kept import Kept
-from .outsider import Outsider
 
 Array = NDArray[np.float64]
 
@@ -64,7 +66,7 @@ class Measured:
             "nonlinear": metrics.linearity(self.scores),
             "identity_95": np.quantile(self.identity, 0.95, axis=0),
             "identity_ok": (self.identity < SAME_PERSON / 2).mean(axis=0),
-            "outsider_ok": (self.outsider < outsider.SAME_PERSON / 2).mean(axis=0),
+            "outsider_ok": (self.outsider < facenet.SAME_PERSON / 2).mean(axis=0),
             "outside": self.outside.max(axis=0),
             "background": self.background.mean(axis=0),
             "turned": self.turned.mean(axis=0),
@@ -211,7 +213,7 @@ def scores(frame: Pixels, scorer: score.Scorer) -> Array:
 
 def default_work() -> Path:
     """Where results are kept unless a folder is named."""
-    from ..weights import cache_root
+    from ..weights.store import cache_root
 
     return cache_root() / "evaluate"
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import codes, pixels, score
-from ..boundaries import Boundaries
+from ..editing.boundaries import Boundaries
+from ..files import codes, pictures
+from ..measuring import score
 from ..types import LatentCode, Pixels
 
 DIGITS = 16  # of the hash in a file's name; the whole inputs are compared as well
@@ -26,7 +27,7 @@ class Kept:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with pixels.reporting_disk_errors(folder):
+        with pictures.reporting_disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, name: str, inputs: Mapping[str, Any], make: Callable[[], Any]) -> Any:

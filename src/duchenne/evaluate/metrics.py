@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from .. import facs
-from ..score import FULL
+from ..measuring.score import FULL
 
 Array = NDArray[np.float64]
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import boundaries, codes
 from ..animate import Studio
-from ..boundaries import Boundaries
+from ..editing import boundaries
+from ..editing.boundaries import Boundaries
 from ..errors import DuchenneError
+from ..files import codes
 from ..fit import paper
 from . import kept
 from .kept import Kept

@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from .. import codes, facs, pixels
+from .. import facs
 from ..animate import Subject
+from ..files import codes, pictures
+from ..measuring import facenet
+from ..measuring.dlib_identity import SAME_PERSON
 from ..types import Pixels
-from . import metrics, outsider
+from . import metrics
 from .bars import Bar, bars, tied
 from .harness import Measured
-from .identity import SAME_PERSON
 
 Results = Mapping[str, Mapping[str, Measured]]
 """Whose faces ("generated identities", "photos") -> method -> measurements."""
@@ -31,7 +33,7 @@ COLUMNS: Mapping[str, str] = {
     "nonlinear": "largest departure from linear",
     "identity_95": "identity distance, 95 %",
     "identity_ok": f"identity under {SAME_PERSON / 2:g}",
-    "outsider_ok": f"identity under {outsider.SAME_PERSON / 2:g} (FaceNet)",
+    "outsider_ok": f"identity under {facenet.SAME_PERSON / 2:g} (FaceNet)",
     "outside": "largest change outside (levels)",
     "background": "mean change outside (levels)",
     "turned": "head turned (degrees)",
@@ -64,7 +66,7 @@ def write(folder: Path, results: Results, facts: Mapping[str, Any]) -> list[Path
     codes.write_atomically(_markdown(results, required, facts).encode(), paths[1])
     for name, found in next(iter(results.values())).items():
         path = folder / f"leakage_{name}.png"
-        pixels.save_image(matrix_picture(metrics.leakage_matrix(found.scores)), path, source=None)
+        pictures.save_image(matrix_picture(metrics.leakage_matrix(found.scores)), path, source=None)
         paths.append(path)
     return paths
 
@@ -136,7 +138,7 @@ def sheet(subjects: Sequence[Subject], level: float = 1.0, tile: int = 128) -> P
     for subject in subjects:
         edited = [subject.edit({code: level}) for code in facs.CODES]
         rows.append([subject.scene.base, *edited])
-    return pixels.contact_sheet(rows, column_labels=["as it is", *facs.CODES], tile=tile)
+    return pictures.contact_sheet(rows, column_labels=["as it is", *facs.CODES], tile=tile)
 
 
 def expressions(subjects: Sequence[Subject], tile: int = 128) -> Pixels:
@@ -145,4 +147,4 @@ def expressions(subjects: Sequence[Subject], tile: int = 128) -> Pixels:
     for subject in subjects:
         edited = [subject.edit(descriptor) for descriptor in facs.EXPRESSIONS.values()]
         rows.append([subject.scene.base, *edited])
-    return pixels.contact_sheet(rows, column_labels=["as it is", *facs.EXPRESSIONS], tile=tile)
+    return pictures.contact_sheet(rows, column_labels=["as it is", *facs.EXPRESSIONS], tile=tile)

@@ -18,15 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import align, codes, facs, pixels
+from .. import facs
 from ..animate import Studio
 from ..engine.base import Build, Engine, Item, Slots, Throughput, Worker
+from ..engine.stages import Stages
 from ..errors import NoFaceFound
+from ..faces import align
+from ..files import codes, pictures
+from ..files.films import read_video
 from ..generators.base import Generator
-from ..stages import Stages
 from ..stimuli.drawing import Studios
 from ..types import Photo, Pixels
-from ..video import read_video
 from . import disfa, imported, pairs, recipe, refine, responses
 from .labels import UNUSED
 from .probe import Probe
@@ -52,7 +54,7 @@ class Job:
 
 def run(job: Job, slots: Slots, throughput: Throughput, progress: Progress) -> None:
     """Make what is missing. slots: workers that `job.build` makes."""
-    with pixels.reporting_disk_errors(job.folder):
+    with pictures.reporting_disk_errors(job.folder):
         job.folder.mkdir(parents=True, exist_ok=True)
     progress(job.stage, 0, job.count)
     with Engine(slots) as engine:
@@ -205,7 +207,7 @@ def codes_of_pictures(folder: Path, studio: Studio, studios: Studios) -> Job:
     files: list[Path] = []
     if not imported.find_files(folder, (codes.SUFFIX,)):
         files = list(imported.find_files(folder, imported.SUFFIXES).values())
-    return _code_files(map(pixels.load_photo, files), studio, studios, len(files))
+    return _code_files(map(pictures.load_photo, files), studio, studios, len(files))
 
 
 def _code_files(photos: Iterator[Photo], studio: Studio, studios: Studios, count: int) -> Job:

@@ -27,9 +27,12 @@ import torch
 from numpy.typing import NDArray
 from sklearn.svm import LinearSVC
 
-from .. import boundaries, facs, regions, score, skin
+from .. import facs
+from ..editing import boundaries
+from ..editing.render import editable_rows
+from ..faces import regions
 from ..generators.base import Generator, draw_w
-from ..render import editable_rows
+from ..measuring import score, skin
 from .probe import NAMES
 from .responses import Responses
 

@@ -15,13 +15,15 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import facs, landmarks, score
+from .. import facs
 from ..animate import find_regions
-from ..boundaries import REGION_OF, Stretch, slot_intensities
-from ..edit import local_transfer
+from ..editing.boundaries import REGION_OF, Stretch, slot_intensities
+from ..editing.edit import local_transfer
+from ..editing.render import Renderer, Scene
 from ..errors import NoFaceFound
 from ..evaluate import metrics
-from ..render import Renderer, Scene
+from ..faces import landmarks
+from ..measuring import score
 from .boundaries import Normals
 from .responses import identity
 

@@ -26,11 +26,13 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import align, codes, facs, pixels
+from .. import facs
 from ..animate import Studio
 from ..errors import DuchenneError, InputError, NoFaceFound
+from ..faces import align
+from ..files import codes, pictures
+from ..files.films import read_video
 from ..types import LatentCode, Photo, Pixels
-from ..video import read_video
 from .labelled import Progress
 from .labels import AU_FACE, NEUTRAL, UNUSED, Labelled, by_intensity
 
@@ -92,7 +94,7 @@ def collect(
     people = find_people(root, settings.camera)[share[0] :: share[1]]
     for person in people:
         _check_length(person)  # all of them before the first is encoded
-    with pixels.reporting_disk_errors(work):
+    with pictures.reporting_disk_errors(work):
         work.mkdir(parents=True, exist_ok=True)
     chosen = [choose(person.intensities, settings) for person in people]
     frames = [(np.flatnonzero((roles != UNUSED).any(axis=1)) + 1).tolist() for roles in chosen]

@@ -20,10 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .. import codes, features, pixels
+from ..encoding import features
+from ..encoding.encoder import COMPONENTS, Cells, Head, InitialCode
 from ..errors import DuchenneError
+from ..files import codes, pictures
 from ..generators.base import Generator, draw_w
-from ..initial import COMPONENTS, Cells, Head, InitialCode
 from . import pairs
 from .degrade import degrade
 
@@ -256,7 +257,7 @@ def _keep(path: Path, owner: dict[str, Any], head: Head, optimiser: Any, curve: 
         "optimiser": optimiser.state_dict(),
         "curve": curve,
     }
-    with pixels.replacing(path) as temporary, pixels.reporting_disk_errors(path):
+    with pictures.replacing(path) as temporary, pictures.reporting_disk_errors(path):
         torch.save(state, temporary)
 
 

@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import align, codes, pixels
 from ..animate import Studio
-from ..coders import Scores, stem
 from ..errors import InputError, NoFaceFound
+from ..faces import align
+from ..files import codes, pictures
+from ..motion.coders import Scores, stem
 from .labelled import Progress
 from .labels import Labelled, by_intensity, by_rank
 
 log = logging.getLogger(__name__)
 
 SHARE = 0.15  # the strongest and the weakest faces of each Action Unit; as `fit.paper`
-SUFFIXES = (*pixels.IMAGE_SUFFIXES, ".bmp", ".tif", ".tiff")
+SUFFIXES = (*pictures.IMAGE_SUFFIXES, ".bmp", ".tif", ".tiff")
 
 
 def find_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
@@ -130,7 +131,7 @@ def _codes(
         if path.suffix == codes.SUFFIX:
             yield name, studio.renderer.require_space(codes.read_code(path))
             continue
-        photo = pixels.load_photo(path)
+        photo = pictures.load_photo(path)
         try:
             aligned = align.align(photo, size=studio.generator.size)
         except NoFaceFound as error:

@@ -30,11 +30,12 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from sklearn.svm import LinearSVC
 
-from .. import facs, score
-from ..boundaries import REGION_OF, Boundaries
+from .. import facs
+from ..editing.boundaries import REGION_OF, Boundaries
+from ..editing.render import Renderer, editable_rows
 from ..errors import InputError
 from ..generators.base import Generator
-from ..render import Renderer, editable_rows
+from ..measuring import score
 from . import boundaries as svm
 from . import calibrate
 from .labels import AU_FACE, NEUTRAL, UNUSED, Labelled

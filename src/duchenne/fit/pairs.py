@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .. import codes, pixels
-from ..compiling import Compiler, Program
 from ..errors import DuchenneError, InputError
+from ..files import codes, pictures
 from ..generators.base import Generator, PlainView, draw_w
 from ..generators.readout import Readout
+from ..programs.compiling import Compiler, Program
 
 FORMAT = "duchenne-pairs-1"
 SIDE = 128  # pixels of a picture
@@ -82,7 +82,7 @@ def collect(
 
     share: (k, n): every n-th shard only, from the k-th, so that processes can divide the work.
     """
-    with pixels.reporting_disk_errors(folder):
+    with pictures.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     shards = -(-count // SHARD)
     deviation = draw_w(generator, 0, 10_000).std(dim=0)

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.svm import LinearSVC
 
-from .. import facs, score
-from ..boundaries import Boundaries
-from ..edit import transfer
+from .. import facs
+from ..editing.boundaries import Boundaries
+from ..editing.edit import transfer
+from ..editing.render import Renderer
 from ..errors import NoFaceFound
+from ..faces.landmarks import mesh_of_aligned
 from ..generators.base import draw_w, truncate
-from ..landmarks import mesh_of_aligned
-from ..render import Renderer
+from ..measuring import score
 from .calibrate import measure_with
 
 Array = NDArray[np.float64]

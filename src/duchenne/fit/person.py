@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import WeightsError
-from ..evaluate import identity
+from ..measuring import dlib_identity
 
 _MEAN = (122.782, 117.001, 104.298)  # of the colours that it was trained on
 _STAGES = ((32, 3), (64, 4), (128, 3), (256, 3), (256, 1))  # (channels, residual blocks)
@@ -33,7 +33,7 @@ class PersonNetwork(nn.Module):
 
     def __init__(self, file: Path | None = None) -> None:
         super().__init__()
-        file = file or identity.network_file()
+        file = file or dlib_identity.network_file()
         layers = list(_layers(file))
         kinds = "".join(kind[0] for kind, _ in layers)
         blocks = sum(count for _, count in _STAGES)

@@ -1,6 +1,6 @@
 """How every measure of a face answers to every local change of its code, by back-propagation.
 
-For one face, `Probe.response` gives the measures of `duchenne.score` and their derivatives with
+For one face, `Probe.response` gives the measures of `measuring.score` and their derivatives with
 respect to what each region of influence adds to each editable row of W+. The picture is taken at a
 quarter of the generator's side, through a linear read-out of its features (`generators.readout`):
 geometry is the same there, and a pass costs less than half.
@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from .. import landmarks, pixels, regions, score, skin
+from ..editing.regional import WINDOW_FROM, Recorder, RegionalView
+from ..editing.render import editable_rows
 from ..errors import NoFaceFound
+from ..faces import landmarks, regions
+from ..faces.warp import Affine, apply, scale_of
+from ..files import pictures
 from ..generators.base import Generator, PlainView
 from ..generators.readout import Readout
-from ..generators.regional import WINDOW_FROM, Recorder, RegionalView
-from ..render import editable_rows
+from ..measuring import score, skin
 from ..types import Pixels
-from ..warp import Affine, apply, scale_of
 from .graph import TorchGraph
 
 Array = NDArray[np.float64]
@@ -85,7 +87,7 @@ class Probe:
         unedited = Recorder(w[None].to(device))
         with torch.no_grad():
             plain = self._readout.picture(unedited)
-        picture = pixels.from_planes(plain[0].cpu().numpy())
+        picture = pictures.from_planes(plain[0].cpu().numpy())
         mesh = landmarks.mesh_of_aligned(picture)
         if mesh is None:
             return None
@@ -127,7 +129,7 @@ class Probe:
         """[478, 3] mesh points of a face, in pixels of the quarter-size picture."""
         with torch.no_grad():
             picture = self._readout.picture(PlainView(w[None])).cpu()
-            mesh = landmarks.mesh_of_aligned(pixels.from_planes(picture[0].numpy()))
+            mesh = landmarks.mesh_of_aligned(pictures.from_planes(picture[0].numpy()))
             if mesh is None:
                 raise NoFaceFound(
                     f"{self.generator.fingerprint}: no face in its mean picture; boundaries need a "

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import facs, score
-from ..boundaries import Boundaries, Stretch
+from .. import facs
+from ..editing.boundaries import Boundaries, Stretch
+from ..editing.render import Renderer
 from ..generators.base import Generator, draw_w
-from ..render import Renderer
+from ..measuring import score
 from . import boundaries as svm
 from . import calibrate, refine, responses
 from .probe import Probe

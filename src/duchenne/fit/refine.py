@@ -32,10 +32,13 @@ from scipy.ndimage import maximum_filter
 from torch import Tensor
 from torch.nn import functional as F
 
-from .. import boundaries, codes, facs, landmarks, pixels, regions
+from .. import facs
+from ..editing import boundaries
 from ..errors import DuchenneError, InputError
-from ..evaluate.identity import SAME_PERSON, Recogniser
+from ..faces import landmarks, regions
+from ..files import codes, pictures
 from ..generators.base import Generator, draw_w, truncate
+from ..measuring.dlib_identity import SAME_PERSON, Recogniser
 from ..stimuli.matching import face_oval
 from . import boundaries as svm
 from . import calibrate
@@ -149,7 +152,9 @@ class _Studio:
 def _around(mesh: landmarks.Mesh, side: int, eyes: float) -> NDArray[np.float32]:
     """[S, S]: 1 where an expression changes nothing, 0 on the face and where the jaw may come."""
     oval = face_oval(mesh, side).astype(np.uint8)
-    around = 1 - maximum_filter(oval, int(MARGIN * eyes) | 1).astype(np.float32)
+    around: NDArray[np.float32] = 1 - maximum_filter(oval, int(MARGIN * eyes) | 1).astype(
+        np.float32
+    )
     y, x = np.mgrid[:side, :side]
     corners = mesh[[landmarks.MOUTH_RIGHT, landmarks.MOUTH_LEFT], 1].mean()
     jaw = (y > corners) & (np.abs(x - mesh[landmarks.CHIN, 0]) < JAW * eyes)
@@ -193,7 +198,7 @@ class Refiner:
         share: (k, n): only every n-th Action Unit, from the k-th, so that processes can divide the
         work.
         """
-        with pixels.reporting_disk_errors(folder):
+        with pictures.reporting_disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         steps = self.given.settings.steps
         for i, code in enumerate(facs.CODES):

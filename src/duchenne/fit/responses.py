@@ -11,9 +11,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from .. import codes, landmarks, pixels, score
 from ..errors import DuchenneError, InputError
+from ..faces import landmarks
+from ..files import codes, pictures
 from ..generators.base import Generator, draw_w, truncate
+from ..measuring import score
 from .probe import NAMES, Probe
 
 FORMAT = "duchenne-response-2"
@@ -78,7 +80,7 @@ def collect(
 
     share: (k, n): do only every n-th face, from the k-th, so that processes can divide the work.
     """
-    with pixels.reporting_disk_errors(folder):
+    with pictures.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         path = _path(folder, number)

@@ -23,10 +23,10 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from ..errors import OutputError, WeightsError
-from . import stylegan1_layouts, stylegan2_layouts
-from .archives import StoredTensor, read_archive
-from .layouts import MAX_MAPPING_LAYERS, MAX_NUMBERS, MAX_WIDTH, SIZES
-from .pickles import Record
+from .foreign import stylegan1_layouts, stylegan2_layouts
+from .foreign.archives import StoredTensor, read_archive
+from .foreign.layouts import MAX_MAPPING_LAYERS, MAX_NUMBERS, MAX_WIDTH, SIZES
+from .foreign.pickles import Record
 from .stylegan import fingerprint, resolutions
 from .stylegan1 import StyleGAN1, StyleGAN1Config
 from .stylegan2 import Architecture, StyleGAN2, StyleGAN2Config

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .. import weights
+from ..weights import store
 from .base import PlainView, View, as_rows, fine_from
 
 WIDTHS = (512, 512, 512, 512, 512, 256, 128, 64)  # channels at 4, 8, ..., 512 px
@@ -181,7 +181,7 @@ class MobileStyleGAN(nn.Module):
 
 def load() -> MobileStyleGAN:
     """The pretrained network, in evaluation mode on the CPU; every weight accounted for."""
-    parts = {kind: weights.read(f"mobilestylegan-{kind}") for kind in _IR_FILES}
+    parts = {kind: store.read(f"mobilestylegan-{kind}") for kind in _IR_FILES}
     core = ov.Core()
     mapping = core.read_model(parts["mapping-xml"], parts["mapping-bin"])
     synthesis = core.read_model(parts["synthesis-xml"], parts["synthesis-bin"])

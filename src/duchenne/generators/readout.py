@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from .. import codes, weights
 from ..errors import DuchenneError
+from ..files import codes
+from ..weights import store
 from .base import Generator, PlainView, View, draw_w, truncate
 
 FORMAT = "duchenne-readout-2"
@@ -43,7 +44,7 @@ class Readout:
         self.size = generator.size // part
         sizes = generator.layer_sizes
         self.layer = max(i for i, size in enumerate(sizes) if size == self.size // tile)
-        folder = cache or weights.cache_root() / "readouts"
+        folder = cache or store.cache_root() / "readouts"
         kind = f"{part}" if tile == 1 else f"{part}x{tile}"
         path = folder / f"{generator.fingerprint}-{kind}{codes.SUFFIX}"
         self._matrix = self._stored(path).to(generator.w_mean.device)

@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import facs, pixels
+from .. import facs
 from ..engine.base import Engine, Item, Outcome, Slots, Throughput
 from ..engine.folder import OutputFolder
 from ..errors import InputError
+from ..files import pictures
 from . import papers, quality
 from .casting import Casting, Person, Progress, named_people
 from .design import Cell, Design
@@ -252,7 +253,7 @@ class _Run:
         by_key = dict(zip(keys, rows, strict=True))
         names = [person.identity for person in people]
         for identity, sheet in papers.contact_sheets(design, names, by_key, out.path):
-            out.write(f"contact/{identity}.jpg", pixels.image_bytes(sheet, ".jpg"))
+            out.write(f"contact/{identity}.jpg", pictures.image_bytes(sheet, ".jpg"))
         out.finish([*casting.keys(), *who, *rejected, *keys])
         return Result(
             rows=list(rows),

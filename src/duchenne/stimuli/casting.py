@@ -14,7 +14,7 @@ import numpy as np
 from ..engine.base import Engine, Item, Throughput
 from ..engine.folder import OutputFolder
 from ..errors import InputError
-from ..pixels import reporting_disk_errors
+from ..files.pictures import reporting_disk_errors
 from .design import Design
 from .drawing import Source
 from .screening import Seed

@@ -12,15 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import align, codes, facs, initial, pixels, video
+from .. import facs
 from ..animate import Clip, Studio, Subject
-from ..boundaries import slot_intensities
-from ..encode import EncodeSettings
+from ..editing.boundaries import slot_intensities
+from ..encoding import encoder
+from ..encoding.inversion import EncodeSettings
 from ..engine.base import Worker
+from ..engine.stages import Stages
 from ..errors import InputError
-from ..pixels import SourceType
-from ..stages import Stages
-from ..timeline import from_descriptor
+from ..faces import align
+from ..files import codes, films, pictures
+from ..files.pictures import SourceType
+from ..motion.timeline import from_descriptor
 from ..types import Photo, Pixels
 from . import matching
 from .design import Cell, Match, Output
@@ -77,7 +80,7 @@ class Studios:
     encoder_file: str | None = None
 
     def __call__(self, threads: int) -> Studio:
-        from ..boundaries import load_boundaries
+        from ..editing.boundaries import load_boundaries
 
         options: dict[str, Any] = {"threads": threads}
         if self.generator_file is not None:
@@ -89,7 +92,7 @@ class Studios:
         if self.settings is not None:
             options["settings"] = self.settings
         if self.encoder_file is not None:
-            options["guess"] = initial.load(Path(self.encoder_file))
+            options["guess"] = encoder.load(Path(self.encoder_file))
         return Studio(**options)
 
 
@@ -170,12 +173,12 @@ class _Drawer:
         assert source.content is not None, "a source has a seed or a content"
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"face{Path(source.name).suffix}"
-            with pixels.reporting_disk_errors(path):
+            with pictures.reporting_disk_errors(path):
                 path.write_bytes(source.content)
             try:
                 if path.suffix == codes.SUFFIX:
                     return Subject(self._studio, codes.read_code(path))
-                photo = Photo(pixels.load_photo(path).pixels, source.name)
+                photo = Photo(pictures.load_photo(path).pixels, source.name)
             except InputError as error:
                 raise type(error)(str(error).replace(str(path), source.name)) from None
         aligned = align.align(photo, size=self._studio.generator.size, face=source.face)
@@ -208,7 +211,7 @@ class _Drawer:
                 (drawn,) = person.subject.frames(table[None], paste=self._pastes(person))
                 picture = self._finish(person, drawn)
             with stages("write"):
-                content = pixels.image_bytes(picture, cell.suffix, source=self._mark(person))
+                content = pictures.image_bytes(picture, cell.suffix, source=self._mark(person))
             facts: dict[str, Any] = {"frames": 1}
         else:
             with stages("render and write"):
@@ -267,7 +270,7 @@ class _Drawer:
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"film{suffix}"
-            video.write_frames(Clip(frames(), self._mark(person)), path, fps=course.fps)
+            films.write_frames(Clip(frames(), self._mark(person)), path, fps=course.fps)
             return path.read_bytes(), *kept[0], len(strength)
 
     def _measured(self, person: _Person, drawn: Pixels, picture: Pixels) -> dict[str, Any]:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from .. import align, landmarks
+from ..faces import align, landmarks
+from ..faces.warp import Affine, Warp
 from ..types import Pixels
-from ..warp import Affine, Warp
 from .design import Match
 
 Array = NDArray[np.float64]

@@ -14,11 +14,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import landmarks, score, weights
 from ..errors import WeightsError
-from ..evaluate.identity import Recogniser
-from ..score import FULL, Scorer
+from ..faces import landmarks
+from ..measuring import score
+from ..measuring.dlib_identity import Recogniser
+from ..measuring.score import FULL, Scorer
 from ..types import Pixels
+from ..weights import store
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ class Means:
     def found() -> Means:
         """Look for both, and say what is missing and how to get it."""
         try:
-            weights.locate("face-landmarker-task")
+            store.locate("face-landmarker-task")
             scores = True
         except WeightsError as error:
             logger.warning("Action Units are not measured: %s", error)

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import facs, pixels
+from .. import facs
 from ..animate import Studio
+from ..files import pictures
 from ..types import Pixels
 from .design import Cell, Design
 from .measuring import Means
@@ -189,14 +190,14 @@ def contact_sheets(
         name = f"{name} (0)" if not cell.intensity else name
         groups.setdefault(name, []).append(cell)
     for identity in identities:
-        pictures: list[list[Pixels]] = []
+        sheet: list[list[Pixels]] = []
         labels: list[str] = []
         for name, members in groups.items():
             files = [design.file_of(identity, cell) for cell in members]
             found = [f for f in files if not rows[f].get("error")]
             if found:
-                pictures.append([pixels.load_photo(folder / f).pixels for f in found])
+                sheet.append([pictures.load_photo(folder / f).pixels for f in found])
                 labels.append(name)
-        if pictures:
+        if sheet:
             columns = [f"{value:g}" for value in design.intensities]
-            yield identity, np.asarray(pixels.contact_sheet(pictures, labels, columns, TILE))
+            yield identity, np.asarray(pictures.contact_sheet(sheet, labels, columns, TILE))

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter1d
 from torch import Tensor, nn
 
-from .. import align, compiling, facs, landmarks, pixels
+from .. import facs
 from ..animate import Studio
+from ..faces import align, landmarks
+from ..faces.warp import warp
+from ..files import pictures
 from ..generators.base import Generator, PlainView
 from ..generators.readout import Readout
+from ..programs import compiling
 from ..types import Pixels
-from ..warp import warp
 from .design import People
 from .matching import lightness, shrink
 from .measuring import Look, Meter
@@ -105,7 +108,7 @@ class _Screen:
         return {**verdict, "passed": "yes"}
 
     def _quarter(self, w: NDArray[np.float32]) -> Pixels:
-        return pixels.from_planes(self._drawn_small(w[None])[0])
+        return pictures.from_planes(self._drawn_small(w[None])[0])
 
     @cached_property
     def _drawn_small(self) -> compiling.Program:

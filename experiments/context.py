@@ -1,0 +1,163 @@
+"""What the experiments share: settings, people, methods, judges, the folder of results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from duchenne import demo
+from duchenne.animate import Studio, Subject
+from duchenne.errors import WeightsError
+from duchenne.evaluate import harness, kept, recipes
+from duchenne.evaluate.harness import Recognisers
+from duchenne.evaluate.kept import Kept
+from duchenne.faces import align
+from duchenne.files import pictures
+from duchenne.files.pictures import SourceType
+from duchenne.measuring.dlib_identity import Recogniser
+from duchenne.measuring.expression_classifier import Judge
+from duchenne.measuring.facenet import Outsider
+from duchenne.types import AlignedFace
+
+from . import figures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Progress = Callable[[str, int, int], None]
+
+# What the estimates hang on: seconds of drawing a frame, of scoring one, of describing a face, of
+# opening one, of encoding a photo. Processor time of one core, rounded up; two cores are faster.
+FRAME, SCORE, DESCRIBE, OPEN, ENCODE = 0.25, 0.06, 0.08, 1.1, 120.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much is measured; the defaults are what the committed page was made with.
+
+    identities: held-out people that tables are made on. shown: people in figures. frames: of a
+    film strip. film: frames of the animations whose smoothness is measured. samples: random faces
+    of the distances and of the recipes. lengths_on: those that give the recipes' lengths.
+    responses: faces that the ablations are fitted on. compared: people that they are measured on.
+    responses_folder: where `fit boundaries --work` left the responses of its faces; None is its
+    default folder; those missing are collected. photos: files to judge beside the demo's photo.
+    seed: of what is chosen at random.
+    """
+
+    identities: int = 24
+    shown: int = 5
+    frames: int = 7
+    film: int = 24
+    samples: int = recipes.SAMPLES
+    lengths_on: int = recipes.LENGTHS_ON
+    responses: int = 24
+    compared: int = 6
+    responses_folder: Path | None = None
+    photos: tuple[str, ...] = ()
+    seed: int = 8
+
+
+QUICK = Settings(
+    identities=2, shown=2, frames=3, film=4, samples=120, lengths_on=1, responses=6, compared=2
+)
+"""To see that everything runs; its numbers say nothing."""
+
+
+def _quiet(stage: str, done: int, total: int) -> None:
+    """No progress shown."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """studio: the built-in generator with its boundaries. output: where figures and JSON go.
+
+    results: what is kept between runs. progress: called with (stage, done, total).
+    """
+
+    studio: Studio
+    output: Path
+    results: Kept
+    settings: Settings = field(default_factory=Settings)
+    progress: Progress = _quiet
+
+    @cached_property
+    def recogniser(self) -> Recogniser:
+        """The outside judge of identity."""
+        return Recogniser()
+
+    @cached_property
+    def recognisers(self) -> Recognisers:
+        """That judge, and one that no fit has asked."""
+        return Recognisers(self.recogniser, Outsider())
+
+    @cached_property
+    def judge(self) -> Judge | None:
+        """The outside judge of expressions; None where its network cannot be had."""
+        try:
+            return Judge()
+        except WeightsError:
+            return None
+
+    @cached_property
+    def photo(self) -> Subject:
+        """The public-domain photo, encoded; InputError without scikit-image."""
+        source = demo.photo()
+        aligned = align.align(source, size=self.studio.generator.size)
+        return self.studio.encode(
+            source, aligned, progress=lambda done, total, _: self.progress("encode", done, total)
+        )
+
+    @cached_property
+    def photos(self) -> list[Subject]:
+        """The demo's photo and those of the settings, encoded."""
+        return [self.photo, *(self.studio.face(path) for path in self.settings.photos)]
+
+    def aligned_photos(self) -> list[AlignedFace]:
+        """The demo's photo and those of the settings, as the encoder gets them."""
+        photos = [demo.photo(), *map(pictures.load_photo, self.settings.photos)]
+        return [align.align(photo, size=self.studio.generator.size) for photo in photos]
+
+    def held_out(self, count: int) -> list[Subject]:
+        """The first `count` people that no fit has seen."""
+        return harness.held_out(self.studio, count)
+
+    def method(self, name: str) -> Studio:
+        """The studio of "default", "paper" or "conditional"; recipes are fitted once and kept."""
+        if name == "default":
+            return self.studio
+        found = recipes.recipe(
+            name,
+            self.studio,
+            self.results,
+            self.settings.samples,
+            self.settings.lengths_on,
+            self.progress,
+        )
+        return harness.with_boundaries(self.studio, found)
+
+    def under(self, name: str, subjects: Sequence[Subject]) -> list[Subject]:
+        """The same people with the boundaries of a method."""
+        studio = self.method(name)
+        return [replace(subject, studio=studio) for subject in subjects]
+
+    def keep(self, name: str, inputs: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+        """`make()`, or what an earlier run found; the fingerprints of the fit are added."""
+        return self.results.get(name, {**self.fingerprints, **inputs}, make)
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """What every result depends on."""
+        return {
+            "generator": self.studio.generator.fingerprint,
+            "boundaries": kept.of_boundaries(self.studio.boundaries),
+            "scale": kept.of_scale(self.studio.scorer.scale),
+        }
+
+    def save(self, figure: Figure, stem: str, source: SourceType | None = None) -> list[str]:
+        """Write a figure into the output folder; returns the files' names."""
+        with pictures.reporting_disk_errors(self.output):
+            self.output.mkdir(parents=True, exist_ok=True)
+        return [path.name for path in figures.save(figure, self.output, stem, source)]

@@ -1,0 +1,351 @@
+"""Figs. 6 to 8: how fast the latent code is found, from which start and with which loss.
+
+Four ways, each with the same optimiser and rate: the fitted v(I), the mean code and a random face
+as starts, all with the default loss; and the conventional method (the paper's [34]), a random face
+and the pixel loss. None stops before the last iteration. What is judged is the true picture of the
+code at an iteration: by VGG features, by the default loss, by an outside recogniser.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+
+from duchenne.animate import Subject
+from duchenne.encoding import features, inversion, losses
+from duchenne.encoding.descent import Descent
+from duchenne.encoding.inversion import PRESETS, Encoder, EncodeSettings
+from duchenne.evaluate import kept
+from duchenne.files import pictures
+from duchenne.files.pictures import SourceType
+from duchenne.measuring.dlib_identity import SAME_PERSON
+from duchenne.types import Pixels
+
+from . import claims as verdicts
+from . import figures
+from .claims import Claim, Records, judged
+from .context import Context, Settings
+
+NAME = "encoding"
+CURVES, ON_GENERATED, ON_PHOTOS = "fig6_convergence", "fig7_starts", "fig8_photos"
+ITERATIONS = (0, 4, 8, 16, 32, 64, 100, 128, 256, 512)
+SHOWN = (0, 16, 64, 512)
+NEVER = -1e9
+GENERATED = 1  # people whose true code is known; each takes a quarter of an hour
+LOSS_SIDE = 192
+WAYS: dict[str, dict[str, Any]] = {
+    "v(I)": {"init": "encoder"},
+    "mean": {"init": "mean"},
+    "random": {"init": "random"},
+    "conventional": {"init": "random", "loss": "pixel"},
+}
+# Who must be at least as good as whom, at which iterations: the paper's claim with its method's
+# loss and the conventional one's, then with the same loss on both sides.
+COMPARED = (
+    ("v(I)", 0, "conventional", 64),
+    ("v(I)", 16, "conventional", 512),
+    ("v(I)", 0, "random", 16),
+    ("v(I)", 16, "random", 100),
+)
+JUDGES = {"vgg": "VGG distance", "identity": "identity distance"}
+
+
+def seconds(settings: Settings) -> float:
+    """Estimated on two free cores: four ways of 512 steps each, then the presets."""
+    faces = GENERATED + 1 + len(settings.photos)
+    return faces * len(WAYS) * ITERATIONS[-1] * 0.2 + (1 + len(settings.photos)) * 180
+
+
+def run(context: Context) -> dict[str, Any]:
+    """Encode every face in every way, judge what was on the way, draw the figures."""
+    faces, encoders = _faces(context), _Encoders(context)
+    found: list[dict[str, Any]] = []
+    pictures: dict[str, Pixels] = {}
+    total = len(faces) * (len(WAYS) + 1)
+    for n, (who, face, true) in enumerate(faces):
+        runs = {}
+        for k, (way, choice) in enumerate(WAYS.items()):
+            inputs = {**_made_by(context, face), "way": choice, "iterations": ITERATIONS}
+            runs[way] = context.results.get(
+                "encoding",
+                inputs,
+                lambda face=face, true=true, way=way: _run(context, face, true, encoders(way)),  # type: ignore[misc]
+            )
+            context.progress(NAME, n * (len(WAYS) + 1) + k + 1, total)
+        presets = None
+        if true is None:
+            presets = context.results.get(
+                "presets",
+                _made_by(context, face),
+                lambda face=face: _presets(context, face),  # type: ignore[misc]
+            )
+        context.progress(NAME, (n + 1) * (len(WAYS) + 1), total)
+        pictures[who] = face
+        found.append({"who": who, "true_code": true is not None, "ways": runs, "presets": presets})
+    files = [*_draw_curves(context, found), *_draw_pictures(context, found, pictures)]
+    without_codes = [
+        {**one, "ways": {w: {k: v for k, v in r.items() if k != "codes"}
+                         for w, r in one["ways"].items()}} for one in found
+    ]  # fmt: skip
+    return {"iterations": list(ITERATIONS), "faces": without_codes, "files": files}
+
+
+def _made_by(context: Context, face: Pixels) -> dict[str, Any]:
+    """What a kept result depends on beside the way: the network, the face, the algorithm."""
+    return {
+        "generator": context.fingerprints["generator"],
+        "face": kept.of_pixels(face),
+        "algorithm": inversion.VERSION,
+        "presets": {name: asdict(settings) for name, settings in PRESETS.items()},
+    }
+
+
+def _faces(context: Context) -> list[tuple[str, Pixels, np.ndarray | None]]:
+    """(name, aligned picture, its true code or None)."""
+    people = context.held_out(GENERATED)
+    found: list[tuple[str, Pixels, np.ndarray | None]] = [
+        (f"person {n + 1}", person.scene.base, person.code.w) for n, person in enumerate(people)
+    ]
+    for n, aligned in enumerate(context.aligned_photos()):
+        found.append((f"photo {n + 1}", aligned.pixels, None))
+    return found
+
+
+class _Encoders:
+    """The encoder of a way. Ways with the same loss share one, so that it is compiled once."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._by_loss: dict[str, Encoder] = {}
+
+    def __call__(self, way: str) -> Encoder:
+        # No loss is a stall at this tolerance, so none slows down or stops before the last one.
+        settings = EncodeSettings(steps=ITERATIONS[-1], tolerance=NEVER, **WAYS[way])
+        if settings.loss not in self._by_loss:
+            self._by_loss[settings.loss] = Encoder(self._context.studio.generator, settings)
+        encoder = self._by_loss[settings.loss]
+        encoder.settings = settings
+        encoder.warm_up()
+        return encoder
+
+
+def _run(
+    context: Context, face: Pixels, true: np.ndarray | None, encoder: Encoder
+) -> dict[str, Any]:
+    target = torch.from_numpy(pictures.to_planes(face))[None]
+    descent = Descent(encoder, target)
+    codes = {0: descent.code().detach().clone()}
+    moments, started = {0: 0.0}, time.monotonic()
+
+    def seen(step: int, loss: float) -> None:
+        if step in ITERATIONS:
+            codes[step] = descent.code().detach().clone()
+            moments[step] = time.monotonic() - started
+
+    descent.run(seen)
+    judge = _Judge(context, face)
+    judged = [judge(codes[step]) for step in ITERATIONS]
+    result: dict[str, Any] = {
+        key: [round(one[key], 4) for one in judged] for key in ("vgg", "loss", "identity")
+    }
+    result["seconds"] = [round(moments[step], 2) for step in ITERATIONS]
+    if true is not None:
+        deviation = encoder._deviation.numpy()
+        result["code"] = [
+            round(float((((codes[s].numpy() - true) / deviation) ** 2).mean()), 4)
+            for s in ITERATIONS
+        ]
+    result["codes"] = {str(s): np.round(codes[s].numpy(), 3).tolist() for s in SHOWN}
+    return result
+
+
+class _Judge:
+    """How close a code's true picture is to a face."""
+
+    def __init__(self, context: Context, face: Pixels) -> None:
+        self._context, self._face = context, face
+        device = torch.device("cpu")
+        self._trunk = features.load()
+        wanted = losses.shrink(torch.from_numpy(pictures.to_planes(face))[None], LOSS_SIDE)
+        self._against = losses.make("default", device).against(wanted)
+        with torch.no_grad():
+            self._features = features.normalised(self._trunk(wanted))
+
+    def __call__(self, w: torch.Tensor) -> dict[str, float]:
+        """w: [L, 512]."""
+        with torch.no_grad():
+            return self.picture(self._context.studio.generator.synthesize(w[None]))
+
+    def picture(self, picture: torch.Tensor) -> dict[str, float]:
+        """picture: [1, 3, S, S] in [-1, 1]."""
+        with torch.no_grad():
+            small = losses.shrink(picture, LOSS_SIDE)
+            found = features.normalised(self._trunk(small))
+            vgg = features.distance(found, self._features).item()
+            loss = float(self._against(small))
+        drawn = pictures.from_planes(picture[0].numpy())
+        return {
+            "vgg": vgg,
+            "loss": loss,
+            "identity": self._context.recogniser.distance(drawn, self._face),
+        }
+
+
+def _presets(context: Context, face: Pixels) -> dict[str, Any]:
+    """Seconds, loss and identity distance of each preset, networks loaded before."""
+    found, judge = {}, _Judge(context, face)
+    for name, settings in PRESETS.items():
+        encoder = Encoder(context.studio.generator, settings)
+        encoder.warm_up()
+        started = time.monotonic()
+        code = encoder.encode(face)
+        spent = time.monotonic() - started
+        drawn = pictures.to_planes(Subject(context.studio, code).scene.base)
+        seen = judge.picture(torch.from_numpy(drawn)[None])
+        found[name] = {
+            "seconds": round(spent, 1),
+            "steps": code.provenance["steps"],
+            "loss": round(seen["loss"], 4),
+            "identity": round(seen["identity"], 4),
+        }
+    return found
+
+
+def _draw_curves(context: Context, found: list[dict[str, Any]]) -> list[str]:
+    figure = figures.new(8.5, 3.2)
+    axes = figure.subplots(1, 2)
+    for axis, (key, label) in zip(axes, JUDGES.items(), strict=True):
+        for way in WAYS:
+            mean = np.mean([one["ways"][way][key] for one in found], axis=0)
+            axis.plot(np.array(ITERATIONS) + 1, mean, marker="o", markersize=3, label=way)
+        axis.set_xscale("log", base=2)
+        axis.set_xticks([i + 1 for i in ITERATIONS[::2]], [str(i) for i in ITERATIONS[::2]])
+        axis.set_xlabel("iterations")
+        axis.set_ylabel(label)
+        axis.grid(alpha=0.3)
+    axes[1].axhline(SAME_PERSON, color="grey", linestyle=":", linewidth=1)
+    axes[0].legend(fontsize=8)
+    return context.save(figure, CURVES)
+
+
+def _draw_pictures(
+    context: Context, found: list[dict[str, Any]], pictures: Mapping[str, Pixels]
+) -> list[str]:
+    files = []
+    for stem, generated in ((ON_GENERATED, True), (ON_PHOTOS, False)):
+        rows, labels = [], []
+        for one in found:
+            if one["true_code"] != generated:
+                continue
+            for way in ("v(I)", "conventional") if generated else ("v(I)",):
+                drawn = [
+                    context.studio.renderer.plain(
+                        np.array(one["ways"][way]["codes"][str(step)], np.float32)
+                    )
+                    for step in SHOWN
+                ]
+                rows.append([pictures[one["who"]], *drawn])
+                labels.append(f"{one['who']}\n{way}")
+        figure = figures.strips(rows, labels, ["given", *map(str, SHOWN)], tile=160)
+        files += context.save(figure, stem, SourceType.GENERATED)
+    return files
+
+
+def compared(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each comparison of COMPARED by each judge: means over the faces, and how many agree."""
+    at = {step: k for k, step in enumerate(record["iterations"])}
+    found = []
+    for way, step, other, other_step in COMPARED:
+        for judge in JUDGES:
+            ours = np.array([f["ways"][way][judge][at[step]] for f in record["faces"]])
+            theirs = np.array([f["ways"][other][judge][at[other_step]] for f in record["faces"]])
+            found.append(
+                {
+                    "what": f"{way} at {step} against {other} at {other_step}",
+                    "judge": JUDGES[judge],
+                    "ours": float(ours.mean()),
+                    "theirs": float(theirs.mean()),
+                    "faces": int((ours < theirs).sum()),
+                    "of": len(ours),
+                }
+            )
+    return found
+
+
+def claims(records: Records) -> list[Claim]:
+    """What 4.2 says of convergence."""
+    if NAME not in records:
+        return []
+    record = records[NAME]
+    found = compared(record)
+    conventional = [one for one in found if "conventional" in one["what"]]
+    holds = all(one["ours"] < one["theirs"] for one in conventional)
+    numbers = "; ".join(
+        f"{one['what']}, {one['judge']}: {one['ours']:.2f} against {one['theirs']:.2f}"
+        for one in conventional
+    )
+    at = {step: k for k, step in enumerate(record["iterations"])}
+    photos = [f for f in record["faces"] if not f["true_code"]]
+    last = max(f["ways"]["v(I)"]["identity"][at[512]] for f in photos)
+    early = float(np.mean([f["ways"]["v(I)"]["identity"][at[16]] for f in photos]))
+    return [
+        Claim("Figs. 6, 7", "the fitted start and the VGG loss converge faster than a random start "
+              "with the pixel loss", numbers, judged(holds)),
+        Claim("4.2", "512 iterations are enough", f"largest identity distance of the photos at 512 "
+              f"iterations {last:.2f} (same person below {SAME_PERSON:g})",
+              judged(last < SAME_PERSON)),
+        Claim("Figs. 7, 8", "the picture is very similar after 16 iterations", "mean identity "
+              f"distance of the photos after 16 iterations {early:.2f} "
+              f"(same person below {SAME_PERSON:g})", judged(early < SAME_PERSON)),
+    ]  # fmt: skip
+
+
+def section(records: Records) -> str:
+    """The part of the page."""
+    record = records[NAME]
+    at = {step: k for k, step in enumerate(record["iterations"])}
+    rows = []
+    for way in WAYS:
+        for key, label in (("loss", "default loss"), *JUDGES.items(), ("seconds", "seconds")):
+            values = np.mean([f["ways"][way][key] for f in record["faces"]], axis=0)
+            rows.append([way, label, *(f"{values[at[step]]:.2f}" for step in SHOWN)])
+    comparison = [
+        [one["what"], one["judge"], f"{one['ours']:.3f}", f"{one['theirs']:.3f}",
+         f"{one['faces']} of {one['of']}", "yes" if one["ours"] < one["theirs"] else "no"]
+        for one in compared(record)
+    ]  # fmt: skip
+    presets = []
+    for face in record["faces"]:
+        for name, values in (face["presets"] or {}).items():
+            long = face["ways"]["v(I)"]["loss"][at[512]]
+            presets.append(
+                [face["who"], name, f"{values['seconds']:.1f}", str(values["steps"]),
+                 f"{values['loss']:.3f}", f"{values['loss'] / long - 1:+.0%}",
+                 f"{values['identity']:.3f}"]
+            )  # fmt: skip
+    generated = sum(f["true_code"] for f in record["faces"])
+    return "\n\n".join(
+        [
+            f"Generated faces, whose true code is known: {generated}; photos: "
+            f"{len(record['faces']) - generated}. "
+            + " ".join((__doc__ or "").split("\n\n", 1)[1].split()),
+            verdicts.picture(CURVES, "Convergence; compare with the paper's Fig. 6", ".png"),
+            verdicts.table(rows, ["start", "mean of", *(f"at {s}" for s in SHOWN)]),
+            verdicts.picture(ON_GENERATED, "Generated faces; compare with the paper's Fig. 7"),
+            verdicts.picture(ON_PHOTOS, "Photos; compare with the paper's Fig. 8"),
+            "Comparisons (smaller is better):",
+            verdicts.table(
+                comparison, ["", "judge", "first", "second", "faces where first wins", "holds"]
+            ),
+            "Presets, networks loaded before; the loss is compared with what 512 iterations reach.",
+            verdicts.table(
+                presets,
+                ["", "quality", "seconds", "steps", "loss", "against 512", "identity distance"],
+            ),
+        ]
+    )

@@ -1,0 +1,269 @@
+"""The Action Unit boundaries B (section 3.3) as a file: normals, lengths, and where they came from.
+
+`duchenne fit boundaries` writes it; the package carries one for its built-in generator.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import facs
+from ..errors import DescriptorError, InputError, SpaceMismatch
+from ..faces.regions import SLOTS
+from ..files import codes
+
+if TYPE_CHECKING:
+    from ..generators.base import Generator
+
+logger = logging.getLogger(__name__)
+
+Array = NDArray[np.float32]
+
+FORMAT = "duchenne-boundaries-1"
+BUILT_IN = "boundaries.safetensors"
+# The rows of StyleGAN2 at 1024 px. StyleGAN-FFHQ has 18 rows too, but another W.
+DISTILLED_FROM = (4, *(8 << k for k in range(8) for _ in range(2)), 1024)
+TRANSFERRED = "transferred, not verified"
+
+REGION_OF: Mapping[str, str] = MappingProxyType(
+    {unit.code: unit.area for unit in facs.ACTION_UNITS}
+)
+"""Which region of influence (`regions.ZONES`) each Action Unit edits."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """How much farther an edit has to go on a face that is far from the average one.
+
+    The farther a code lies from the centre of W, the less its picture answers to the same offset:
+    about as radius^-0.7 on generated faces, and codes of photos lie far out (docs/architecture.md).
+
+    centre: float32 [512], the mean of W. radius: root mean square distance from it of the rows of a
+    typical face. power: 0 makes every edit equally long.
+    """
+
+    centre: Array
+    radius: float
+    power: float = 0.7
+
+    def of(self, rows: Array) -> float:
+        """Factor of the latent distances for a code, [R, 512], the rows that are edited."""
+        apart = np.sqrt(np.square(rows - self.centre).sum(axis=1).mean())
+        return float(np.clip(apart / self.radius, *_RATIOS) ** self.power)
+
+
+_RATIOS = (0.5, 2.0)  # of radii; nothing was measured beyond
+
+
+@dataclass(frozen=True)
+class Boundaries:
+    """One boundary for each Action Unit, in the order of `facs.CODES`.
+
+    normals: float32 [12, L, 512], unit length over all rows; zero rows are not edited. All zero
+        where the fit had no examples of an AU (`missing`).
+    biases: float32 [12]; the hyperplane of AU i is <normals[i], w> + biases[i] = 0.
+    lengths: float32 [12, K], the latent distances that stand for the intensities 1/K, 2/K, ... 1;
+        found by measurement, so that equal steps of intensity look equal. Linear in between.
+    generator: fingerprint of the generator whose W+ this is.
+    regional: each AU acts inside its region of influence only; False is the paper's literal recipe,
+        which changes the whole code.
+    provenance: sampling, scorer, seed, accuracy: JSON-ready.
+    stretch: how distances depend on the face; None: they do not.
+    """
+
+    normals: Array
+    biases: Array
+    lengths: Array
+    generator: str
+    regional: bool = True
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    stretch: Stretch | None = None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The Action Units without a boundary."""
+        return tuple(
+            c for c, normal in zip(facs.CODES, self.normals, strict=True) if not normal.any()
+        )
+
+    def distances(self, intensities: NDArray[np.floating[Any]], w: Array | None = None) -> Array:
+        """[12, ...] intensities -> latent distances, E of Eq. 3; in a straight line beyond 1.
+
+        w: [L, 512], the code that is edited; None stands for a typical face. A negative intensity
+        is the same distance the other way. Raises DescriptorError for an AU that these boundaries
+        do not have.
+        """
+        for code in self.missing:
+            if intensities[facs.INDEX[code]].any():
+                raise DescriptorError(
+                    f"{code}: these boundaries have none; they were fitted without examples of it"
+                )
+        knots = np.linspace(0, 1, self.lengths.shape[1] + 1)
+        result = np.zeros(intensities.shape, np.float32)
+        for i, lengths in enumerate(self.lengths):
+            size = np.abs(intensities[i])
+            values = np.interp(size, knots, np.concatenate([[0], lengths]))  # the last one beyond 1
+            result[i] = np.sign(intensities[i]) * values * np.maximum(size, 1)
+        if self.stretch is None or w is None:
+            return result
+        edited = self.normals.any(axis=(0, 2))
+        return result * np.float32(self.stretch.of(w[edited]))
+
+    def require_space(self, generator: str) -> None:
+        """Raise SpaceMismatch unless these boundaries belong to that generator."""
+        if self.generator != generator:
+            raise SpaceMismatch(
+                f"the boundaries belong to {self.generator}, the code to {generator}; fit some for "
+                "that generator (`duchenne fit boundaries --generator FILE -o X.safetensors`) and "
+                "give them with --boundaries"
+            )
+
+
+def slot_intensities(descriptor: Mapping[str, float]) -> NDArray[np.float64]:
+    """Descriptor -> [12, 8]: each AU's intensity in each mask of `regions.SLOTS`.
+
+    "AU12" acts on both sides; a trailing L or R ("AU12L") on the subject's left or right only.
+    """
+    table = np.zeros((len(facs.CODES), len(SLOTS)))
+    for key, value in descriptor.items():
+        code, side = facs.split_side(key)
+        for s, slot in enumerate(SLOTS):
+            if slot[:-1] == REGION_OF[code] and slot.endswith(side):
+                table[facs.INDEX[code], s] += value
+    return table
+
+
+def save_boundaries(boundaries: Boundaries, path: Path) -> None:
+    """Write safetensors, with the provenance in its header and beside it as JSON. Atomic."""
+    tensors: dict[str, NDArray[Any]] = {
+        "normals": boundaries.normals.astype(np.float16),  # 3 digits; halves the file
+        "biases": boundaries.biases.astype(np.float32),
+        "lengths": boundaries.lengths.astype(np.float32),
+    }
+    if boundaries.stretch:
+        tensors["centre"] = boundaries.stretch.centre.astype(np.float32)
+        radius_and_power = (boundaries.stretch.radius, boundaries.stretch.power)
+        tensors["stretch"] = np.array(radius_and_power, np.float32)
+    metadata = {
+        "format": FORMAT,
+        "generator": boundaries.generator,
+        "action_units": ",".join(facs.CODES),
+        "regional": boundaries.regional,
+    }
+    if boundaries.missing:
+        metadata["missing"] = ",".join(boundaries.missing)
+    codes.write_tensors(tensors, metadata, boundaries.provenance, path)
+    readable = json.dumps(dict(boundaries.provenance), sort_keys=True, indent=1) + "\n"
+    codes.write_atomically(readable.encode(), path.with_suffix(".json"))
+
+
+def load_boundaries(path: Path) -> Boundaries:
+    """Read and check a boundary file; InputError names what is wrong with it."""
+    expected = "boundaries from `duchenne fit boundaries`"
+    tensors, metadata = codes.read_tensors(path, FORMAT, expected)
+    if metadata.get("action_units") != ",".join(facs.CODES):
+        raise InputError(f"{path}: expected the Action Units {', '.join(facs.CODES)}")
+    count = len(facs.CODES)
+    normals, lengths = tensors.get("normals"), tensors.get("lengths")
+    shapes_ok = (
+        normals is not None
+        and normals.ndim == 3
+        and normals.shape[0] == count
+        and normals.shape[2] == 512
+        and tensors.get("biases", np.zeros(0)).shape == (count,)
+        and lengths is not None
+        and lengths.ndim == 2
+        and lengths.shape[0] == count
+        and lengths.shape[1] > 0
+        and tensors.get("centre", np.zeros(512)).shape == (512,)
+        and tensors.get("stretch", np.zeros(2)).shape == (2,)
+        and ("centre" in tensors) == ("stretch" in tensors)
+    )
+    if not shapes_ok or not all(np.isfinite(t).all() for t in tensors.values()):
+        raise InputError(f"{path}: expected {expected}, but its tensors have other shapes")
+    assert normals is not None
+    normals = normals.astype(np.float32)
+    norms = np.linalg.norm(normals.reshape(count, -1), axis=1)
+    missing = np.isin(facs.CODES, str(metadata.get("missing", "")).split(","))
+    if missing.all() or norms[missing].any() or not np.all(np.abs(norms[~missing] - 1) < 0.01):
+        raise InputError(f"{path}: the normals do not have unit length; the file is damaged")
+    norms[missing] = 1
+    return Boundaries(
+        normals=normals / norms[:, None, None],  # undo the rounding of float16
+        biases=tensors["biases"],
+        lengths=tensors["lengths"],
+        generator=metadata.get("generator", "unknown"),
+        regional=bool(metadata.get("regional", True)),
+        provenance=metadata["provenance"],
+        stretch=_stretch(tensors, path),
+    )
+
+
+def _stretch(tensors: Mapping[str, NDArray[Any]], path: Path) -> Stretch | None:
+    if "stretch" not in tensors:
+        return None
+    radius, power = tensors["stretch"].tolist()
+    if radius <= 0:
+        raise InputError(f"{path}: the radius of a typical face is {radius:g}; expected above 0")
+    return Stretch(tensors["centre"].astype(np.float32), radius, power)
+
+
+@cache
+def built_in() -> Boundaries:
+    """The boundaries that come with the package, for the built-in generator."""
+    with resources.as_file(resources.files("duchenne") / "data" / BUILT_IN) as path:
+        return load_boundaries(path)
+
+
+def offered(generator: Generator) -> Boundaries:
+    """The boundaries that a generator gets unless others are given.
+
+    The built-in ones for the built-in generator; for a StyleGAN2 of 1024 px the same, transferred,
+    with a warning. Raises SpaceMismatch for every other generator.
+    """
+    found = built_in()
+    if generator.fingerprint != found.generator and generator.row_sizes == DISTILLED_FROM:
+        from ..generators import mobile
+
+        logger.warning(
+            "%s: boundaries are %s: they were fitted on the built-in generator, which shares its "
+            "latent space with StyleGAN2-FFHQ-1024 and no other network",
+            generator.fingerprint,
+            TRANSFERRED,
+        )
+        return transferred(found, mobile.MobileStyleGAN.row_sizes, generator)
+    found.require_space(generator.fingerprint)
+    return found
+
+
+def transferred(source: Boundaries, row_sizes: tuple[int, ...], target: Generator) -> Boundaries:
+    """Boundaries of a generator with the same W, its rows mapped by resolution.
+
+    row_sizes: of the source's generator. Each row of the target gets the normal of the source's row
+    of the same resolution and rank, zero where there is none; then unit length again.
+    """
+    normals = np.zeros((len(source.normals), target.rows, source.normals.shape[2]), np.float32)
+    places = _ranked(row_sizes)
+    for row, place in enumerate(_ranked(target.row_sizes)):
+        if place in places:
+            normals[:, row] = source.normals[:, places.index(place)]
+    norms = np.linalg.norm(normals.reshape(len(normals), -1), axis=1)
+    normals /= np.where(norms == 0, 1, norms)[:, None, None]
+    provenance = {**source.provenance, "from": source.generator, "status": TRANSFERRED}
+    return replace(source, normals=normals, generator=target.fingerprint, provenance=provenance)
+
+
+def _ranked(sizes: tuple[int, ...]) -> list[tuple[int, int]]:
+    """(size, how many rows of that size came before), for each row."""
+    return [(size, sizes[:row].count(size)) for row, size in enumerate(sizes)]

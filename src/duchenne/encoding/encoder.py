@@ -1,0 +1,202 @@
+"""v(I): a picture's initial code, guessed in one pass (section 3.2).
+
+VGG-16's features of the last three blocks, cut into 8 x 8 places, reduced by principal components
+and joined by a small picture, go through a small fitted network that names all rows of W+. Light
+and colours are left to the small picture: the features are normalised at every place.
+
+`duchenne fit encoder` fits such a network to a generator (`fit.encoder`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import InputError, SpaceMismatch
+from ..files import codes
+from ..generators.base import Generator
+from . import features
+
+FORMAT = "duchenne-initial-code-1"
+SIDE = 128  # pixels of the picture that is looked at
+PLACES = 8  # cells along a side
+BLOCKS = (2, 3, 4)  # of the trunk, from 0: those with 32, 16 and 8 px here
+COMPONENTS = (64, 96, 96)  # principal components kept of a block's cell
+SMALL = 16  # side of the small picture
+CODE = 512
+BUILT_IN = resources.files("duchenne") / "data/encoder.safetensors"
+EXPECTED = "an initial-code network"
+
+
+class Cells(nn.Module):
+    """Picture -> [B, D] numbers: components of VGG features in cells, and a small picture."""
+
+    def __init__(self, trunk: features.VGG16Trunk) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.components = nn.ModuleList(
+            nn.Conv2d(width, kept, cell, stride=cell)
+            for (width, cell), kept in zip(self.shapes(), COMPONENTS, strict=True)
+        )
+        self.length = PLACES**2 * sum(COMPONENTS) + 3 * SMALL**2
+
+    @staticmethod
+    def shapes() -> list[tuple[int, int]]:
+        """(channels, pixels along a cell) of each block of BLOCKS."""
+        widths = [features.CONVOLUTIONS[b][-1][1] for b in BLOCKS]
+        return [(w, (SIDE >> b) // PLACES) for w, b in zip(widths, BLOCKS, strict=True)]
+
+    def seen(self, pictures: Tensor) -> list[Tensor]:
+        """[B, 3, SIDE, SIDE] in [-1, 1] -> normalised features of BLOCKS."""
+        found = self.trunk(pictures)
+        return features.normalised([found[b] for b in BLOCKS])
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """[B, 3, SIDE, SIDE] in [-1, 1] -> [B, length]."""
+        blocks = zip(self.components, self.seen(pictures), strict=True)
+        small = F.adaptive_avg_pool2d(pictures, SMALL)
+        return torch.cat([*(conv(x).flatten(1) for conv, x in blocks), small.flatten(1)], dim=1)
+
+
+class Head(nn.Module):
+    """[B, D] -> W+ rows in units of the latent's deviation, [B, L, 512]."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, inputs: int, hidden: int, rows: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.rows = rows
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("scale", torch.ones(inputs))
+        self.dropout = nn.Dropout(dropout)
+        self.enter = nn.Linear(inputs, hidden)
+        self.middle = nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, hidden), nn.GELU())
+        self.common = nn.Linear(hidden, CODE)
+        self.row = nn.Linear(hidden, rows * CODE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.dropout((x - self.mean) * self.scale)
+        x = F.gelu(self.enter(x))
+        x = x + self.dropout(self.middle(x))
+        rows: Tensor = self.common(x)[:, None] + self.row(x).view(-1, self.rows, CODE)
+        return rows
+
+
+@dataclass(frozen=True)
+class InitialCode:
+    """The fitted v(I) of one generator. deviation: [512], standard deviation of its W.
+
+    file: `version_of` the file that it was read from, "" for one that was not.
+    """
+
+    cells: Cells
+    head: Head
+    deviation: Tensor
+    generator: str
+    file: str = ""
+
+    @property
+    def version(self) -> str:
+        """Tells two networks of one generator apart: 12 hex digits."""
+        if self.file:
+            return self.file
+        arrays = self.arrays()
+        return hashlib.sha256(b"".join(arrays[name].tobytes() for name in arrays)).hexdigest()[:12]
+
+    def arrays(self) -> dict[str, NDArray[np.float16]]:
+        """What its file holds: components and head; the trunk is not part of it."""
+        state = {
+            **{f"cells.{k}": v for k, v in self.cells.components.state_dict().items()},
+            **{f"head.{k}": v for k, v in self.head.state_dict().items()},
+            "deviation": self.deviation,
+        }
+        return {k: v.detach().cpu().half().numpy() for k, v in state.items()}
+
+    def to(self, device: torch.device) -> InitialCode:
+        moved = self.deviation.to(device)
+        cells, head = self.cells.to(device), self.head.to(device)
+        return replace(self, cells=cells, head=head, deviation=moved)
+
+    def require_space(self, generator: Generator) -> None:
+        """Raise SpaceMismatch unless it was fitted to this generator."""
+        if generator.fingerprint != self.generator:
+            raise SpaceMismatch(
+                f"the initial-code network belongs to {self.generator}, the generator is "
+                f"{generator.fingerprint}; fit one (duchenne fit encoder) or start from the mean"
+            )
+
+    def predict(self, pictures: Tensor, generator: Generator) -> Tensor:
+        """[B, 3, S, S] in [-1, 1], aligned faces, S >= SIDE -> w [B, L, 512]; SpaceMismatch."""
+        self.require_space(generator)
+        with torch.no_grad():
+            small = F.adaptive_avg_pool2d(pictures, SIDE)
+            w: Tensor = generator.w_mean + self.head(self.cells(small)) * self.deviation
+        return w
+
+
+def save(network: InitialCode, path: Path, provenance: dict[str, object]) -> None:
+    """Write components and head as float16."""
+    metadata = {"format": FORMAT, "generator": network.generator}
+    codes.write_tensors(network.arrays(), metadata, provenance, path)
+
+
+def load(path: Path | None = None) -> InitialCode:
+    """A fitted network; without a path the built-in generator's. InputError names a bad file."""
+    if path is None:
+        with resources.as_file(BUILT_IN) as file:
+            return load(file)
+    tensors, metadata = codes.read_tensors(path, FORMAT, EXPECTED)
+    state = {k: torch.from_numpy(v).float() for k, v in tensors.items()}
+    try:
+        hidden, inputs = state["head.enter.weight"].shape
+        cells = Cells(features.load())
+        head = Head(inputs, hidden, state["head.row.weight"].shape[0] // CODE)
+        cells.components.load_state_dict(_part(state, "cells."))
+        head.load_state_dict(_part(state, "head."))
+        if inputs != cells.length or state["deviation"].shape != (CODE,):
+            raise ValueError("its parts do not fit together")
+        if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
+            raise ValueError("numbers that are not finite")
+        deviation, generator = state["deviation"], metadata["generator"]
+        network = InitialCode(cells, head, deviation, generator, version_of(path))
+    except (KeyError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not a whole initial-code network ({reason})") from error
+    for module in (cells, head):
+        module.requires_grad_(False).eval()
+    return network
+
+
+def offered(generator: Generator) -> InitialCode | None:
+    """The network that the package has for this generator, on its device; None if there is none."""
+    if not offered_version(generator):
+        return None
+    return load().to(generator.w_mean.device)
+
+
+def offered_version(generator: Generator) -> str:
+    """`InitialCode.version` of the network that the package has for this generator, or ""."""
+    with resources.as_file(BUILT_IN) as file:
+        _, metadata = codes.read_tensors(file, FORMAT, EXPECTED)
+        return version_of(file) if metadata.get("generator") == generator.fingerprint else ""
+
+
+def version_of(path: Path) -> str:
+    """12 hex digits of a file's sha256. InputError where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

@@ -1,0 +1,206 @@
+"""What each film format is, and the FFmpeg encoders that write them frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol
+
+import av
+import numpy as np
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+
+from ..types import Pixels
+from .pictures import SourceType
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a suffix is written: FFmpeg container, encoder, pixel format and their options."""
+
+    container: str
+    codec: str
+    pixel_format: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    container_options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def subsampled(self) -> bool:
+        return self.pixel_format == "yuv420p"
+
+
+FORMATS: Mapping[str, Format] = {
+    # +faststart puts the index first, so that a browser plays while it loads
+    ".mp4": Format(
+        "mp4", "libx264", "yuv420p", {"crf": "17", "preset": "veryfast"}, {"movflags": "+faststart"}
+    ),
+    ".webm": Format(
+        "webm", "libvpx-vp9", "yuv420p", {"crf": "24", "b": "0", "cpu-used": "4", "row-mt": "1"}
+    ),
+    ".gif": Format("gif", "gif", "pal8", {}, {"loop": "0"}),
+    ".webp": Format("webp", "libwebp_anim", "bgra", {"quality": "90"}, {"loop": "0"}),
+    ".apng": Format("apng", "apng", "rgb24", {"pred": "mixed"}, {"plays": "0"}),
+}
+SPOOL = Format("nut", "ffv1", "bgr0")  # lossless, for the first pass of a gif
+
+
+class Encoder(Protocol):
+    """Takes frames one by one; `size` is known after the first."""
+
+    size: tuple[int, int]
+
+    def add(self, frame: Pixels) -> None: ...
+
+    def finish(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class StreamEncoder:
+    """Any FFmpeg encoder that takes whole frames."""
+
+    def __init__(
+        self, path: Path, form: Format, rate: Fraction, source: SourceType | None = None
+    ) -> None:
+        self.size = (0, 0)
+        self._form, self._rate, self._count = form, rate, 0
+        # bitexact: no random ids, dates or library versions in the file
+        options = {"fflags": "+bitexact", **form.container_options}
+        self._container = av.open(str(path), "w", format=form.container, options=options)
+        if source is not None and form.subsampled:
+            self._container.metadata["comment"] = f"Synthetic, made by duchenne <{source}>"
+        self._stream: Any = None
+
+    def _open(self, width: int, height: int) -> None:
+        form = self._form
+        self.size = (width, height)
+        self._stream = self._container.add_stream(
+            form.codec, rate=self._rate, options=dict(form.options)
+        )
+        context = self._stream.codec_context
+        context.width, context.height = width, height
+        context.pix_fmt = form.pixel_format
+        context.time_base = 1 / self._rate
+        if form.subsampled:  # say which matrix and range were used: players guess otherwise
+            context.colorspace = Colorspace.ITU709
+            context.color_range = ColorRange.MPEG
+            context.color_primaries = ColorPrimaries.BT709
+            context.color_trc = ColorTrc.BT709
+
+    def add(self, frame: Pixels) -> None:
+        """Encode uint8 [H, W, 3]."""
+        if self._form.subsampled:
+            height, width = frame.shape[:2]
+            frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        self.add_video_frame(_video_frame(frame, self._form))
+
+    def add_video_frame(self, frame: Any) -> None:
+        """Encode a frame that is in the format's own pixel format."""
+        if self._stream is None:
+            self._open(frame.width, frame.height)
+        frame.pts, frame.time_base = self._count, 1 / self._rate
+        self._count += 1
+        self._container.mux(self._stream.encode(frame))
+
+    def finish(self) -> None:
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+    def close(self) -> None:
+        self._container.close()
+
+
+def _video_frame(frame: Pixels, form: Format) -> Any:
+    """uint8 [H, W, 3] full-range sRGB to the encoder's pixel format."""
+    video = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+    if form.subsampled:
+        return video.reformat(
+            format=form.pixel_format,
+            src_color_range=ColorRange.JPEG,
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+        )
+    return video.reformat(format=form.pixel_format)
+
+
+class GifEncoder:
+    """Two passes: gather all colours while the frames are kept in a lossless file, then encode.
+
+    One palette for the whole film keeps still parts still; error diffusion is confined to the
+    rectangle that changes, for the same reason.
+    """
+
+    def __init__(self, path: Path, spool: Path, rate: Fraction) -> None:
+        self.size = (0, 0)
+        self._path, self._spool_path, self._rate = path, spool, rate
+        self._spool = StreamEncoder(spool, SPOOL, rate)
+        self._gather: Any = None
+        self._film: StreamEncoder | None = None
+
+    def add(self, frame: Pixels) -> None:
+        video = _video_frame(frame, SPOOL)
+        if self._gather is None:
+            self.size = (video.width, video.height)
+            self._gather = av.filter.Graph()
+            nodes = [
+                _buffer(self._gather, *self.size, video.format, self._rate),
+                self._gather.add("format", "bgra"),
+                self._gather.add("palettegen", "stats_mode=full:reserve_transparent=0"),
+                self._gather.add("buffersink"),
+            ]
+            self._gather.link_nodes(*nodes).configure()
+        self._spool.add_video_frame(video)
+        self._gather.push(video)
+        with suppress(av.BlockingIOError):  # the palette comes at the end, but asking for it makes
+            self._gather.vpull()  # the graph take this frame in instead of queueing it
+
+    def finish(self) -> None:
+        self._spool.finish()
+        self._gather.push(None)
+        palette = self._gather.vpull()
+        palette.pts, palette.time_base = 0, 1 / self._rate
+        self._film = StreamEncoder(self._path, FORMATS[".gif"], self._rate)
+        with av.open(str(self._spool_path)) as spool:
+            graph, entry = self._quantiser(spool.streams.video[0].format, palette)
+            for video in spool.decode(video=0):
+                entry.push(video)
+                self._encode_ready(graph)
+            entry.push(None)
+            self._encode_ready(graph)
+        self._film.finish()
+
+    def _encode_ready(self, graph: Any) -> None:
+        assert self._film is not None
+        while True:
+            try:
+                self._film.add_video_frame(graph.vpull())
+            except (av.BlockingIOError, av.EOFError):  # it needs more input; it is done
+                return
+
+    def _quantiser(self, pixel_format: Any, palette: Any) -> tuple[Any, Any]:
+        """The filter graph that maps frames to the palette, and the node that takes them."""
+        graph = av.filter.Graph()
+        entry = _buffer(graph, *self.size, pixel_format, self._rate)
+        colours = _buffer(graph, palette.width, palette.height, palette.format, self._rate)
+        convert = graph.add("format", "bgra")
+        quantise = graph.add("paletteuse", "dither=sierra2_4a:diff_mode=rectangle")
+        entry.link_to(convert)
+        convert.link_to(quantise, 0, 0)
+        colours.link_to(quantise, 0, 1)
+        quantise.link_to(graph.add("buffersink"))
+        graph.configure()
+        colours.push(palette)
+        colours.push(None)
+        return graph, entry
+
+    def close(self) -> None:
+        self._spool.close()
+        if self._film is not None:
+            self._film.close()
+
+
+def _buffer(graph: Any, width: int, height: int, pixel_format: Any, rate: Fraction) -> Any:
+    return graph.add_buffer(width=width, height=height, format=pixel_format, time_base=1 / rate)

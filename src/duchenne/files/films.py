@@ -1,0 +1,306 @@
+"""Frames to a film: mp4, webm, gif, webp, apng, or a folder of lossless pictures.
+
+Frames are encoded one by one in a thread of their own while the next ones are rendered, so memory
+does not grow with the length (except that libwebp keeps its compressed frames to the end). Every
+output appears whole or not at all, and says that it is synthetic.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import facs
+from ..errors import InputError, OutputError
+from ..motion.timeline import Rate, frame_rate
+from ..types import Pixels
+from . import pictures
+from .film_formats import FORMATS, Encoder, GifEncoder, StreamEncoder
+from .film_formats import Format as Format
+from .marks import mark_film
+from .pictures import SourceType, replacing, reporting_disk_errors
+
+QUEUE = 4  # frames that may wait for the encoder: 12 MB at 1024 px
+GIF_MAX_FPS = 50  # browsers play delays below 0.02 s as 0.1 s
+
+
+_FRAME_NAME = re.compile(r"frame_\d{5,}_t\d+\.\d{3}\.png")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What write_frames made. size: (width, height) as encoded; bytes: of the file or folder."""
+
+    path: Path
+    frames: int
+    fps: Fraction
+    size: tuple[int, int]
+    bytes: int
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether an output path means a folder of pictures: "frames/", "frames", an existing one."""
+    text = os.fspath(path)
+    known = Path(text).suffix.lower() in FORMATS
+    return (
+        text.endswith(("/", os.sep)) or not Path(text).suffix or (not known and Path(text).is_dir())
+    )
+
+
+def check_writable(path: str | os.PathLike[str], fps: Rate = 24) -> None:
+    """Raise OutputError unless frames can be written to `path`; call it before long work.
+
+    A folder may exist only if it is empty or holds nothing but frames of an earlier run.
+    """
+    rate = frame_rate(fps)
+    if is_folder(path):
+        _check_folder(Path(os.path.abspath(path)))  # noqa: PTH100 (resolve would follow links)
+        return
+    pictures.check_writable(path, FORMATS)
+    suffix = Path(path).suffix.lower()
+    if suffix == ".gif" and rate > GIF_MAX_FPS:
+        raise OutputError(
+            f"{path}: gif players manage at most {GIF_MAX_FPS} frames a second, not "
+            f"{float(rate):g}; lower --fps or write .mp4"
+        )
+    try:
+        av.codec.Codec(FORMATS[suffix].codec, "w")
+    except av.codec.codec.UnknownCodecError:
+        raise OutputError(
+            f"{path}: this build of PyAV has no {FORMATS[suffix].codec}; install the wheel of av "
+            "from PyPI or choose another suffix"
+        ) from None
+
+
+def write_frames(
+    frames: Iterable[Pixels],
+    path: str | os.PathLike[str],
+    *,
+    fps: Rate,
+    source: SourceType | None = None,
+) -> Written:
+    """Write uint8 [H, W, 3] sRGB frames, all of one size, to a film chosen by the suffix.
+
+    source: the synthetic mark; None takes what the frames say of themselves (`animate.Clip`), or
+        that they are generated.
+
+    .mp4   H.264, yuv420p BT.709 limited range; plays everywhere
+    .webm  VP9, yuv420p BT.709 limited range
+    .gif   one palette of 256 colours for the whole film (two passes through a temporary file)
+    .webp  animated, quality 90
+    .apng  animated PNG, lossless
+    folder (a path without suffix or ending in "/"): lossless PNGs like frame_00002_t0.042.png
+
+    Odd sides of mp4 and webm are made even by repeating the last row or column. Frames are taken
+    one at a time, at most a few ahead of the encoder. Whatever goes wrong, an interrupt included,
+    an old file at `path` stays as it was and no part of a new one is left. (Replacing a folder
+    takes two renames: killed between them, the old frames are beside it as .NAME.xxxxxxxx.)
+    Raises OutputError; errors of `frames` pass through.
+    """
+    rate = frame_rate(fps)
+    check_writable(path, rate)
+    mark: SourceType = source if source is not None else _source_of(frames)
+    if is_folder(path):
+        return _write_folder(frames, Path(os.path.abspath(path)), rate, mark)  # noqa: PTH100
+    path = Path(path)
+    suffix = path.suffix.lower()
+    with replacing(path) as temporary, _spool_folder(path) as spool:
+        encoder: Encoder
+        if suffix == ".gif":
+            encoder = GifEncoder(temporary, spool / "frames.nut", rate)
+        else:
+            encoder = StreamEncoder(temporary, FORMATS[suffix], rate, mark)
+        count = _pump(frames, encoder, path)
+        with reporting_disk_errors(path):
+            mark_film(temporary, suffix, mark)
+            size = temporary.stat().st_size
+    return Written(path, count, rate, encoder.size, size)
+
+
+def _source_of(frames: Iterable[Pixels]) -> SourceType:
+    own: SourceType = getattr(frames, "source", SourceType.GENERATED)
+    return own
+
+
+@contextmanager
+def _spool_folder(path: Path) -> Iterator[Path]:
+    """Room for temporary files on the output's own disk, used by the gif only."""
+    if path.suffix.lower() != ".gif":
+        yield path.parent
+        return
+    with tempfile.TemporaryDirectory(prefix=f".{path.stem[:100]}.", dir=path.parent) as folder:
+        yield Path(folder)
+
+
+# ---------------------------------------------------------------- the pump
+
+
+def _pump(frames: Iterable[Pixels], encoder: Encoder, path: Path) -> int:
+    """Feed the encoder from a second thread (FFmpeg releases the GIL); return the frame count."""
+    pending: deque[Future[None]] = deque()
+    count, shape = 0, None
+    try:
+        with ThreadPoolExecutor(1, "encoder") as pool:
+            try:
+                for frame in frames:
+                    _check_frame(frame, shape)
+                    shape = frame.shape
+                    # A copy: the renderer may draw the next frame into the same memory.
+                    pending.append(pool.submit(_guarded, path, encoder.add, frame.copy()))
+                    count += 1
+                    while len(pending) > QUEUE:
+                        pending.popleft().result()
+                if count == 0:
+                    raise OutputError(f"{path}: there are no frames to write")
+                pending.append(pool.submit(_guarded, path, encoder.finish))
+                while pending:
+                    pending.popleft().result()
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+    finally:
+        encoder.close()
+    return count
+
+
+def _check_frame(frame: Pixels, shape: tuple[int, ...] | None) -> None:
+    assert frame.dtype == np.uint8, f"frames are uint8, not {frame.dtype}"
+    assert frame.shape == (*frame.shape[:2], 3), f"frames are [H, W, 3], not {frame.shape}"
+    assert shape in (None, frame.shape), f"frames of one film differ: {shape}, {frame.shape}"
+
+
+def _guarded(path: Path, step: Any, *arguments: Any) -> None:
+    """Run one step of an encoder; what FFmpeg or the disk objects to becomes an OutputError."""
+    try:
+        step(*arguments)
+    except (av.FFmpegError, OSError) as error:
+        raise OutputError(f"{path}: could not be encoded ({error})") from error
+
+
+# ---------------------------------------------------------------- folder
+
+
+class _FolderEncoder:
+    def __init__(self, folder: Path, rate: Fraction, source: SourceType) -> None:
+        self.size = (0, 0)
+        self._folder, self._rate, self._source, self._count = folder, rate, source, 0
+
+    def add(self, frame: Pixels) -> None:
+        self.size = (frame.shape[1], frame.shape[0])
+        time = float(self._count / self._rate)
+        self._count += 1
+        name = f"frame_{self._count:05d}_t{time:.3f}.png"
+        pictures.save_image(frame, self._folder / name, source=self._source)
+
+    def finish(self) -> None:
+        """Every picture is complete already."""
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+
+def _check_folder(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise OutputError(
+            f"{path}: is a file, not a folder; add a suffix ({', '.join(FORMATS)}) for a film"
+        )
+    pictures.check_writable(path.with_name(path.name + ".png"))  # the same questions of its parent
+    if path.is_dir():
+        with reporting_disk_errors(path):
+            foreign = [p.name for p in path.iterdir() if not _FRAME_NAME.fullmatch(p.name)]
+        if foreign:
+            raise OutputError(
+                f"{path}: holds other files ({min(foreign)}); give a new or an empty folder"
+            )
+
+
+def _write_folder(
+    frames: Iterable[Pixels], path: Path, rate: Fraction, source: SourceType
+) -> Written:
+    fresh, retired = (path.with_name(f".{path.name}.{secrets.token_hex(4)}") for _ in range(2))
+    with reporting_disk_errors(path):
+        fresh.mkdir()
+    try:
+        encoder = _FolderEncoder(fresh, rate, source)
+        count = _pump(frames, encoder, path)
+        size = sum(p.stat().st_size for p in fresh.iterdir())
+        _check_folder(path)  # somebody may have put a file there while we rendered
+        with reporting_disk_errors(path):
+            if path.exists():
+                path.rename(retired)
+            try:
+                fresh.rename(path)
+            except OSError:
+                if retired.exists():
+                    retired.rename(path)
+                raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(retired, ignore_errors=True)
+    return Written(path, count, rate, encoder.size, size)
+
+
+# ---------------------------------------------------------------- beside the film
+
+
+def sidecar_path(output: str | os.PathLike[str]) -> Path:
+    """Where the table of a film belongs: smile.mp4 -> smile.csv; frames/ -> frames.csv."""
+    return (
+        Path(output).with_suffix(".csv") if not is_folder(output) else Path(f"{Path(output)}.csv")
+    )
+
+
+def write_sidecar(
+    path: str | os.PathLike[str],
+    times: NDArray[np.float64],
+    intensities: NDArray[np.float64],
+    sides: Mapping[str, NDArray[np.float64]] | None = None,
+) -> None:
+    """Write every frame's number (from 1), time in seconds and twelve AU values as CSV.
+
+    times: [k]. intensities: [k, 12], columns as in facs.CODES. sides: further columns [k] for the
+    sides of AUs that differ ("AU12L"). Atomic; raises OutputError.
+    """
+    extra = dict(sides or {})
+    assert intensities.shape == (len(times), len(facs.CODES)), intensities.shape
+    path = Path(path)
+    pictures.check_writable(path, (".csv",))
+    with (
+        replacing(path) as temporary,
+        reporting_disk_errors(path),
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["frame", "time", *facs.CODES, *extra])
+        rows = np.column_stack([intensities, *extra.values()])
+        for i, (time, row) in enumerate(zip(times, rows, strict=True), 1):
+            table.writerow([i, f"{time:.6f}", *(f"{value:.6g}" for value in row)])
+
+
+def read_video(path: str | os.PathLike[str]) -> Iterator[Pixels]:
+    """Decode a film frame by frame to uint8 [H, W, 3] sRGB. Raises InputError."""
+    try:
+        with av.open(os.fspath(path)) as container:
+            if not container.streams.video:
+                raise InputError(f"{path}: holds no video stream; give a film")
+            for frame in container.decode(video=0):
+                yield frame.to_ndarray(format="rgb24")
+    except (av.FFmpegError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be decoded ({reason}); give a whole film") from error

@@ -1,0 +1,394 @@
+"""Pictures in and out: the only code that turns floats into bytes, and files into pixels.
+
+Files are read with Pillow behind limits that are checked on the header, and written atomically with
+a machine-readable mark that says they are synthetic.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import mmap
+import os
+import re
+import secrets
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageDraw, ImageFile, ImageFont, ImageOps, PngImagePlugin
+
+from ..errors import InputError, OutputError
+from ..types import Photo, Pixels
+
+log = logging.getLogger(__name__)
+
+MAX_PIXELS = 100_000_000  # beyond the largest phone and studio cameras; 300 MB decoded
+MAX_SIDE = 20_000
+MIN_SIDE = 64  # below the smallest face the detector finds
+# Raster formats only: Pillow would also run Ghostscript (EPS) or render (WMF).
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+# ---------------------------------------------------------------- floats and bytes
+
+
+def to_uint8(x: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Network range to bytes: -1, 0, 1 become 0, 128, 255; beyond is clipped; same shape.
+
+    x: float, any shape, without NaN. Each byte owns an equal share of [-1, 1]: the value is scaled
+    by 127.5 around 127.5 and rounded half up.
+    """
+    scaled = x * np.float32(127.5)
+    scaled += np.float32(128.0)  # 127.5 + the 0.5 that makes truncation round half up
+    assert not np.isnan(scaled.min(initial=0.0)), "NaN among the pixels"
+    return np.clip(scaled, 0.0, 255.0, out=scaled).astype(np.uint8)
+
+
+def to_float(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Bytes to network range: 0 and 255 become -1 and 1; to_uint8(to_float(p)) is p."""
+    assert pixels.dtype == np.uint8, f"uint8 pixels expected, not {pixels.dtype}"
+    return pixels.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+
+
+def from_planes(planes: NDArray[np.floating[Any]]) -> Pixels:
+    """A network's picture, float [3, H, W] in [-1, 1], to contiguous uint8 [H, W, 3]."""
+    assert planes.shape == (3, *planes.shape[-2:]), f"[3, H, W] expected, not {planes.shape}"
+    return np.ascontiguousarray(to_uint8(planes).transpose(1, 2, 0))
+
+
+def to_planes(pixels: Pixels) -> NDArray[np.float32]:
+    """uint8 [H, W, 3] to a network's contiguous float32 [3, H, W] in [-1, 1]."""
+    assert pixels.shape == (*pixels.shape[:2], 3), f"[H, W, 3] expected, not {pixels.shape}"
+    return to_float(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+
+
+# ---------------------------------------------------------------- reading
+
+# warnings.catch_warnings changes the whole process: one thread at a time may do it.
+_DECODING = threading.Lock()
+
+
+def load_photo(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Decode a picture file to upright sRGB.
+
+    EXIF orientation is applied; an embedded colour profile is converted to sRGB; 16-bit samples
+    are scaled, not clipped; transparency is laid over white, as viewers show it; of an animation
+    the first frame is taken, with a logged warning. Raises InputError, with the file's name, for
+    everything that is not a picture of 64x64 to max_pixels (no side above 20,000).
+    """
+    path = Path(path)
+    with _reading(path) as file, _DECODING, warnings.catch_warnings():
+        # Ours are the limits and the messages; Pillow's warnings (large, odd metadata) add nothing.
+        warnings.simplefilter("ignore")
+        kind, image = _open_header(file, path)
+        _check_size(image.size, path, max_pixels)
+        if kind != "JPEG" and getattr(image, "is_animated", False):
+            # (A JPEG with more pictures holds a phone's preview or depth map, not a film.)
+            log.warning("%s: has several frames or pages; only the first is used", path)
+        try:
+            image.load()
+            return Photo(_srgb(_upright(image, path), path), str(path))
+        except InputError:
+            raise
+        except Exception as error:  # the format plugins raise whatever their parsing trips over
+            raise InputError(
+                f"{path}: a damaged or truncated {kind} file ({error}); get a whole copy"
+            ) from error
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[BinaryIO]:
+    """The open file, or the InputError that says why there is none."""
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; give a file")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: is not a regular file; give the path of one")
+        file = path.open("rb")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    except PermissionError:
+        raise InputError(f"{path}: may not be read; change its permissions") from None
+    except (OSError, ValueError) as error:  # a name too long, a null byte
+        raise InputError(f"{path}: cannot be opened ({error})") from None
+    with file:
+        yield file
+
+
+def _open_header(file: BinaryIO, path: Path) -> tuple[str, ImageFile.ImageFile]:
+    """What Image.open does, but with our limits instead of its own: nothing is decoded yet."""
+    prefix = file.read(16)
+    if not prefix:
+        raise InputError(f"{path}: is empty (0 bytes); get a whole copy")
+    Image.init()
+    for kind in FORMATS:
+        factory, accept = Image.OPEN.get(kind, (None, None))  # None: not in this build of Pillow
+        if factory is None or (accept is not None and accept(prefix) is not True):
+            continue
+        file.seek(0)
+        try:
+            return kind, factory(file, str(path))
+        except Exception as error:  # see load_photo
+            raise InputError(
+                f"{path}: begins like a {kind} file but cannot be read ({error}); get a whole copy"
+            ) from error
+    raise InputError(f"{path}: not a picture; expected JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF")
+
+
+def _check_size(size: tuple[int, int], path: Path, max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels or max(size) > MAX_SIDE:
+        raise InputError(
+            f"{path}: {width}x{height} pixels is too large; at most "
+            f"{max_pixels // 1_000_000} megapixels and {MAX_SIDE} a side; scale it down"
+        )
+    if min(size) < MIN_SIDE:
+        raise InputError(
+            f"{path}: {width}x{height} pixels is too small; at least {MIN_SIDE}x{MIN_SIDE}"
+        )
+
+
+def _upright(image: Image.Image, path: Path) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception as error:  # a photo is worth more than its broken metadata
+        log.warning("%s: unreadable EXIF (%s); its orientation is ignored", path, error)
+        return image
+
+
+def _srgb(image: Image.Image, path: Path) -> Pixels:
+    """Any mode that Pillow decodes to uint8 [H, W, 3] sRGB."""
+    profile = image.info.get("icc_profile")
+    if image.mode.startswith("I"):
+        image = _grey16_to_8(image, path)
+    elif image.mode == "F":
+        raise InputError(f"{path}: floating-point pixels; save it with 8 or 16 bits a channel")
+    if image.mode == "1":
+        image = image.convert("L")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image).convert("RGB")
+    elif image.mode == "P":
+        image = image.convert("RGB")
+    if profile:
+        image = _convert_profile(image, profile, path)
+    return np.array(image.convert("RGB"))  # a writable copy of our own
+
+
+def _grey16_to_8(image: Image.Image, path: Path) -> Image.Image:
+    """Modes I;16* and I (how Pillow holds 16-bit grey) to L, rounded to nearest."""
+    values = np.asarray(image, dtype=np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise InputError(f"{path}: 32-bit grey pixels; save it with 8 or 16 bits a channel")
+    return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+
+
+def _convert_profile(image: Image.Image, profile: bytes, path: Path) -> Image.Image:
+    """From the embedded ICC profile to sRGB; a profile that does not fit is ignored, and said."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(source):
+            return image  # converting would only add rounding
+        converted = ImageCms.profileToProfile(
+            image,
+            source,
+            ImageCms.createProfile("sRGB"),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError) as error:
+        log.warning("%s: unusable colour profile (%s); taken as sRGB", path, error)
+        return image
+    assert converted is not None  # only in-place conversion returns None
+    return converted
+
+
+# ---------------------------------------------------------------- the synthetic mark
+
+
+_SOURCE_TYPE = re.compile(rb"http://cv\.iptc\.org/newscodes/digitalsourcetype/[A-Za-z]+")
+
+
+class SourceType(StrEnum):
+    """IPTC digital source types (cv.iptc.org/newscodes/digitalsourcetype) that apply here."""
+
+    GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+    """Every pixel comes from the generator: a sampled face, an aligned crop rendered anew."""
+    EDITED = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+    """A photo into which a rendered face was put back."""
+
+
+def xmp_packet(source: SourceType) -> bytes:
+    """The XMP packet (ISO 16684-1) that declares the digital source type."""
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about=""'
+        ' xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
+        ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">'
+        "<xmp:CreatorTool>duchenne</xmp:CreatorTool>"
+        f"<Iptc4xmpExt:DigitalSourceType>{source}</Iptc4xmpExt:DigitalSourceType>"
+        '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+    ).encode()
+
+
+def read_synthetic_mark(path: str | os.PathLike[str]) -> str | None:
+    """The IPTC digital source type that a picture or video declares, or None.
+
+    XMP is stored uncompressed just so that it can be found by scanning a file of any format
+    (ISO 16684-1, packet scanning); this reads every format that the library writes. Compares equal
+    to a SourceType. Raises InputError if the file cannot be read.
+    """
+    with _reading(Path(path)) as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            return None  # mmap refuses an empty file
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            found = _SOURCE_TYPE.search(content)
+            return found.group().decode("ascii") if found else None
+
+
+# ---------------------------------------------------------------- writing
+
+
+def check_writable(path: str | os.PathLike[str], suffixes: Iterable[str] = IMAGE_SUFFIXES) -> None:
+    """Raise OutputError unless `path` names a file that can be written; call it before long work.
+
+    Looks at the suffix, at the folder and at whether a file can really be made there. An existing
+    file is fine: it will be replaced.
+    """
+    path = Path(path)
+    suffixes = tuple(suffixes)
+    if path.suffix.lower() not in suffixes:
+        raise OutputError(f"{path}: unknown kind of output; use {', '.join(suffixes)}")
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; give a file name")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}; create it first")
+    with reporting_disk_errors(path), tempfile.TemporaryFile(dir=path.parent):
+        pass  # a trial is the only sure test: permissions do not tell of read-only disks
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path`, with its suffix, that takes its place when the block ends.
+
+    On any exception, an interrupt included, it is removed and an old file at `path` stays as it
+    was. Raises OutputError if the file cannot be made or moved.
+    """
+    temporary = path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}{path.suffix}")
+    with reporting_disk_errors(path):
+        temporary.touch(exist_ok=False)
+    try:
+        yield temporary
+        with reporting_disk_errors(path):
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())  # the name must not change before the bytes are safe
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def reporting_disk_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError (a full disk, a vanished folder) into the OutputError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"{path}: could not be written ({reason})") from error
+
+
+def save_image(
+    pixels: Pixels,
+    path: str | os.PathLike[str],
+    *,
+    source: SourceType | None = SourceType.GENERATED,
+) -> None:
+    """Write uint8 [H, W, 3] as PNG (lossless), JPEG (quality 95, 4:4:4) or WebP (quality 95).
+
+    source: the synthetic mark; None only for pixels of the photo itself. The same pixels give the
+    same bytes. The file appears whole or not at all. Raises OutputError.
+    """
+    assert pixels.dtype == np.uint8, f"uint8 pixels expected, not {pixels.dtype}"
+    assert pixels.shape == (*pixels.shape[:2], 3), f"[H, W, 3] expected, not {pixels.shape}"
+    path = Path(path)
+    check_writable(path)
+    kind, options = _format(path.suffix.lower(), source)
+    with replacing(path) as temporary, reporting_disk_errors(path):
+        Image.fromarray(pixels).save(temporary, kind, **options)
+
+
+def image_bytes(
+    pixels: Pixels, suffix: str, *, source: SourceType | None = SourceType.GENERATED
+) -> bytes:
+    """The content of the file that `save_image` would write, for pictures that go elsewhere.
+
+    suffix: one of IMAGE_SUFFIXES.
+    """
+    assert suffix in IMAGE_SUFFIXES, f"one of {IMAGE_SUFFIXES}, not {suffix}"
+    kind, options = _format(suffix, source)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def _format(suffix: str, source: SourceType | None) -> tuple[str, dict[str, Any]]:
+    """Pillow's name of the format of a suffix, and its options, the synthetic mark among them."""
+    xmp = xmp_packet(source) if source is not None else b""
+    match suffix:
+        case ".png":
+            text = PngImagePlugin.PngInfo()
+            if xmp:
+                text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+            return "PNG", {"pnginfo": text, "compress_level": 6}
+        case ".webp":
+            return "WEBP", {"quality": 95, "xmp": xmp}
+        case _:
+            options: dict[str, Any] = {"quality": 95, "subsampling": 0}
+            return "JPEG", {**options, "xmp": xmp} if xmp else options
+
+
+def contact_sheet(
+    rows: Sequence[Sequence[Pixels]],
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+    tile: int = 256,
+) -> Pixels:
+    """A labelled grid of pictures on white, uint8 [H, W, 3].
+
+    rows: pictures of any size, each fitted into tile x tile; rows may differ in length. Labels are
+    drawn left of the rows and above the columns.
+    """
+    assert any(len(row) for row in rows), "a contact sheet needs a picture"
+    assert not row_labels or len(row_labels) == len(rows), "one label a row"
+    font = ImageFont.load_default(size=max(11, tile // 14))
+    gap = max(2, tile // 64)
+    left = max((round(font.getlength(text)) + 3 * gap for text in row_labels), default=0)
+    top = (max(11, tile // 14) + 4 * gap) if column_labels else 0
+    columns = max(len(column_labels), max(len(row) for row in rows))
+    step = tile + gap
+    sheet = Image.new("RGB", (left + columns * step + gap, top + len(rows) * step + gap), "white")
+    draw = ImageDraw.Draw(sheet)
+    for c, text in enumerate(column_labels):
+        draw.text((left + gap + c * step + tile / 2, top / 2), text, "black", font, anchor="mm")
+    for r, row in enumerate(rows):
+        y = top + gap + r * step
+        if row_labels:
+            draw.text((gap, y + tile / 2), row_labels[r], "black", font, anchor="lm")
+        for c, pixels in enumerate(row):
+            picture = ImageOps.contain(Image.fromarray(pixels), (tile, tile))
+            x = left + gap + c * step
+            corner = (x + (tile - picture.width) // 2, y + (tile - picture.height) // 2)
+            sheet.paste(picture, corner)
+    return np.array(sheet)

@@ -1,0 +1,292 @@
+"""One expression on thousands of photos: a bad one is reported, and a kill costs nothing done."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import facs
+from ..engine.base import Engine, Item, Outcome, Slots, Throughput
+from ..engine.folder import OutputFolder, sha256_of
+from ..errors import DescriptorError, InputError
+from ..files import codes
+from . import papers
+from .design import Cell, Output
+from .drawing import Request, Source
+
+PHOTOS = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".avif"),
+    *(".jp2", ".jpx"),
+)
+COLUMNS: Mapping[str, str] = {
+    "file": "path inside the folder; empty if it could not be made",
+    "input": "the photo or code",
+    "input_sha256": "of the photo or code",
+    "face": "which face of the photo, the largest being 0",
+    "faces": "how many faces the photo has",
+    "kind": "still or film",
+    "descriptor": "the Action Units asked for, sides included",
+    **papers.ASKED,
+    **papers.IN_FILE,
+    **papers.REST,
+    "error": "why there is no file; empty if there is one",
+    **papers.MADE_BY,
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input. name: as it was found; stem: of its output, below the output's folder."""
+
+    name: str
+    path: Path
+    stem: str
+    descriptor: Mapping[str, float]
+    face: int | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """rows: the manifest's. done: how many inputs have a file; failed: how many do not."""
+
+    rows: list[dict[str, Any]]
+    done: int
+    failed: int
+
+
+# ---------------------------------------------------------------- inputs
+
+
+def find_jobs(source: str, descriptor: Mapping[str, float] | None) -> list[Job]:
+    """The inputs that a folder, a glob or a CSV names, in the order of their names (of the table).
+
+    descriptor: what is asked where the CSV has no column au, descriptor or expression for it.
+    Raises InputError if there is nothing to do.
+    """
+    path = Path(source)
+    if path.suffix.lower() == ".csv" and not path.is_dir():
+        jobs = _from_table(path, descriptor)
+    else:
+        if descriptor is None:
+            raise InputError(f"{source}: give --au, --descriptor or --expression with it")
+        if path.is_dir():
+            found = sorted(p for p in path.rglob("*") if _usable(p.relative_to(path)))
+            names = [(p, p.relative_to(path)) for p in found]
+        else:
+            found = sorted(Path(p) for p in glob.glob(source, recursive=True))  # noqa: PTH207
+            names = [(p, Path(p.name)) for p in found if _usable(Path(p.name)) or p == path]
+        jobs = [_job(str(p), p, inside, descriptor) for p, inside in names]
+    if not jobs:
+        raise InputError(f"{source}: no photos or codes there; give a folder, a glob or a CSV")
+    return _distinct(jobs)
+
+
+def _usable(inside: Path) -> bool:
+    """A photo or code by its suffix, and not hidden: `inside` is its path in what was given."""
+    hidden = any(part.startswith(".") for part in inside.parts)
+    return not hidden and inside.suffix.lower() in (*PHOTOS, codes.SUFFIX)
+
+
+def _job(
+    name: str, path: Path, inside: Path, descriptor: Mapping[str, float], face: int | None = None
+) -> Job:
+    parts = [part for part in inside.parts if part not in ("..", inside.anchor)]
+    return Job(name, path, Path(*parts).with_suffix("").as_posix(), descriptor, face)
+
+
+def _from_table(table: Path, descriptor: Mapping[str, float] | None) -> list[Job]:
+    """A CSV with a column `file`, relative to it, and perhaps au, descriptor, expression, face."""
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{table}: cannot be read as a CSV ({error})") from None
+    if "file" not in (reader.fieldnames or ()):
+        raise InputError(f"{table}: expected a column `file`, found {reader.fieldnames}")
+    jobs = []
+    for number, row in enumerate(rows, 2):
+        try:
+            asked = _asked(row) or descriptor
+            face = int(row["face"]) if row.get("face") else None
+        except (DescriptorError, ValueError) as error:
+            raise InputError(f"{table}: line {number}: {error}") from None
+        if asked is None:
+            raise InputError(
+                f"{table}: line {number}: no expression; fill au, descriptor or expression, or "
+                "give --au"
+            )
+        name = row["file"] or ""
+        jobs.append(_job(name, table.parent / name, Path(name), asked, face))
+    return jobs
+
+
+def _asked(row: Mapping[str, str | None]) -> Mapping[str, float] | None:
+    for column, read in (
+        ("au", facs.parse),
+        ("descriptor", facs.parse_vector),
+        ("expression", facs.expression),
+    ):
+        text = row.get(column)
+        if text:
+            return read(text)
+    return None
+
+
+def _distinct(jobs: list[Job]) -> list[Job]:
+    """Outputs of a.jpg and a.png get a_jpg and a_png; what is still the same gets a number."""
+    stems = Counter(job.stem for job in jobs)
+    seen: Counter[str] = Counter()
+    result = []
+    for job in jobs:
+        stem = job.stem
+        if stems[stem] > 1:
+            stem = f"{stem}_{job.path.suffix[1:]}"
+        seen[stem] += 1
+        stem = stem if seen[stem] == 1 else f"{stem}_{seen[stem]}"
+        result.append(Job(job.name, job.path, stem, job.descriptor, job.face))
+    return result
+
+
+# ---------------------------------------------------------------- the run
+
+
+def run(
+    jobs: Sequence[Job],
+    output: Output,
+    folder: str | Path,
+    slots: Slots,
+    facts: Mapping[str, Any],
+    throughput: Throughput,
+    *,
+    settings: Mapping[str, Any],
+    retry: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Result:
+    """Draw every job's expression; go on where an earlier run was ended.
+
+    slots: workers built by `stimuli.drawing.Drawing` with this `output`. facts:
+    `papers.fingerprints`. settings: what else the files depend on. retry: try again what could not
+    be made before. manifest.csv is written even if the run ends early, as far as it came.
+    """
+    kind, suffix = ("film", output.film) if output.film else ("still", output.still)
+    everything = {"output": asdict(output), **settings, **facts}
+    with OutputFolder(folder, everything) as out, Engine(slots) as engine:
+        batch = _Batch(out, kind, suffix, facts, throughput)
+        missing = _apart([job for job in jobs if not batch.has(job, retry=retry)])
+        done = len(jobs) - len(missing)
+        progress(done, len(jobs))
+        try:
+            for outcome in engine.process(batch.items(missing)):
+                throughput.count(outcome)
+                batch.record(outcome)
+                progress(done + throughput.items, len(jobs))
+        finally:
+            rows = batch.write_manifest(jobs)
+        out.finish(row["key"] for row in rows)
+    failed = sum(bool(row.get("error")) for row in rows)
+    return Result(rows, len(rows) - failed, failed)
+
+
+def _apart(jobs: Sequence[Job]) -> list[Job]:
+    """Every photo's first job, then the second ones, and so on.
+
+    Otherwise several workers would encode one photo at the same time; later its code is in the
+    cache.
+    """
+    seen: Counter[tuple[Path, int | None]] = Counter()
+    ranks = []
+    for job in jobs:
+        ranks.append(seen[job.path, job.face])
+        seen[job.path, job.face] += 1
+    return [jobs[i] for i in sorted(range(len(jobs)), key=ranks.__getitem__)]
+
+
+class _Batch:
+    """The rows of one output folder."""
+
+    def __init__(
+        self,
+        out: OutputFolder,
+        kind: str,
+        suffix: str,
+        facts: Mapping[str, Any],
+        throughput: Throughput,
+    ) -> None:
+        self._out, self._kind, self._suffix, self._facts = out, kind, suffix, facts
+        self._throughput = throughput
+        self._by_file: dict[str, tuple[Job, str]] = {}  # of what is being worked on
+
+    def has(self, job: Job, *, retry: bool) -> bool:
+        """Whether this job was done before, on the same input."""
+        key = job.stem + self._suffix
+        row = self._out.rows.get(key)
+        if row is None or (retry and row.get("error")):
+            return False
+        same = row["descriptor"] == papers.descriptor_text(self._cell(job))
+        return same and row["input_sha256"] == _digest(job.path) and self._out.has(key)
+
+    def items(self, jobs: Sequence[Job]) -> Iterator[Item]:
+        """Reads each input when a worker is free for it."""
+        for job in jobs:
+            file = job.stem + self._suffix
+            try:
+                content = job.path.read_bytes()
+            except OSError as error:
+                reason = f"{job.name}: cannot be read ({error.strerror})"
+                self._out.record(file, self._row(job, "", error=reason))
+                self._throughput.count(Outcome(Item(job.name, None), error=reason))
+                continue
+            self._by_file[file] = (job, hashlib.sha256(content).hexdigest())
+            source = Source(job.name, content=content, face=job.face)
+            yield Item(job.name, Request(source, (self._cell(job),), (file,)))
+
+    def record(self, outcome: Outcome) -> None:
+        (file,) = outcome.item.payload.files
+        job, digest = self._by_file.pop(file)
+        if outcome.value is None:
+            self._out.record(file, self._row(job, digest, error=outcome.error))
+            return
+        drawn = outcome.value
+        row = {**self._row(job, digest), **drawn.rest, **drawn.rows[0]}
+        self._out.record(file, row, drawn.contents[0])
+
+    def write_manifest(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+        """manifest.csv: the jobs in their order, then what earlier calls have left here."""
+        order = [job.stem + self._suffix for job in jobs]
+        rows = self._out.rows
+        keys = [key for key in order if key in rows]
+        keys += sorted(set(rows) - set(order))
+        found = [rows[key] for key in keys]
+        self._out.write_table("manifest.csv", list(COLUMNS), found)
+        return found
+
+    def _cell(self, job: Job) -> Cell:
+        return Cell("", "both", 1.0, job.descriptor, self._kind, self._suffix)
+
+    def _row(self, job: Job, digest: str, *, error: str = "") -> dict[str, Any]:
+        asked = zip(facs.CODES, facs.to_vector(job.descriptor), strict=True)
+        return {
+            "file": "",
+            "input": job.name,
+            "input_sha256": digest,
+            "kind": self._kind,
+            "descriptor": papers.descriptor_text(self._cell(job)),
+            **{f"asked_{code}": round(value, 6) for code, value in asked},
+            **{name: self._facts[name] for name in papers.MADE_BY},
+            **({"error": error} if error else {}),
+        }
+
+
+def _digest(path: Path) -> str:
+    """sha256 of an input; "" for one that cannot be read, as its row says too."""
+    try:
+        return sha256_of(path)
+    except OSError:
+        return ""

@@ -1,0 +1,426 @@
+"""What the page can ask for. What a request means is in the other modules."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from .. import facs
+from ..errors import InputError
+from ..motion.timeline import DEFAULT_FPS, EASINGS, Timeline
+from . import asked_for, guard, recipe, suggest, tasks
+from .guard import PASS_COOKIE, PASS_SECONDS, Passes, Refused
+from .jobs import Busy, Job, Queue
+from .motions import from_rows, read_table
+from .service import FORMATS, PICTURE_FORMATS, PREVIEW_SIZES, SIZES, ZONE_COLOURS, Service, Shape
+from .settings import Limits
+from .visitors import Sitter, Stored, Visitor, Visitors
+
+COOKIE = "duchenne_visitor"
+ASKING = 4  # quick questions of one visitor at a time
+MAX_SEED = 2**31 - 1
+CURVE_POINTS = 240
+TYPES = {
+    ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml",
+}  # fmt: skip
+
+T = TypeVar("T")
+
+
+class Routes:
+    """The routes of one server."""
+
+    def __init__(
+        self,
+        service: Service,
+        queue: Queue,
+        visitors: Visitors,
+        passes: Passes,
+        limits: Limits,
+    ) -> None:
+        self.service, self.queue, self.visitors = service, queue, visitors
+        self.passes, self.limits = passes, limits
+        # Read once, looked up by name: no request opens a file of the package.
+        self.assets = {
+            entry.name: (entry.read_bytes(), TYPES[Path(entry.name).suffix])
+            for entry in (resources.files(__package__) / "page").iterdir()
+            if entry.is_file()
+        }
+
+    def table(self) -> list[Route]:
+        get, post = ["GET"], ["POST"]
+        return [
+            Route("/", partial(self.page, "index.html"), methods=get),
+            Route("/login", partial(self.page, "login.html"), methods=get),
+            Route("/login", self.login, methods=post),
+            Route("/page/{name}", self.asset, methods=get),
+            Route("/api/about", self.about, methods=get),
+            Route("/api/state", self.state, methods=get),
+            Route("/api/photo", self.photo, methods=post),
+            Route("/api/photo", self.shown_photo, methods=get),
+            Route("/api/face", self.face, methods=post),
+            Route("/api/sample", self.sample, methods=post),
+            Route("/api/job", self.job, methods=get),
+            Route("/api/job/cancel", self.cancel, methods=post),
+            Route("/api/preview", self.preview, methods=post),
+            Route("/api/profile", self.profile, methods=post),
+            Route("/api/region/{zone}", self.region, methods=get),
+            Route("/api/random", self.random, methods=post),
+            Route("/api/recipe", self.recipe, methods=post),
+            Route("/api/picture", self.picture, methods=post),
+            Route("/api/timeline/file", self.timeline_file, methods=post),
+            Route("/api/timeline/keys", self.timeline_keys, methods=post),
+            Route("/api/film", self.film, methods=post),
+            Route("/api/file/{number:int}", self.file, methods=get),
+            Route("/api/leave", self.leave, methods=post),
+        ]
+
+    # Pages
+
+    async def page(self, name: str, request: Request) -> Response:
+        content, kind = self.assets[name]
+        return Response(content, media_type=kind)
+
+    async def asset(self, request: Request) -> Response:
+        found = self.assets.get(request.path_params["name"])
+        if found is None:
+            raise Refused(404, "there is no such page")
+        return Response(found[0], media_type=found[1])
+
+    async def login(self, request: Request) -> Response:
+        asked = await self._json(request)
+        cookie = await self.passes.admit(str(asked.get("password", ""))[:1000])
+        if cookie is None:
+            raise Refused(401, "that is not the password")
+        answer = JSONResponse({})
+        self._set_cookie(request, answer, PASS_COOKIE, cookie, PASS_SECONDS)
+        return answer
+
+    async def about(self, request: Request) -> Response:
+        units = [
+            {"code": u.code, "number": u.number, "name": u.name, "muscle": u.muscle, "area": u.area}
+            for u in facs.ACTION_UNITS
+        ]
+        return JSONResponse({
+            "version": metadata.version("duchenne"),
+            "units": units,
+            "zones": list(ZONE_COLOURS),
+            "expressions": {name: dict(d) for name, d in facs.EXPRESSIONS.items()},
+            "easings": list(EASINGS),
+            "fps": DEFAULT_FPS,
+            "film_formats": FORMATS,
+            "picture_formats": PICTURE_FORMATS,
+            "sizes": SIZES,
+            "preview_sizes": PREVIEW_SIZES,
+            "qualities": list(self.service.qualities),
+            "cannot_measure": self.service.can_measure,
+            "photo_bytes": self.limits.photo_bytes,
+            "photo_pixels": self.limits.photo_pixels,
+            "table_bytes": self.limits.table_bytes,
+            "film_frames": self.limits.film_frames,
+            "idle_minutes": round(self.limits.idle_seconds / 60),
+        })  # fmt: skip
+
+    # The visitor's face
+
+    async def state(self, request: Request) -> Response:
+        visitor = self._find(request)
+        return JSONResponse({} if visitor is None else self._state(visitor))
+
+    async def photo(self, request: Request) -> Response:
+        """A photo comes in; a job looks for faces, and encodes one if there is just one."""
+        with self._entered(request) as (token, visitor):
+            visitor.require_free()
+            name, quality = (
+                asked_for.name_of(request, "photo.jpg"),
+                self._quality(request.query_params),
+            )
+            path = visitor.new_file(".photo")
+            limit, seconds = self.limits.photo_bytes, self.limits.upload_seconds
+            await guard.save_body(request, path, limit, seconds)
+            work = partial(tasks.open_photo, self.service, visitor, path, name, quality)
+            try:
+                return self._submit(request, token, visitor, Job("photo", work))
+            except Busy:
+                path.unlink(missing_ok=True)
+                raise
+
+    async def shown_photo(self, request: Request) -> Response:
+        upload = self._visitor(request).upload
+        if upload is None:
+            raise Refused(404, "there is no photo")
+        return FileResponse(upload.shown, media_type="image/jpeg")
+
+    async def face(self, request: Request) -> Response:
+        """One of several faces was chosen; a job encodes it."""
+        visitor = self._visitor(request)
+        asked = await self._json(request)
+        index = asked_for.whole(asked, "index", 0, 1000)
+        if visitor.upload is None:
+            raise Refused(409, "there is no photo; choose one first")
+        work = partial(
+            tasks.encode_face, self.service, visitor, visitor.upload, index, self._quality(asked)
+        )
+        return self._submit(request, None, visitor, Job("encode", work))
+
+    async def sample(self, request: Request) -> Response:
+        seed = asked_for.whole(await self._json(request), "seed", 0, MAX_SEED)
+        with self._entered(request) as (token, visitor):
+            work = partial(tasks.open_sample, self.service, visitor, seed)
+            return self._submit(request, token, visitor, Job("sample", work))
+
+    async def leave(self, request: Request) -> Response:
+        """Everything of this visitor is deleted now."""
+        token = request.cookies.get(COOKIE, "")
+        visitor = self.visitors.find(token)
+        if visitor is not None:
+            sitter = visitor.sitter
+            self.visitors.leave(token)
+            if sitter is not None:
+                await anyio.to_thread.run_sync(self.service.close, sitter)
+        answer = JSONResponse({})
+        answer.delete_cookie(COOKIE)
+        return answer
+
+    # Jobs
+
+    async def job(self, request: Request) -> Response:
+        job = self._visitor(request).job
+        return JSONResponse({} if job is None else self._job(job))
+
+    async def cancel(self, request: Request) -> Response:
+        job = self._visitor(request).job
+        if job is not None:
+            job.cancel()
+        return JSONResponse({})
+
+    # Quick questions
+
+    async def preview(self, request: Request) -> Response:
+        visitor, sitter, asked = await self._asked(request)
+        descriptor = asked_for.descriptor_of(asked)
+        paste = asked.get("paste") is True and sitter.photo is not None
+        shape = Shape(paste, asked_for.one_of(asked, "size", PREVIEW_SIZES))
+        # The picture of before the edit overtakes none of the sliders, and none overtakes it.
+        before = asked.get("before") is True
+        visitor.newest = number = visitor.newest + (not before)
+        work = partial(
+            self.service.preview, sitter, descriptor, shape,
+            lambda: not before and visitor.newest != number,
+        )  # fmt: skip
+        return Response(await self._quick(visitor, work), media_type="image/jpeg")
+
+    async def profile(self, request: Request) -> Response:
+        visitor, sitter, asked = await self._asked(request)
+        if self.service.can_measure is not None:
+            raise Refused(501, self.service.can_measure)
+        work = partial(
+            self.service.profile, sitter, asked_for.descriptor_of(asked), lambda: visitor.gone
+        )
+        return JSONResponse(await self._quick(visitor, work))
+
+    async def region(self, request: Request) -> Response:
+        visitor = self._visitor(request)
+        work = partial(
+            self.service.region, asked_for.sitter_of(visitor), request.path_params["zone"]
+        )
+        return Response(await self._quick(visitor, work), media_type="image/png")
+
+    async def random(self, request: Request) -> Response:
+        asked = await self._json(request)
+        seed = asked_for.whole({"seed": secrets.randbelow(MAX_SEED), **asked}, "seed", 0, MAX_SEED)
+        return JSONResponse({"seed": seed, "au": dict(suggest.plausible(seed))})
+
+    async def recipe(self, request: Request) -> Response:
+        _, sitter, asked = await self._asked(request)
+        descriptor = {
+            code: value for code, value in asked_for.descriptor_of(asked).items() if value
+        }
+        paste = asked.get("paste") is True and sitter.photo is not None
+        origin = tasks.origin_of(self.service, sitter)
+        return JSONResponse({
+            "command": recipe.command_line(origin, descriptor, paste=paste),
+            "python": recipe.python_code(origin, descriptor, paste=paste),
+        })  # fmt: skip
+
+    # Results
+
+    async def picture(self, request: Request) -> Response:
+        visitor, sitter, asked = await self._asked(request)
+        shape = asked_for.shape_of(asked, sitter)
+        suffix = "." + asked_for.one_of(asked, "format", PICTURE_FORMATS)
+        descriptor, keep = asked_for.descriptor_of(asked), self.limits.files
+        work = partial(
+            tasks.draw_picture, self.service, visitor, sitter, descriptor, shape, suffix, keep
+        )
+        return self._submit(request, None, visitor, Job("picture", work))
+
+    async def timeline_file(self, request: Request) -> Response:
+        """A CSV comes in: keyframes are given back as rows, a recording is kept."""
+        visitor = self._visitor(request)
+        path = visitor.new_file(".csv")
+        limits = self.limits
+        await guard.save_body(request, path, limits.table_bytes, limits.upload_seconds)
+        fps = request.query_params.get("fps", str(DEFAULT_FPS))[:20]
+        try:
+            table = await self._quick(visitor, partial(read_table, path, fps))
+        except InputError as error:
+            shown = asked_for.name_of(request, "table.csv")
+            raise InputError(str(error).replace(path.name, shown)) from None
+        finally:
+            path.unlink(missing_ok=True)
+        visitor.recording = table.timeline if table.kind == "recording" else None
+        return JSONResponse({
+            "kind": table.kind, "rows": table.rows,
+            "notes": [note.replace(str(path), "the file") for note in table.notes],
+            **self._course(table.timeline),
+        })  # fmt: skip
+
+    async def timeline_keys(self, request: Request) -> Response:
+        """What the keys of the table amount to."""
+        visitor = self._visitor(request)
+        asked = await self._json(request)
+        return JSONResponse(self._course(await self._moved(visitor, asked)))
+
+    async def film(self, request: Request) -> Response:
+        visitor, sitter, asked = await self._asked(request)
+        shape = asked_for.shape_of(asked, sitter)
+        form = asked_for.one_of(asked, "format", FORMATS)
+        timeline = await self._moved(visitor, asked)
+        if len(timeline) > self.limits.film_frames:
+            raise InputError(
+                f"{len(timeline)} frames are too many here; at most {self.limits.film_frames}: "
+                "make it shorter or lower the frame rate"
+            )
+        work = partial(
+            tasks.draw_film, self.service, visitor, sitter, timeline, shape, form, self.limits.files
+        )
+        return self._submit(request, None, visitor, Job("film", work))
+
+    async def file(self, request: Request) -> Response:
+        stored: Stored | None = self._visitor(request).files.get(request.path_params["number"])
+        if stored is None or not stored.path.is_file():
+            raise Refused(404, "this result is gone; make it again")
+        kind = "inline" if "play" in request.query_params else "attachment"
+        return FileResponse(
+            stored.path, media_type=stored.media_type, filename=stored.name,
+            content_disposition_type=kind,
+        )  # fmt: skip
+
+    # What they share
+
+    def _find(self, request: Request) -> Visitor | None:
+        return self.visitors.find(request.cookies.get(COOKIE))
+
+    def _visitor(self, request: Request) -> Visitor:
+        visitor = self._find(request)
+        if visitor is None:
+            raise Refused(410, "your pictures were deleted after a pause; start again")
+        return visitor
+
+    @contextmanager
+    def _entered(self, request: Request) -> Iterator[tuple[str | None, Visitor]]:
+        """The visitor, or a new one with the secret for their cookie; not kept if it fails."""
+        visitor = self._find(request)
+        if visitor is not None:
+            yield None, visitor
+            return
+        token, visitor = self.visitors.enter()
+        try:
+            yield token, visitor
+        except BaseException:
+            self.visitors.leave(token)
+            raise
+
+    def _submit(self, request: Request, token: str | None, visitor: Visitor, job: Job) -> Response:
+        visitor.require_free()
+        visitor.job = self.queue.submit(job)
+        answer = JSONResponse(self._job(job), 202)
+        if token is not None:
+            self._set_cookie(request, answer, COOKIE, token, None)
+        return answer
+
+    def _set_cookie(
+        self, request: Request, answer: Response, name: str, value: str, seconds: int | None
+    ) -> None:
+        secure = request.url.scheme == "https"
+        answer.set_cookie(
+            name, value, max_age=seconds, httponly=True, samesite="strict", secure=secure
+        )
+
+    async def _json(self, request: Request) -> dict[str, Any]:
+        return await guard.json_of(request, self.limits.json_bytes, self.limits.upload_seconds)
+
+    async def _asked(self, request: Request) -> tuple[Visitor, Sitter, dict[str, Any]]:
+        visitor = self._visitor(request)
+        return visitor, asked_for.sitter_of(visitor), await self._json(request)
+
+    async def _quick(self, visitor: Visitor, work: Callable[[], T]) -> T:
+        """Run something short in a thread; a visitor has a few of them at a time."""
+        if visitor.asking >= ASKING:
+            raise Busy("too many questions at once; wait for an answer")
+        visitor.asking += 1
+        try:
+            return await anyio.to_thread.run_sync(work)
+        finally:
+            visitor.asking -= 1
+
+    async def _moved(self, visitor: Visitor, asked: Mapping[str, Any]) -> Timeline:
+        """The motion that the page describes: keys or the recording, and what is done with it."""
+        fps = str(asked.get("fps", DEFAULT_FPS))[:20]
+        if asked.get("recording") is True:
+            if visitor.recording is None:
+                raise InputError("there is no recording; choose its CSV file again")
+            timeline = visitor.recording.resample(fps)
+        else:
+            keys = asked.get("keys")
+            rows = keys if isinstance(keys, list) else []
+            timeline = await self._quick(visitor, partial(from_rows, rows, fps, visitor.folder))
+        if asked.get("ping_pong") is True:
+            timeline = timeline.ping_pong()
+        loops = asked_for.whole({"loop": 1, **asked}, "loop", 1, 20)
+        return timeline if loops == 1 else timeline.loop(loops)
+
+    def _course(self, timeline: Timeline) -> dict[str, Any]:
+        step = max(1, -(-len(timeline) // CURVE_POINTS))
+        values = timeline.intensities
+        curves = {
+            code: [round(float(v), 3) for v in values[::step, i]]
+            for i, code in enumerate(facs.CODES)
+            if values[:, i].any()
+        }
+        return {
+            "frames": len(timeline), "seconds": round(float(timeline.duration), 3),
+            "fps": float(timeline.fps), "curves": curves,
+            "too_long": len(timeline) > self.limits.film_frames,
+        }  # fmt: skip
+
+    def _job(self, job: Job) -> dict[str, Any]:
+        left = job.left()
+        return {
+            "kind": job.kind, "state": job.state, "stage": job.stage, "done": job.done,
+            "total": job.total, "left": None if left is None else round(left, 1),
+            "ahead": self.queue.ahead(job), "message": job.message, "result": job.result,
+        }  # fmt: skip
+
+    def _state(self, visitor: Visitor) -> dict[str, Any]:
+        sitter, job = visitor.sitter, visitor.job
+        return {
+            "sitter": None if sitter is None else tasks.told(sitter),
+            "job": self._job(job) if job is not None and job.active else None,
+            "recording": visitor.recording is not None,
+        }
+
+    def _quality(self, asked: Mapping[str, Any]) -> str:
+        known = list(self.service.qualities)
+        return str(asked_for.one_of({"quality": known[0], **asked}, "quality", known))

