@@ -205,7 +205,9 @@ def test_expressions_without_a_judge_get_no_verdict() -> None:
 
 def test_expressions_are_judged_from_rest() -> None:
     def seen(label: str) -> list[list[float]]:
-        return [(np.array(expressions.expression_classifier.LABELS) == label).astype(float).tolist()]
+        return [
+            (np.array(expressions.expression_classifier.LABELS) == label).astype(float).tolist()
+        ]
 
     names = ["neutral", *facs.EXPRESSIONS]
     right = {name: seen(name if name != "contempt" else "neutral") for name in names}
