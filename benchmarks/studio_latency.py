@@ -1,4 +1,4 @@
-"""How long the studio takes from a moved slider to the new preview, through its real HTTP server.
+"""How long the web page takes from a moved slider to the new preview, through its real HTTP server.
 
     python benchmarks/studio_latency.py -o studio_latency.json
 

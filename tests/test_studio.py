@@ -1,4 +1,4 @@
-"""The studio over HTTP, on the tiny generator: what it answers, and what it refuses."""
+"""The web page over HTTP, on the tiny generator: what it answers, and what it refuses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("starlette", reason="the studio's packages are not installed")
+pytest.importorskip("starlette", reason="the web page's packages are not installed")
 pytest.importorskip("httpx2", reason="the test client of Starlette needs httpx2")
 
 import tiny

@@ -1,4 +1,4 @@
-"""The studio in a real browser: headless Chromium, driven by Playwright.
+"""The web page in a real browser: headless Chromium, driven by Playwright.
 
 Most tests run on the tiny generator; its pictures are noise, everything around them is real.
 Screenshots are kept in the folder that DUCHENNE_STUDIO_SHOTS names, else in pytest's own.
@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("starlette", reason="the studio's packages are not installed")
+pytest.importorskip("starlette", reason="the web page's packages are not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
 import tiny  # noqa: E402

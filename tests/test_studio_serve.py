@@ -1,9 +1,10 @@
-"""The command `duchenne serve`, and the parts of the studio that need no server."""
+"""The command `duchenne serve`, and the parts of the page that need no server."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import duchenne
 from duchenne import facs
 from duchenne.cli import commands
 from duchenne.cli.serve import serve
@@ -25,7 +27,7 @@ PROGRAM = [sys.executable, "-c", "from duchenne.cli import main; main()"]
 
 
 def test_it_serves_until_interrupted(tmp_path: Path) -> None:
-    pytest.importorskip("uvicorn", reason="the studio's packages are not installed")
+    pytest.importorskip("uvicorn", reason="the web page's packages are not installed")
     with subprocess.Popen(
         [*PROGRAM, "serve", "--port", "0"],
         stdout=subprocess.PIPE,
@@ -130,4 +132,7 @@ def test_recipes_are_accepted(
         context = commands.commands[name].make_context(name, arguments)
         if name == "edit":
             assert facs.parse(context.params["au"]) == descriptor
-    compile(recipe.python_code(origin, descriptor, paste=paste), "recipe", "exec")
+    program = recipe.python_code(origin, descriptor, paste=paste)
+    compile(program, "recipe", "exec")
+    assert "from" not in program
+    assert set(re.findall(r"duchenne\.(\w+)", program)) <= set(duchenne.__all__)

@@ -13,56 +13,79 @@ keeps OpenVINO from reporting its use to an analytics service.
 from __future__ import annotations
 
 import importlib
+import sys
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
-
-from . import quiet
 
 if TYPE_CHECKING:
     from .animate import Studio, Subject
     from .editing.boundaries import Boundaries, load_boundaries
-    from .encoding.inversion import EncodeSettings
-    from .errors import DuchenneError
+    from .encoding.inversion import EncodeSettings, preset
+    from .errors import (
+        DescriptorError,
+        DuchenneError,
+        InputError,
+        NoFaceFound,
+        OutputError,
+        SpaceMismatch,
+        WeightsError,
+    )
     from .facs import ACTION_UNITS, EXPRESSIONS, expression, from_vector, parse
     from .files.codes import read_code, write_code
     from .files.films import write_frames
-    from .files.pictures import load_photo, save_image
+    from .files.pictures import SourceType, load_photo, read_synthetic_mark, save_image
     from .generators.checkpoints import load_generator
     from .measuring.score import Scorer
     from .motion.timeline import Timeline, from_descriptor, onset_apex_offset
     from .types import AlignedFace, Face, LatentCode, Photo
 
+    __version__: str
+
 _HOMES = {
     "animate": ("Studio", "Subject"),
     "editing.boundaries": ("Boundaries", "load_boundaries"),
-    "files.codes": ("read_code", "write_code"),
-    "encoding.inversion": ("EncodeSettings",),
-    "errors": ("DuchenneError",),
+    "encoding.inversion": ("EncodeSettings", "preset"),
+    "errors": (
+        *("DescriptorError", "DuchenneError", "InputError", "NoFaceFound", "OutputError"),
+        *("SpaceMismatch", "WeightsError"),
+    ),
     "facs": ("ACTION_UNITS", "EXPRESSIONS", "expression", "from_vector", "parse"),
+    "files.codes": ("read_code", "write_code"),
+    "files.films": ("write_frames",),
+    "files.pictures": ("SourceType", "load_photo", "read_synthetic_mark", "save_image"),
     "generators.checkpoints": ("load_generator",),
-    "files.pictures": ("load_photo", "save_image"),
     "measuring.score": ("Scorer",),
     "motion.timeline": ("Timeline", "from_descriptor", "onset_apex_offset"),
     "types": ("AlignedFace", "Face", "LatentCode", "Photo"),
-    "files.films": ("write_frames",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-quiet.without_telemetry()
+# OpenVINO reports its use to an analytics service through this package, unless the user has refused
+# in a file of the home folder. Where the package is missing it takes a silent stand-in.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 __all__ = [
     "ACTION_UNITS",
     "EXPRESSIONS",
     "AlignedFace",
     "Boundaries",
+    "DescriptorError",
     "DuchenneError",
     "EncodeSettings",
     "Face",
+    "InputError",
     "LatentCode",
+    "NoFaceFound",
+    "OutputError",
     "Photo",
     "Scorer",
+    "SourceType",
+    "SpaceMismatch",
     "Studio",
     "Subject",
     "Timeline",
+    "WeightsError",
+    "__version__",
     "expression",
     "from_descriptor",
     "from_vector",
@@ -71,7 +94,9 @@ __all__ = [
     "load_photo",
     "onset_apex_offset",
     "parse",
+    "preset",
     "read_code",
+    "read_synthetic_mark",
     "save_image",
     "write_code",
     "write_frames",
@@ -79,6 +104,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return metadata.version(__name__)
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f".{_HOME_OF[name]}", __name__), name)

@@ -8,12 +8,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .. import __version__
 from ..engine.stages import Stages, peak_memory
 from ..errors import OutputError
 
@@ -76,7 +76,7 @@ class Run:
             return
         record = {
             "command": self.command,
-            "version": metadata.version("duchenne"),
+            "version": __version__,
             "settings": self.settings,
             **self.facts,
             "outputs": [_described(path) for path in self.outputs],

@@ -1,4 +1,4 @@
-"""`serve`: the studio, a web page on this machine."""
+"""`serve`: the web page, on this machine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def serve(
     allow_host: tuple[str, ...],
     steps: int | None,
 ) -> None:
-    """Open the studio: a web page with a face and twelve sliders.
+    """Open the web page: a face and twelve sliders.
 
     Only this machine can reach it unless --host says otherwise; then a password is required. What
     visitors upload is deleted when they leave, after half an hour without them, and at the end.
@@ -62,7 +62,7 @@ def serve(
         if error.name not in ("starlette", "uvicorn", "anyio"):
             raise
         raise InputError(
-            f"the studio needs the package {error.name}; pip install 'duchenne[studio]' gets it"
+            f"the web page needs the package {error.name}; pip install 'duchenne[studio]' gets it"
         ) from None
     from ..encoding.inversion import EncodeSettings
 

@@ -1,0 +1,1 @@
+"""Pictures, films and codes on disk: whole or not there, and marked as synthetic."""

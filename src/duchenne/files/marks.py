@@ -1,6 +1,6 @@
 """The synthetic mark in films: IPTC's digital source type, in XMP where each format has room.
 
-Pictures get theirs in `pixels`.
+Pictures get theirs in `pictures`.
 """
 
 from __future__ import annotations

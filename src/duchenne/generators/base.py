@@ -3,7 +3,7 @@
 A StyleGAN reads the code through one affine map per convolution: style = A w_row + c, which scales
 the channels of that convolution's input. Nothing forces the style to be the same everywhere on the
 canvas. A `View` decides what each layer sees: `PlainView` the same code everywhere (the published
-networks), `duchenne.faces.regions.RegionalView` a code that differs from place to place.
+networks), `duchenne.editing.regional.RegionalView` a code that differs from place to place.
 """
 
 from __future__ import annotations

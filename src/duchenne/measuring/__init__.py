@@ -1,0 +1,1 @@
+"""What a face shows: Action Unit scores, skin, identity, expression."""

@@ -1,0 +1,1 @@
+"""Which Action Units are how strong in which frame: timelines, easing, recordings."""

@@ -1,0 +1,1 @@
+"""PyTorch modules and their slopes as compiled OpenVINO programs."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import facs
+from .. import __version__, facs
 from ..animate import Studio
 from ..files import pictures
 from ..types import Pixels
@@ -99,7 +98,7 @@ def fingerprints(studio: Studio, means: Means) -> dict[str, Any]:
     return {
         "generator": studio.generator.fingerprint,
         "boundaries": digest.hexdigest()[:16],
-        "version": metadata.version("duchenne"),
+        "version": __version__,
         "scores": means.scores,
         "identity": means.identity,
     }

@@ -1,4 +1,4 @@
-"""The studio as an ASGI application, and the server that runs it."""
+"""The web page as an ASGI application, and the server that runs it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def create_app(
     settings: EncodeSettings | None = None,
     warm: bool = True,
 ) -> Starlette:
-    """The studio around one `duchenne.Studio`.
+    """The page around one `duchenne.Studio`.
 
     studio: None makes one with `settings`; it keeps codes in the library's cache, or, where others
         can connect, in a folder that is deleted when the server stops.
@@ -161,7 +161,7 @@ def listen(app: Starlette, access: Access) -> tuple[uvicorn.Server, socket.socke
         listening = config.bind_socket()
     except SystemExit:  # what uvicorn does where an address is taken
         raise InputError(
-            f"{access.host}:{access.port} cannot be used; is a studio running there already? "
+            f"{access.host}:{access.port} cannot be used; is it running there already? "
             "Another --port may be free"
         ) from None
     listening.listen(config.backlog)  # who comes before the server runs waits, and is not refused

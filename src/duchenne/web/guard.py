@@ -119,7 +119,7 @@ class Guard:
             return refusal(421, f"this server is not {name_of(host)[:80]}; see --allow-host")
         page = path in ("/", "/login")  # where links of other sites may lead
         if not (page and request.method in SAFE) and not same_site(request.headers, request.method):
-            return refusal(403, "only the studio's own page may ask this")
+            return refusal(403, "only this server's own page may ask this")
         if path in OPEN_PATHS or self._passes.valid(request.cookies.get(PASS_COOKIE)):
             return None
         return RedirectResponse("/login", 303) if path == "/" else refusal(401, "log in first")

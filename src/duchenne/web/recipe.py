@@ -55,19 +55,15 @@ def python_code(origin: Origin, descriptor: facs.Descriptor, *, paste: bool) -> 
     paste = paste and origin.seed is None
     made = f"settings=duchenne.EncodeSettings(steps={origin.steps})" if origin.steps else ""
     if origin.quality is not None:
-        made = f'settings=preset("{origin.quality}")'
+        made = f'settings=duchenne.preset("{origin.quality}")'
     if origin.seed is None:
         index = f", index={origin.index}" if origin.index else ""
         face = f"duchenne.Studio({made}).face({origin.name!r}{index})"
     else:
         face = f"duchenne.Studio().sample({origin.seed})"
-    lines = ["import duchenne"]
-    if origin.seed is None and origin.quality is not None:
-        lines.append("from duchenne.encoding.inversion import preset")
-    if paste:
-        lines.append("from duchenne.files.pictures import SourceType")
     asked = ", ".join(f'"{code}": {value:g}' for code, value in descriptor.items())
     edit = f"face.edit({{{asked}}}{', paste=True' if paste else ''})"
-    mark = ", source=SourceType.EDITED" if paste else ""
-    lines += ["", f"face = {face}", f'duchenne.save_image({edit}, "edited.png"{mark})']
+    mark = ", source=duchenne.SourceType.EDITED" if paste else ""
+    lines = ["import duchenne", "", f"face = {face}"]
+    lines += [f'duchenne.save_image({edit}, "edited.png"{mark})']
     return "\n".join(lines) + "\n"

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from .. import facs
+from .. import __version__, facs
 from ..errors import InputError
 from ..motion.timeline import DEFAULT_FPS, EASINGS, Timeline
 from . import asked_for, guard, recipe, suggest, tasks
@@ -112,7 +112,7 @@ class Routes:
             for u in facs.ACTION_UNITS
         ]
         return JSONResponse({
-            "version": metadata.version("duchenne"),
+            "version": __version__,
             "units": units,
             "zones": list(ZONE_COLOURS),
             "expressions": {name: dict(d) for name, d in facs.EXPRESSIONS.items()},

@@ -94,7 +94,7 @@ def fitted(frame: Pixels, longest: int) -> Pixels:
 
 
 class Service:
-    """The library, as the studio uses it. All methods may be called from any thread."""
+    """The library, as the page uses it. All methods may be called from any thread."""
 
     def __init__(self, studio: Studio, limits: Limits) -> None:
         self.studio, self._limits = studio, limits

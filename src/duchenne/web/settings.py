@@ -1,4 +1,4 @@
-"""Limits of the studio, and who may come in. Every default of `duchenne serve` lives here."""
+"""Limits of the web page, and who may come in. Every default of `duchenne serve` lives here."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Access:
-    """Where the studio listens and what it asks of those who come.
+    """Where the server listens and what it asks of those who come.
 
     host: the address it is bound to. names: further host names under which it may be reached.
     password: None asks for none.

@@ -1,4 +1,4 @@
-"""The long work of the studio, stage by stage, as the queue runs it."""
+"""The long work of the page, stage by stage, as the queue runs it."""
 
 from __future__ import annotations
 
