@@ -182,10 +182,10 @@ def section(records: Records) -> str:
         return "\n\n".join([*parts, "No outside judge was at hand, so that nothing is counted."])
     parts.append(
         "The outside judge is a small network trained on FER2013 by others "
-        "(`measuring/expression_classifier.py`), used in no fit. Rows: what was asked, and the face "
-        "before; columns: what the judge sees, part of the faces. It knows no contempt. It takes nearly "
-        f"every face with a trace of a smile for happiness, and is itself weak; chance is "
-        f"{CHANCE:.0%}."
+        "(`measuring/expression_classifier.py`), used in no fit. Rows: what was asked, and the "
+        "face before; columns: what the judge sees, part of the faces. It knows no contempt. It "
+        "takes nearly every face with a trace of a smile for happiness, and is itself weak; chance "
+        f"is {CHANCE:.0%}."
     )
     for protocol in PROTOCOLS:
         table = confusion(record, protocol)
