@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .. import __version__
 from ..engine.stages import Stages, peak_memory
 from ..errors import OutputError
 
@@ -74,6 +73,8 @@ class Run:
         """Write the record, if it was asked for."""
         if self.json_file is None:
             return
+        from .. import __version__
+
         record = {
             "command": self.command,
             "version": __version__,
