@@ -25,11 +25,9 @@ from PIL import Image
 
 from duchenne import animate
 from duchenne.cli import commands
-from duchenne.cli.motion import Motion
-from duchenne.editing.boundaries import slot_intensities
 from duchenne.files import codes, films, pictures
 from duchenne.files.pictures import SourceType, read_synthetic_mark
-from duchenne.motion import timeline
+from duchenne.motion import easing, timeline
 
 PROGRAM = [sys.executable, "-c", "from duchenne.cli import main; main()"]
 KEYS = 'AU12 = [[0.0, 0.0], [0.1, 1.0, "smooth"]]\n'
@@ -158,7 +156,7 @@ def test_help_states_the_defaults_of_the_library() -> None:
     assert f"{ramp['frames'].default} by default; not with" in text
     assert f"{ramp['fps'].default} by default, or" in text
     assert f"{ramp['easing'].default} (the paper's and the default)" in text
-    assert all(name in text for name in timeline.EASINGS)
+    assert all(name in text for name in easing.EASINGS)
     truncation = inspect.signature(animate.Studio.sample).parameters["truncation"].default
     assert f"{truncation} by default" in " ".join(done("sample", "--help").stdout.split())
 
@@ -168,19 +166,6 @@ def test_version() -> None:
 
 
 # ---------------------------------------------------------------- motion
-
-
-def test_sides_add_up_to_the_whole() -> None:
-    def tables(left: dict[str, float], right: dict[str, float]) -> np.ndarray:
-        ramps = (timeline.from_descriptor(d, frames=3) for d in (left, right))
-        return Motion(*ramps).tables()
-
-    whole = tables({"AU12": 0.8}, {"AU12": 0.8})
-    assert whole.shape == (3, 12, 8)
-    np.testing.assert_allclose(whole[2], slot_intensities({"AU12": 0.8}))
-    np.testing.assert_allclose(whole[1], slot_intensities({"AU12": 0.4}))
-    np.testing.assert_allclose(tables({"AU12": 0.8}, {})[2], slot_intensities({"AU12L": 0.8}))
-    np.testing.assert_allclose(tables({"AU12": 0.8}, {}) + tables({}, {"AU12": 0.8}), whole)
 
 
 @pytest.mark.usefixtures("tiny_studio")

@@ -8,7 +8,7 @@ import pytest
 from duchenne import facs
 from duchenne.errors import InputError
 from duchenne.motion import drive
-from duchenne.motion.drive import Drive, read_openface, read_pyfeat, read_recording
+from duchenne.motion.drive import Drive, read_recording
 
 UNITS = [u.number for u in facs.ACTION_UNITS]
 AU12 = facs.INDEX["AU12"]
@@ -67,10 +67,6 @@ def test_openface_scale_time_and_rate(tmp_path):
     assert recording.timeline.fps == 10
     assert recording.notes == ()
     assert np.delete(recording.timeline.intensities, AU12, axis=1).max() == 0
-    assert (
-        curve(read_openface(path, Drive(fps=10, baseline=None))).tolist()
-        == curve(recording).tolist()
-    )
 
 
 def test_resampled_from_an_uneven_rate(tmp_path):
@@ -95,14 +91,7 @@ def test_pyfeat(tmp_path):
     assert curve(recording) == pytest.approx([0, 0.2, 0.4, 1.0])
     assert recording.notes == ("frame numbers taken as 25 frames a second (source_fps)",)
     skipped = pyfeat(tmp_path, ["0.0", "12.0", "24.0"], [0, 0.5, 1])
-    assert len(read_pyfeat(skipped, Drive(fps=24, source_fps=24)).timeline) == 36
-
-
-def test_the_wrong_reader(tmp_path):
-    with pytest.raises(InputError, match=r"AU12_r \(OpenFace\); found"):
-        read_openface(pyfeat(tmp_path, [0], [0]))
-    with pytest.raises(InputError, match=r"AU12 \(py-feat\); found"):
-        read_pyfeat(openface(tmp_path, [0], [0]))
+    assert len(read_recording(skipped, Drive(fps=24, source_fps=24)).timeline) == 36
 
 
 def test_a_single_row(tmp_path):

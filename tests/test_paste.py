@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from duchenne.faces.align import align, cut
-from duchenne.faces.paste import PasteBack, face_mask, paste_back, smoothstep, tone_difference
+from duchenne.faces.paste import PasteBack, face_mask, paste_back, tone_difference
+from duchenne.faces.regions import smoothstep
 from duchenne.faces.warp import apply, invert
 from duchenne.types import AlignedFace, Face, Photo
 

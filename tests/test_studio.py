@@ -318,6 +318,7 @@ def test_a_film_in_every_format(browser: TestClient, form: str, tmp_path: Path) 
     last = dict(zip(table[0].split(","), table[-1].split(","), strict=True))
     assert float(last["AU12"]) == 1.0
     assert float(last["AU6"]) == 0.25  # one side counts half
+    assert (float(last["AU6L"]), float(last["AU6R"])) == (0.5, 0.0)
 
 
 def test_a_film_as_frames(browser: TestClient) -> None:

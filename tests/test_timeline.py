@@ -8,14 +8,9 @@ import pytest
 from duchenne import facs
 from duchenne.errors import DescriptorError, InputError
 from duchenne.motion import timeline
-from duchenne.motion.timeline import (
-    EASINGS,
-    Timeline,
-    frame_rate,
-    from_descriptor,
-    from_keyframes,
-    onset_apex_offset,
-)
+from duchenne.motion.easing import EASINGS
+from duchenne.motion.keyframes import from_keyframes
+from duchenne.motion.timeline import Timeline, frame_rate, from_descriptor, onset_apex_offset
 
 SMILE = {"AU6": 0.5, "AU12": 1.0}
 AU6, AU12 = facs.INDEX["AU6"], facs.INDEX["AU12"]
@@ -110,7 +105,7 @@ def test_a_timeline_cannot_be_changed():
         line.fps = Fraction(1)
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.01, np.nan, np.inf])
+@pytest.mark.parametrize("value", [-1.6, 1.01, np.nan, np.inf])
 def test_intensities_are_checked(value):
     values = np.zeros((3, 12))
     values[1, AU12] = value
@@ -312,28 +307,37 @@ def test_unreadable_keyframes(tmp_path):
 
 def test_a_side_is_kept_through_every_change() -> None:
     contempt = timeline.from_descriptor(facs.expression("contempt"), frames=5)
-    assert contempt.sides is not None
     lips, chin = facs.INDEX["AU12"], facs.INDEX["AU17"]
     np.testing.assert_allclose(contempt.sides[-1, lips], [0.8, 0.0])
     np.testing.assert_allclose(contempt.sides[-1, chin], [0.2, 0.2])
     np.testing.assert_allclose(contempt.intensities[-1, lips], 0.4)  # one side counts half
     assert contempt.descriptor(4) == pytest.approx({"AU12L": 0.8, "AU17": 0.2})
     for changed in (contempt.loop(2), contempt.hold(0.5), contempt.resample(48)):
-        assert changed.sides is not None
         np.testing.assert_allclose(changed.sides[-1, lips], [0.8, 0.0])
         assert len(changed.sides) == len(changed)
     back = contempt.ping_pong()
-    assert back.sides is not None
     np.testing.assert_allclose(back.sides[5], contempt.sides[3])
 
 
-def test_equal_sides_are_no_sides() -> None:
+def test_a_table_has_sides_where_they_differ() -> None:
     both = timeline.from_descriptor({"AU12L": 0.6, "AU12R": 0.6}, frames=3)
     whole = timeline.from_descriptor({"AU12": 0.6}, frames=3)
-    assert both.sides is None
-    assert both.intensities.tobytes() == whole.intensities.tobytes()
-    assert whole.left_and_right.shape == (3, 12, 2)
-    np.testing.assert_allclose(whole.left_and_right[:, :, 0], whole.intensities)
+    assert both.sides.tobytes() == whole.sides.tobytes()
+    assert tuple(whole.table()) == facs.CODES
+    less = timeline.from_descriptor({"AU12L": -0.6, "AU4": 1.0}, frames=3)
+    assert tuple(less.table()) == (*facs.CODES, "AU12L", "AU12R")
+    np.testing.assert_allclose(less.table()["AU12"], [0, -0.15, -0.3])
+    np.testing.assert_allclose(less.table()["AU12L"], [0, -0.3, -0.6])
+    assert less.apex == less.hold(1).ping_pong().apex == 2
+
+
+@pytest.mark.parametrize("kind", ["keys.toml", "keys.csv"])
+def test_keys_of_one_side(tmp_path, kind) -> None:
+    text = "AU12L = [[0, 0], [1, 1]]\nAU12R = [[0, 0.5]]\n6 = [[0, 0.2]]\n"
+    rows = "au,time,value\nAU12L,0,0\nau12r,0,0.5\nAU12L,1,1\nAU6,0,0.2\n"
+    line = from_keyframes(written(tmp_path, text if kind == "keys.toml" else rows, kind), fps=2)
+    np.testing.assert_allclose(line.sides[:, AU12], [[0, 0.5], [0.5, 0.5], [1, 0.5]])
+    assert line.descriptor(2) == {"AU6": 0.2, "AU12L": 1.0, "AU12R": 0.5}
 
 
 def test_a_side_out_of_range_is_named() -> None:

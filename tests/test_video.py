@@ -20,6 +20,7 @@ from duchenne.errors import InputError, OutputError
 from duchenne.files import film_formats, films, pictures
 from duchenne.files.films import check_writable, is_folder, read_video, write_frames
 from duchenne.files.pictures import SourceType, read_synthetic_mark
+from duchenne.motion.timeline import Timeline, from_descriptor
 
 SUFFIXES = [".mp4", ".webm", ".gif", ".webp", ".apng"]
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128), (222, 170, 140), (250, 250, 250)]
@@ -347,18 +348,17 @@ def test_sidecar(tmp_path):
     assert films.sidecar_path("a/smile.mp4") == Path("a/smile.csv")
     assert films.sidecar_path("a/frames/") == Path("a/frames.csv")
     values = np.linspace(0, 1, 24).reshape(2, 12)
+    line = Timeline(values, Fraction(24000, 1001))
     path = tmp_path / "a.csv"
-    films.write_sidecar(path, np.array([0.0, 1001 / 24000]), values)
+    films.write_sidecar(path, line)
     with path.open(newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["frame", "time", *facs.CODES]
     assert rows[2][:2] == ["2", "0.041708"]
     assert np.abs(np.array(rows[1:], float)[:, 2:] - values).max() < 1e-6
     assert tree(tmp_path) == ["a.csv"]
-    with pytest.raises(AssertionError):
-        films.write_sidecar(path, np.zeros(3), values)
     with pytest.raises(OutputError):
-        films.write_sidecar(tmp_path / "no" / "a.csv", np.zeros(2), values)
+        films.write_sidecar(tmp_path / "no" / "a.csv", line)
 
 
 def test_unreadable_films(tmp_path):
@@ -441,10 +441,9 @@ def test_killed_at_any_moment_a_whole_film_is_there(tmp_path, name):
 
 
 def test_sidecar_of_one_side(tmp_path):
-    values = np.zeros((2, 12))
     path = tmp_path / "a.csv"
-    films.write_sidecar(path, np.arange(2.0), values, {"AU12L": np.array([0.25, 0.5])})
+    films.write_sidecar(path, from_descriptor({"AU12L": 0.5}, frames=3))
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["frame", "time", *facs.CODES, "AU12L"]
-    assert [row["AU12L"] for row in rows] == ["0.25", "0.5"]
+    assert list(rows[0]) == ["frame", "time", *facs.CODES, "AU12L", "AU12R"]
+    assert [row["AU12L"] for row in rows] == ["0", "0.25", "0.5"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from . import facs
 from .editing import boundaries, edit
-from .editing.boundaries import Boundaries, slot_intensities
+from .editing.boundaries import Boundaries, in_slots, slot_intensities
 from .editing.render import Renderer, Scene
 from .encoding import tuning
 from .encoding.encoder import InitialCode
@@ -196,9 +196,7 @@ class Subject:
         paste: put every frame back into the photo instead of giving the aligned crop.
         size: side of the crop; see `edit`.
         """
-        sides = [slot_intensities({code + s: 1.0 for code in facs.CODES}) for s in facs.SIDES]
-        tables = np.einsum("kas,sam->kam", timeline.left_and_right, np.array(sides))
-        return self.frames(tables, paste=paste, size=size)
+        return self.frames(in_slots(timeline.sides), paste=paste, size=size)
 
     def frames(self, tables: NDArray[np.float64], *, paste: bool, size: int | None = None) -> Clip:
         """tables: [k, 12, 8], every frame's intensity of each AU in each of `regions.SLOTS`."""

@@ -73,7 +73,7 @@ def make(
     with stages("render and write"):
         frames = subject.animate(timeline, paste=True)
         films.write_frames(frames, film, fps=timeline.fps, source=pictures.SourceType.EDITED)
-        films.write_sidecar(table, timeline.times, timeline.intensities)
+        films.write_sidecar(table, timeline)
     with stages("contact sheet"):
         steps = list(subject.animate(from_descriptor(happiness, frames=len(LEVELS))))
         labels = ["photo", "aligned", "encoded", *(f"E = {level:g}" for level in LEVELS)]

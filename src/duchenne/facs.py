@@ -123,11 +123,17 @@ def from_vector(values: Sequence[float]) -> Descriptor:
 
 def to_vector(descriptor: Descriptor) -> list[float]:
     """Descriptor -> [12] intensities in the paper's order; one side counts half."""
-    vector = [0.0] * len(CODES)
+    return [(left + right) / 2 for left, right in to_sides(descriptor)]
+
+
+def to_sides(descriptor: Descriptor) -> list[list[float]]:
+    """Descriptor -> [12, 2] intensities in the paper's order, on each of SIDES."""
+    sides = [[0.0] * len(SIDES) for _ in CODES]
     for key, value in descriptor.items():
-        code, side = split_side(key)
-        vector[INDEX[code]] += value / 2 if side else value
-    return vector
+        code, given = split_side(key)
+        for side in given or SIDES:
+            sides[INDEX[code]][SIDES.index(side)] += value
+    return sides
 
 
 def split_side(code: str) -> tuple[str, str]:

@@ -106,20 +106,19 @@ def animate(
     inputs = [source, keyframes, drive, *files.values()]
     run.check_outputs(inputs, [Path(output), sidecar])
     pictures.check_writable(sidecar, (".csv",))
-    moves = motion.read(asked, keyframes, drive, **times)
-    films.check_writable(output, moves.left.fps)
+    timeline = motion.read(asked, keyframes, drive, **times)
+    films.check_writable(output, timeline.fps)
 
     subject = open_subject(run, source, face=face, encoding=encoding, **files)
     with run.stages("prepare"):
         _ = subject.scene  # renders the face as it is, finds its regions
         subject.renderer.require_size(size)
     if target is not None:
-        moves = motion.read(_reach(run, subject, asked), keyframes, drive, **times)
-    tables = moves.tables()
+        timeline = motion.read(_reach(run, subject, asked), keyframes, drive, **times)
     with run.stages("render and write"):
-        clip = subject.frames(tables, paste=paste, size=size)
-        frames = with_bar(clip, len(tables), "rendering")
-        written = films.write_frames(frames, output, fps=moves.left.fps, source=_mark(paste))
+        clip = subject.animate(timeline, paste=paste, size=size)
+        frames = with_bar(clip, len(timeline), "rendering")
+        written = films.write_frames(frames, output, fps=timeline.fps, source=_mark(paste))
     width, height = written.size
     run.facts["film"] = {
         "frames": written.frames, "fps": str(written.fps), "width": width, "height": height,
@@ -129,7 +128,7 @@ def animate(
         f"{written.frames} frames, {width}x{height}, {float(written.fps):g} fps, "
         f"{written.bytes / 1e6:.1f} MB",
     )
-    films.write_sidecar(sidecar, moves.left.times, moves.intensities(), moves.sides())
+    films.write_sidecar(sidecar, timeline)
     run.wrote(sidecar)
     run.note(str(run.stages))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,9 +10,6 @@ import click
 from .. import facs
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from ..motion.timeline import Timeline
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -89,51 +85,6 @@ def options(*groups: tuple[Decorator, ...]) -> Decorator:
     return decorate
 
 
-@dataclass(frozen=True)
-class Motion:
-    """What the two sides of the face do; the same timeline twice unless a side was named.
-
-    sign: AU code -> `facs.LOWEST` for those that are lessened instead of added, so that intensities
-        lie in [0, 1] there too.
-    """
-
-    left: Timeline
-    right: Timeline
-    sign: Mapping[str, float] = field(default_factory=dict)
-
-    def map(self, change: Callable[[Timeline], Timeline]) -> Motion:
-        """The same change of both sides."""
-        return replace(self, left=change(self.left), right=change(self.right))
-
-    def tables(self) -> NDArray[np.float64]:
-        """[k, 12, 8], every frame's intensity of each AU in each of `regions.SLOTS`."""
-        from ..editing.boundaries import slot_intensities
-
-        parts = []
-        for side, timeline in (("L", self.left), ("R", self.right)):
-            slots = slot_intensities(
-                {code + side: self.sign.get(code, 1.0) for code in facs.CODES}
-            )  # [12, 8]
-            parts.append(timeline.intensities[:, :, None] * slots)
-        return parts[0] + parts[1]
-
-    def intensities(self) -> NDArray[np.float64]:
-        """[k, 12] for the table beside the film; one side counts half (see facs.to_vector)."""
-        sign = [self.sign.get(code, 1.0) for code in facs.CODES]
-        return (self.left.intensities + self.right.intensities) / 2 * sign
-
-    def sides(self) -> dict[str, NDArray[np.float64]]:
-        """[k] for each side ("AU12L", "AU12R") of the AUs that are not the same on both."""
-        both = {"L": self.left.intensities, "R": self.right.intensities}
-        uneven = (both["L"] != both["R"]).any(axis=0)
-        return {
-            code + side: both[side][:, i] * self.sign.get(code, 1.0)
-            for i, code in enumerate(facs.CODES)
-            if uneven[i]
-            for side in facs.SIDES
-        }
-
-
 def require_one(sources: Mapping[str, str | None]) -> None:
     """Usage error unless exactly one source of motion is given. sources: option -> value."""
     given = [option for option, value in sources.items() if value is not None]
@@ -166,7 +117,7 @@ def read(
     gain: float | None = None,
     smooth: float | None = None,
     baseline: float | None = None,
-) -> Motion:
+) -> Timeline:
     """The motion that the options describe. Defaults are the library's.
 
     descriptor: may hold negative intensities, which lessen what the face shows.
@@ -178,45 +129,26 @@ def read(
     if descriptor is None and (frames is not None or easing is not None):
         raise click.UsageError("--frames and --easing are for --au, --descriptor and --expression")
     if descriptor is not None:
-        ramp = {"frames": frames, "fps": fps, "easing": easing}
-        motion = _ramp(descriptor, {k: v for k, v in ramp.items() if v is not None})
+        from ..motion.timeline import from_descriptor
+
+        ramp: dict[str, Any] = {"frames": frames, "fps": fps, "easing": easing}
+        timeline = from_descriptor(
+            descriptor, **{name: value for name, value in ramp.items() if value is not None}
+        )
     else:
         timeline = _from_file(keyframes, drive, fps, driving)
-        motion = Motion(timeline, timeline)
     if hold is not None:
-        seconds = hold
-        motion = motion.map(lambda t: t.hold(seconds))
+        timeline = timeline.hold(hold)
     if ping_pong:
-        motion = motion.map(lambda t: t.ping_pong())
-    if loop is not None:
-        times = loop
-        motion = motion.map(lambda t: t.loop(times))
-    return motion
-
-
-def _ramp(descriptor: facs.Descriptor, settings: Mapping[str, Any]) -> Motion:
-    from ..motion.timeline import from_descriptor
-
-    def side(wanted: str) -> Timeline:
-        parts = ((*facs.split_side(key), value) for key, value in descriptor.items())
-        return from_descriptor(
-            {
-                code: value / facs.LOWEST if value < 0 else value
-                for code, at, value in parts
-                if at in ("", wanted)
-            },
-            **settings,
-        )
-
-    lessened = {facs.split_side(key)[0] for key, value in descriptor.items() if value < 0}
-    return Motion(side("L"), side("R"), dict.fromkeys(lessened, facs.LOWEST))
+        timeline = timeline.ping_pong()
+    return timeline if loop is None else timeline.loop(loop)
 
 
 def _from_file(
     keyframes: str | None, drive: str | None, fps: str | None, driving: Mapping[str, float]
 ) -> Timeline:
     if keyframes is not None:
-        from ..motion.timeline import from_keyframes
+        from ..motion.keyframes import from_keyframes
 
         return from_keyframes(keyframes, fps)
     from ..motion.drive import Drive, read_recording

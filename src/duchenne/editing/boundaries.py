@@ -135,12 +135,15 @@ def slot_intensities(descriptor: Mapping[str, float]) -> NDArray[np.float64]:
 
     "AU12" acts on both sides; a trailing L or R ("AU12L") on the subject's left or right only.
     """
-    table = np.zeros((len(facs.CODES), len(SLOTS)))
-    for key, value in descriptor.items():
-        code, side = facs.split_side(key)
-        for s, slot in enumerate(SLOTS):
-            if slot[:-1] == REGION_OF[code] and slot.endswith(side):
-                table[facs.INDEX[code], s] += value
+    return in_slots(np.array(facs.to_sides(descriptor)))
+
+
+def in_slots(sides: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[..., 12, 2], intensities on each of `facs.SIDES` -> [..., 12, 8], in each of the masks."""
+    table = np.zeros((*sides.shape[:-1], len(SLOTS)))
+    for unit, code in enumerate(facs.CODES):
+        for s, side in enumerate(facs.SIDES):
+            table[..., unit, SLOTS.index(REGION_OF[code] + side)] = sides[..., unit, s]
     return table
 
 

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from ..types import AlignedFace, Photo, Pixels
 from .align import blur
 from .landmarks import FACE_OVAL
+from .regions import smoothstep
 from .warp import Affine, Warp, apply, invert
 
 # The default mask is the face oval, larger by these parts of its own size (upwards for the
@@ -117,7 +118,7 @@ def face_mask(aligned: AlignedFace) -> NDArray[np.float32]:
     to_border = np.minimum(position, 1 - position).astype(np.float32)
     ramp = smoothstep((to_border - EDGE / 4) / EDGE)
     # The far tail of the Gaussian is invisible but would touch a wide rim of the photo.
-    faded = smoothstep((soft - 0.02) / 0.96) * ramp[:, None] * ramp
+    faded = np.asarray(smoothstep((soft - 0.02) / 0.96) * ramp[:, None] * ramp)
     return faded
 
 
@@ -140,12 +141,6 @@ def tone_difference(
     small = Warp((size, size), shrink, coarse)(both)
     smooth = blur(small, TONE * cells)
     return np.asarray(smooth[..., :3] / np.maximum(smooth[..., 3:], 1e-3), np.float32)
-
-
-def smoothstep(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """0 up to 0, 1 from 1 on, and 3x^2 - 2x^3 between."""
-    x = np.clip(x, 0, 1)
-    return np.asarray(x * x * (3 - 2 * x), np.float32)
 
 
 def _footprint(

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +27,13 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import ConvexHull
 
+from .. import facs
+
 Array = NDArray[np.float32]
+F = TypeVar("F", bound=np.floating[Any])
 
 ZONES = ("brows", "eyes", "nose", "mouth")
-SIDES = ("R", "L")
-SLOTS: tuple[str, ...] = tuple(zone + side for zone in ZONES for side in SIDES)
+SLOTS: tuple[str, ...] = tuple(zone + side for zone in ZONES for side in reversed(facs.SIDES))
 """Masks are stacked in this order: [8, S, S]."""
 
 CANVAS = 256  # masks are drawn at this resolution; they have no finer detail
@@ -247,7 +250,7 @@ class Regions:
         if not inside.any():
             return np.zeros((size, size), np.float32)
         distance = distance_transform_edt(~inside) / (MARGIN * _REFERENCE_EYES * CANVAS)
-        full = _smooth(1 - distance).astype(np.float32)
+        full = smoothstep(1 - distance).astype(np.float32)
         if size < 64:
             cell = CANVAS // size
             return np.asarray(full.reshape(size, cell, size, cell).max(axis=(1, 3)))
@@ -293,7 +296,7 @@ def _soft_hull(points: NDArray[np.float64], grow: float, feather: float) -> NDAr
         return np.zeros((CANVAS, CANVAS))  # the region lies outside the picture
     outside = distance_transform_edt(~drawn) / scale
     outside = outside.reshape(CANVAS, scale, CANVAS, scale).mean(axis=(1, 3))
-    return _smooth(1 - (outside - grow) / feather)
+    return smoothstep(1 - (outside - grow) / feather)
 
 
 def _halves(
@@ -306,14 +309,14 @@ def _halves(
     normal = normal if normal @ across > 0 else -normal  # towards the subject's left
     y, x = np.mgrid[:CANVAS, :CANVAS] + 0.5
     offset = (x - top[0]) * normal[0] + (y - top[1]) * normal[1]
-    left = _smooth(0.5 + offset / (0.5 * eyes))
+    left = smoothstep(0.5 + offset / (0.5 * eyes))
     return 1 - left, left
 
 
-def _smooth(t: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Smoothstep of t clipped to [0, 1]."""
-    t = np.clip(t, 0.0, 1.0)
-    return np.asarray(t * t * (3 - 2 * t))
+def smoothstep(x: NDArray[F]) -> NDArray[F]:
+    """0 up to 0, 1 from 1 on, and 3x^2 - 2x^3 between."""
+    x = np.clip(x, 0, 1)
+    return np.asarray(x * x * (3 - 2 * x))
 
 
 def _resize(masks: Array, size: int) -> Array:

@@ -14,7 +14,7 @@ import secrets
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,11 +24,9 @@ from typing import Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
-from .. import facs
 from ..errors import InputError, OutputError
-from ..motion.timeline import Rate, frame_rate
+from ..motion.timeline import Rate, Timeline, frame_rate
 from ..types import Pixels
 from . import pictures
 from .film_formats import FORMATS, Encoder, GifEncoder, StreamEncoder
@@ -266,19 +264,12 @@ def sidecar_path(output: str | os.PathLike[str]) -> Path:
     )
 
 
-def write_sidecar(
-    path: str | os.PathLike[str],
-    times: NDArray[np.float64],
-    intensities: NDArray[np.float64],
-    sides: Mapping[str, NDArray[np.float64]] | None = None,
-) -> None:
-    """Write every frame's number (from 1), time in seconds and twelve AU values as CSV.
+def write_sidecar(path: str | os.PathLike[str], timeline: Timeline) -> None:
+    """Write every frame's number (from 1), time in seconds and `Timeline.table` as CSV.
 
-    times: [k]. intensities: [k, 12], columns as in facs.CODES. sides: further columns [k] for the
-    sides of AUs that differ ("AU12L"). Atomic; raises OutputError.
+    Atomic; raises OutputError.
     """
-    extra = dict(sides or {})
-    assert intensities.shape == (len(times), len(facs.CODES)), intensities.shape
+    columns = timeline.table()
     path = Path(path)
     pictures.check_writable(path, (".csv",))
     with (
@@ -287,9 +278,9 @@ def write_sidecar(
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["frame", "time", *facs.CODES, *extra])
-        rows = np.column_stack([intensities, *extra.values()])
-        for i, (time, row) in enumerate(zip(times, rows, strict=True), 1):
+        table.writerow(["frame", "time", *columns])
+        rows = zip(*columns.values(), strict=True)
+        for i, (time, row) in enumerate(zip(timeline.times, rows, strict=True), 1):
             table.writerow([i, f"{time:.6f}", *(f"{value:.6g}" for value in row)])
 
 

@@ -9,18 +9,18 @@ import logging
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from .. import facs
 from ..errors import InputError
-from .coders import MIN_CONFIDENCE, OPENFACE, PYFEAT, Layout, Table, read_table
-from .timeline import DEFAULT_FPS, MAX_FRAMES, Array, Rate, Timeline, frame_rate
+from .coders import MIN_CONFIDENCE, OPENFACE, PYFEAT, Table, read_table
+from .timeline import DEFAULT_FPS, MAX_FRAMES, Array, Rate, Timeline, frame_rate, interpolate
 
 log = logging.getLogger(__name__)
 
@@ -106,22 +106,9 @@ def read_recording(path: str | os.PathLike[str], settings: Drive | None = None) 
     InputError (file, line, column) for wrong columns, no rows, no trusted row, text where a number
     belongs, and times that do not rise.
     """
-    return _recording(Path(path), (OPENFACE, PYFEAT), settings or Drive())
-
-
-def read_openface(path: str | os.PathLike[str], settings: Drive | None = None) -> Recording:
-    """As read_recording, for an OpenFace 2 CSV only."""
-    return _recording(Path(path), (OPENFACE,), settings or Drive())
-
-
-def read_pyfeat(path: str | os.PathLike[str], settings: Drive | None = None) -> Recording:
-    """As read_recording, for a py-feat CSV only."""
-    return _recording(Path(path), (PYFEAT,), settings or Drive())
-
-
-def _recording(path: Path, layouts: Sequence[Layout], settings: Drive) -> Recording:
+    path, settings = Path(path), settings or Drive()
     notes: list[str] = []
-    rows = _read_rows(path, layouts, settings.min_confidence)
+    rows = _read_rows(path, settings.min_confidence)
     rows = _drop_empty_units(rows, path, notes)
     rows = _one_face(rows, path, settings.face, notes)
     _check_times(rows, path)
@@ -142,8 +129,8 @@ def _recording(path: Path, layouts: Sequence[Layout], settings: Drive) -> Record
 # ---------------------------------------------------------------- the table
 
 
-def _read_rows(path: Path, layouts: Sequence[Layout], min_confidence: float) -> _Rows:
-    table = read_table(path, layouts, min_confidence)
+def _read_rows(path: Path, min_confidence: float) -> _Rows:
+    table = read_table(path, (OPENFACE, PYFEAT), min_confidence)
     column = next((name for name in TIME_COLUMNS if name in table.texts), None)
     if column is None:
         raise InputError(
@@ -247,17 +234,9 @@ def _timeline(path: Path, times: Array, rows: _Rows, settings: Drive) -> Timelin
     if settings.baseline is not None:
         values = values - np.percentile(values, settings.baseline, axis=0)
     at = np.array([float(i / rate) for i in range(count)])
-    motion = np.stack([np.interp(at, known, column) for column in values.T], axis=1)
-    motion = _smooth(motion, settings.smooth * float(rate))
+    motion = interpolate(at, known, values)
+    if settings.smooth:
+        sigma = settings.smooth * float(rate)  # in frames
+        radius = math.ceil(4 * sigma)  # what lies beyond weighs less than 1e-4
+        motion = gaussian_filter1d(motion, sigma, axis=0, mode="nearest", radius=radius)
     return Timeline(np.clip(motion * settings.gain, 0.0, 1.0), rate)
-
-
-def _smooth(motion: Array, sigma: float) -> Array:
-    """Gaussian over time, [k, 12]; sigma in frames; the end values go on beyond the ends."""
-    if sigma == 0:
-        return motion
-    radius = math.ceil(4 * sigma)  # what lies beyond weighs less than 1e-4
-    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    kernel /= kernel.sum()
-    padded = np.pad(motion, ((radius, radius), (0, 0)), mode="edge")
-    return np.stack([np.convolve(column, kernel, "valid") for column in padded.T], axis=1)

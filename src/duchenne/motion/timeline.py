@@ -1,22 +1,17 @@
 """D of Eq. 5: which Action Units are how strong in which frame.
 
 The paper's D = [λ_1, ..., λ_k]^T holds one linear ramp for the whole expression; here every frame
-has its own twelve intensities, of which that ramp is the simplest case. Frame i is shown at exactly
-i / fps seconds: rates are fractions, so 23.976 means 24000/1001 and no rounding piles up.
+has its own intensities on both sides of the face, of which that ramp is the simplest case. Frame i
+is shown at exactly i / fps seconds: rates are fractions, so 23.976 means 24000/1001 and no rounding
+piles up.
 """
 
 from __future__ import annotations
 
-import csv
 import math
-import os
-import re
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,7 +20,6 @@ from numpy.typing import NDArray
 from .. import facs
 from ..errors import DescriptorError, InputError
 from ..facs import Descriptor
-from .easing import EASINGS as EASINGS
 from .easing import find_easing
 
 Array = NDArray[np.float64]
@@ -62,7 +56,8 @@ def frame_rate(fps: Rate) -> Fraction:
     return rate
 
 
-def _seconds(name: str, value: float) -> Fraction:
+def as_seconds(name: str, value: float) -> Fraction:
+    """A time as a fraction; InputError, naming it, unless it lies between 0 and 86400 s."""
     if not (math.isfinite(value) and 0 <= value <= 86_400):
         raise InputError(f"{name} of {value} s: must lie between 0 and 86400 seconds")
     return Fraction(value).limit_denominator(1_000_000)
@@ -73,7 +68,7 @@ def _round(count: Fraction) -> int:
     return math.floor(count + Fraction(1, 2))
 
 
-def _frames_through(last: Fraction, rate: Fraction) -> int:
+def frames_through(last: Fraction, rate: Fraction) -> int:
     """Frames from time 0 until one is shown at `last` or just after it."""
     count = math.ceil(last * rate) + 1
     if count > MAX_FRAMES:
@@ -104,44 +99,46 @@ def coefficients(frames: int, easing: str = "linear") -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """Twelve AU intensities for every frame.
+    """Twelve AU intensities on the left and on the right side of the face for every frame.
 
-    intensities: float64 [k, 12] in [0, 1], columns in the order of facs.CODES, k >= 1; read-only.
-        Given as [k, 12, 2], the left and the right side of the face, this is their mean.
+    sides: float64 [k, 12, 2] from facs.LOWEST to 1, in the order of facs.CODES and facs.SIDES,
+        k >= 1; read-only. Given as [k, 12], both sides do the same.
     fps: exact frame rate; frame i is shown from i / fps on for 1 / fps seconds.
-    sides: float64 [k, 12, 2], left and right (`facs.SIDES`); read-only. None where they are equal
-        throughout.
     """
 
-    intensities: Array
+    sides: Array
     fps: Fraction
-    sides: Array | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        values = np.array(self.intensities, dtype=np.float64)  # a copy: nobody else may change it
-        shape = values.shape
-        whole, split = (len(facs.CODES),), (len(facs.CODES), len(facs.SIDES))
-        assert shape[1:] in (whole, split), f"[k, 12] or [k, 12, 2] expected, not {shape}"
+        values = np.asarray(self.sides, np.float64) + 0.0  # a copy, without -0.0
+        if values.ndim == 2:
+            values = np.repeat(values[:, :, None], len(facs.SIDES), axis=2)
+        expected = (len(facs.CODES), len(facs.SIDES))
+        assert values.shape[1:] == expected, f"[k, 12] or [k, 12, 2] expected, not {values.shape}"
         assert len(values), "a timeline has at least one frame"
-        bad = np.argwhere(~((values >= 0.0) & (values <= 1.0)))  # so that NaN is bad too
+        bad = np.argwhere(~((values >= facs.LOWEST) & (values <= 1.0)))  # so that NaN is bad too
         if len(bad):
-            frame, unit, *side = bad[0]
-            name = facs.CODES[unit] + "".join(facs.SIDES[i] for i in side)
-            try:
-                facs.check({name: float(values[tuple(bad[0])])})
-            except DescriptorError as error:
-                raise DescriptorError(f"frame {frame + 1}: {error}") from None
+            frame, unit, side = bad[0]
+            left, right = values[frame, unit]
+            both = np.array_equal(left, right, equal_nan=True)
+            name = facs.CODES[unit] + ("" if both else facs.SIDES[side])
+            raise DescriptorError(
+                f"frame {frame + 1}: {name}={values[frame, unit, side]:g}: an intensity lies "
+                f"between {facs.LOWEST:g} and 1"
+            )
         values.setflags(write=False)
-        if values.ndim == 3:
-            if not np.array_equal(values[:, :, 0], values[:, :, 1]):
-                object.__setattr__(self, "sides", values)
-            values = values.mean(axis=2)
-            values.setflags(write=False)
-        object.__setattr__(self, "intensities", values)
+        object.__setattr__(self, "sides", values)
         object.__setattr__(self, "fps", frame_rate(self.fps))
 
     def __len__(self) -> int:
-        return len(self.intensities)
+        return len(self.sides)
+
+    @cached_property
+    def intensities(self) -> Array:
+        """float64 [k, 12], the mean of both sides: an AU on one side counts half; read-only."""
+        mean: Array = self.sides.mean(axis=2)
+        mean.setflags(write=False)
+        return mean
 
     @property
     def times(self) -> Array:
@@ -155,18 +152,23 @@ class Timeline:
         return len(self) / self.fps
 
     @property
-    def left_and_right(self) -> Array:
-        """float64 [k, 12, 2]: every AU on the left and on the right side of the face."""
-        if self.sides is not None:
-            return self.sides
-        return np.repeat(self.intensities[:, :, None], len(facs.SIDES), axis=2)
+    def apex(self) -> int:
+        """The first frame (counted from 0) in which the face moves most."""
+        return int(np.abs(self.sides).sum(axis=(1, 2)).argmax())
+
+    def table(self) -> dict[str, Array]:
+        """Columns [k] by AU code, and by code and side ("AU12L") of AUs that differ in sides."""
+        uneven = np.flatnonzero((self.sides[:, :, 0] != self.sides[:, :, 1]).any(axis=0))
+        return dict(zip(facs.CODES, self.intensities.T, strict=True)) | {
+            facs.CODES[unit] + side: self.sides[:, unit, s]
+            for unit in uneven
+            for s, side in enumerate(facs.SIDES)
+        }
 
     def descriptor(self, frame: int) -> Descriptor:
         """The AUs that are not zero in a frame (counted from 0), with sides where they differ."""
         found: dict[str, float] = {}
-        for code, (left, right) in zip(
-            facs.CODES, self.left_and_right[frame].tolist(), strict=True
-        ):
+        for code, (left, right) in zip(facs.CODES, self.sides[frame].tolist(), strict=True):
             values = {code: left} if left == right else {f"{code}L": left, f"{code}R": right}
             found |= {name: value for name, value in values.items() if value}
         return found
@@ -179,45 +181,35 @@ class Timeline:
         rate = frame_rate(fps)
         count = max(1, _round(self.duration * rate))
         at = np.array([float(i / rate * self.fps) for i in range(count)])  # in old frames
-        columns = self._values.reshape(len(self), -1)
-        resampled = _interpolate(at, np.arange(len(self)), columns)
-        return Timeline(resampled.reshape(count, *self._values.shape[1:]), rate)
-
-    @property
-    def _values(self) -> Array:
-        """What the constructor takes."""
-        return self.intensities if self.sides is None else self.sides
+        resampled = interpolate(at, np.arange(len(self)), self.sides.reshape(len(self), -1))
+        return Timeline(resampled.reshape(count, *self.sides.shape[1:]), rate)
 
     def loop(self, n: int) -> Timeline:
         """The same, n times in a row."""
         if n < 1 or n * len(self) > MAX_FRAMES:
             raise InputError(f"{n} repeats of {len(self)} frames: give 1 or more, not too many")
-        return Timeline(np.concatenate([self._values] * n), self.fps)
+        return Timeline(np.concatenate([self.sides] * n), self.fps)
 
     def ping_pong(self) -> Timeline:
         """There and back, without the first frame at the end: played in a loop it is seamless."""
-        return Timeline(np.concatenate([self._values, self._values[-2:0:-1]]), self.fps)
+        return Timeline(np.concatenate([self.sides, self.sides[-2:0:-1]]), self.fps)
 
     def hold(self, seconds: float) -> Timeline:
-        """The last frame stays for so much longer (to the nearest frame)."""
-        extra = _round(_seconds("hold", seconds) * self.fps)
+        """The last frame stays for so many seconds longer (to the nearest frame)."""
+        extra = _round(as_seconds("hold", seconds) * self.fps)
         return Timeline(
-            np.concatenate([self._values, np.repeat(self._values[-1:], extra, axis=0)]), self.fps
+            np.concatenate([self.sides, np.repeat(self.sides[-1:], extra, axis=0)]), self.fps
         )
+
+
+def interpolate(at: Array, known: NDArray[Any], values: Array) -> Array:
+    """Each column linearly between known places, its end values beyond them: [len(at), columns]."""
+    return np.stack([np.interp(at, known, column) for column in values.T], axis=1)
 
 
 def _full(descriptor: Descriptor) -> Array:
     """[12, 2], each AU's intensity on the left and the right side; checked."""
-    full = np.zeros((len(facs.CODES), len(facs.SIDES)))
-    for name, value in facs.check(descriptor).items():
-        code, side = facs.split_side(name)
-        full[facs.INDEX[code], [s in (side or s) for s in facs.SIDES]] = value
-    return full
-
-
-def _interpolate(at: Array, known: NDArray[Any], values: Array) -> Array:
-    """Each column linearly between known places, its end values beyond them: [len(at), columns]."""
-    return np.stack([np.interp(at, known, column) for column in values.T], axis=1)
+    return np.array(facs.to_sides(facs.check(descriptor, low=facs.LOWEST)))
 
 
 # ---------------------------------------------------------------- ways to make one
@@ -226,7 +218,7 @@ def _interpolate(at: Array, known: NDArray[Any], values: Array) -> Array:
 def from_descriptor(
     descriptor: Descriptor, frames: int = 24, fps: Rate = DEFAULT_FPS, easing: str = "linear"
 ) -> Timeline:
-    """Eq. 5: every AU rises from 0 to its intensity along the same D.
+    """Eq. 5: every AU goes from 0 to its intensity along the same D; negative ones lessen.
 
     Raises DescriptorError for the descriptor, InputError for frames, fps or easing.
     """
@@ -252,12 +244,12 @@ def onset_apex_offset(
     """
     full = _full(descriptor)
     rate = frame_rate(fps)
-    start = _seconds("neutral", neutral)
-    top = start + _seconds("onset", onset)
-    fall = top + _seconds("apex", apex)
-    end = fall + _seconds("offset", offset)
+    start = as_seconds("neutral", neutral)
+    top = start + as_seconds("onset", onset)
+    fall = top + as_seconds("apex", apex)
+    end = fall + as_seconds("offset", offset)
     rise, fade = find_easing(onset_easing), find_easing(offset_easing)
-    level = np.empty(_frames_through(end, rate))
+    level = np.empty(frames_through(end, rate))
     for i in range(len(level)):
         t = i / rate
         if t < start:
@@ -271,134 +263,3 @@ def onset_apex_offset(
         else:
             level[i] = 1.0 - fade(np.array(float((t - fall) / (end - fall))))
     return Timeline(level[:, None, None] * full, rate)
-
-
-# ---------------------------------------------------------------- keyframes
-
-
-@dataclass(frozen=True)
-class Key:
-    """An AU has this value at this time; `easing` is how it gets there from the key before."""
-
-    time: float
-    value: float
-    easing: str
-
-
-def from_keys(keys: Mapping[str, Sequence[Key]], fps: Rate = DEFAULT_FPS) -> Timeline:
-    """Independent curves through the keys of each AU (ascending times, at least one key each).
-
-    Before its first key an AU has that key's value, after its last key the last one's; AUs without
-    keys stay 0. The animation starts at 0 s and ends with a frame at or just after the last key.
-    """
-    rate = frame_rate(fps)
-    last = max(_seconds("key", curve[-1].time) for curve in keys.values())
-    count = _frames_through(last, rate)
-    times = np.array([float(i / rate) for i in range(count)])
-    values = np.zeros((count, len(facs.CODES)))
-    for code, curve in keys.items():
-        column = np.full(count, curve[0].value)
-        for a, b in pairwise(curve):
-            part = (times >= a.time) & (times < b.time)
-            share = find_easing(b.easing)((times[part] - a.time) / (b.time - a.time))
-            column[part] = a.value + (b.value - a.value) * share
-        column[times >= curve[-1].time] = curve[-1].value
-        values[:, facs.INDEX[code]] = column
-    return Timeline(values, rate)
-
-
-def from_keyframes(path: str | os.PathLike[str], fps: Rate | None = None) -> Timeline:
-    """Read the keys of each AU from a .toml or .csv file.
-
-    TOML: `fps = 25` and `easing = "smooth"` are optional, then one line for each AU with its keys
-    `[time in seconds, value]` or `[time, value, easing]`:
-
-        AU12 = [[0.0, 0.0], [0.6, 1.0, "natural"], [1.5, 1.0], [2.2, 0.0]]
-        AU6 = [[0.2, 0.0], [0.8, 0.7]]
-
-    CSV: the columns `au,time,value` and optionally `easing`, one key a row, in any order of AUs.
-    The argument fps wins over the file's. Raises InputError or DescriptorError with file and line.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:  # missing, a folder, not allowed; not text
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(f"{path}: cannot be read ({reason}); give a .toml or .csv file") from None
-    keys: dict[str, list[Key]] = {}
-    match path.suffix.lower():
-        case ".toml":
-            file_fps = _read_toml(text, path, keys)
-        case ".csv":
-            file_fps = None
-            _read_csv(text, path, keys)
-        case _:
-            raise InputError(f"{path}: keyframes are read from .toml or .csv")
-    if not keys:
-        raise InputError(f"{path}: holds no keys; write for example AU12 = [[0, 0], [1, 1]]")
-    try:
-        return from_keys(keys, next(r for r in (fps, file_fps, DEFAULT_FPS) if r is not None))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-
-
-def _read_toml(text: str, path: Path, keys: dict[str, list[Key]]) -> Rate | None:
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:  # its message ends with line and column
-        raise InputError(f"{path}: not valid TOML: {error}") from None
-    fps, easing = table.pop("fps", None), table.pop("easing", "linear")
-    if fps is not None and (isinstance(fps, bool) or not isinstance(fps, int | float | str)):
-        raise InputError(f"{path}: fps = {fps!r}: give a number such as 24 or 23.976")
-    for name, curve in table.items():
-        # tomllib keeps no positions; each name is defined once, at the start of a line
-        found = re.search(rf"""^[ \t]*\[*["']?{re.escape(name)}\b""", text, re.MULTILINE)
-        line = text.count("\n", 0, found.start()) + 1 if found else 1
-        if not isinstance(curve, list) or not curve:
-            raise InputError(
-                f"{path} line {line}: {name}: expected a list of keys [[time, value], ...]"
-            )
-        for i, key in enumerate(curve, 1):
-            where = f"{path} line {line}: {name} key {i}"
-            if not isinstance(key, list) or len(key) not in (2, 3):
-                raise InputError(f"{where}: expected [time, value] or [time, value, easing]")
-            _add(keys, where, name, *(key if len(key) == 3 else (*key, easing)))
-    return fps
-
-
-def _read_csv(text: str, path: Path, keys: dict[str, list[Key]]) -> None:
-    reader = csv.reader(text.splitlines(), skipinitialspace=True)
-    header = [name.strip().lower() for name in next(reader, [])]
-    if header not in (["au", "time", "value"], ["au", "time", "value", "easing"]):
-        raise InputError(
-            f"{path} line 1: expected the columns au,time,value[,easing], not {','.join(header)!r}"
-        )
-    for row in reader:
-        if not any(cell.strip() for cell in row):
-            continue
-        where = f"{path} line {reader.line_num}"
-        if len(row) not in (3, len(header)):
-            raise InputError(f"{where}: expected {len(header)} cells, not {len(row)}")
-        name, time, value, easing = (cell.strip() for cell in [*row, ""][:4])
-        _add(keys, where, name, time, value, easing or "linear")
-
-
-def _add(keys: dict[str, list[Key]], where: str, *cells: Any) -> None:
-    """Check one key (name, time, value, easing) and append it to its AU's curve."""
-    name, time, value, easing = cells
-    try:
-        if isinstance(time, bool) or isinstance(value, bool):
-            raise TypeError
-        at, level = float(time), float(value)
-    except (TypeError, ValueError):
-        raise InputError(f"{where}: time {time!r} and value {value!r} must be numbers") from None
-    try:
-        (code,) = facs.check({name: level})
-        find_easing(easing)
-        _seconds("time", at)
-    except (DescriptorError, InputError) as error:
-        raise type(error)(f"{where}: {error}") from None
-    curve = keys.setdefault(code, [])
-    if curve and at <= curve[-1].time:
-        raise InputError(f"{where}: time {at:g} s must come after {curve[-1].time:g} s")
-    curve.append(Key(at, level, easing))

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from .. import facs
 from ..animate import Clip, Studio, Subject
-from ..editing.boundaries import slot_intensities
 from ..encoding import encoder
 from ..encoding.inversion import EncodeSettings
 from ..engine.base import Worker
@@ -29,8 +28,6 @@ from . import matching
 from .design import Cell, Match, Output
 from .measuring import Look, Means, Meter
 from .screening import Screening, Seed
-
-Array = NDArray[np.float64]
 
 OpenStudio = Callable[[int], Studio]
 """Threads -> a studio. Must pickle."""
@@ -205,17 +202,16 @@ class _Drawer:
         if self._drawing.target and offsets:
             with stages("reach"):
                 offsets = person.subject.reach(offsets).offsets
-        table = slot_intensities(offsets)
         if cell.kind == "still":
             with stages("render"):
-                (drawn,) = person.subject.frames(table[None], paste=self._pastes(person))
+                drawn = person.subject.edit(offsets, paste=self._pastes(person))
                 picture = self._finish(person, drawn)
             with stages("write"):
                 content = pictures.image_bytes(picture, cell.suffix, source=self._mark(person))
             facts: dict[str, Any] = {"frames": 1}
         else:
             with stages("render and write"):
-                content, drawn, picture, frames = self._film(person, table, cell.suffix)
+                content, drawn, picture, frames = self._film(person, offsets, cell.suffix)
             facts = {"frames": frames}
         with stages("measure"):
             facts |= self._measured(person, drawn, picture)
@@ -247,31 +243,29 @@ class _Drawer:
         return matching.shrink(drawn, (max(1, round(width * scale)), max(1, round(height * scale))))
 
     def _film(
-        self, person: _Person, table: Array, suffix: str
+        self, person: _Person, offsets: Mapping[str, float], suffix: str
     ) -> tuple[bytes, Pixels, Pixels, int]:
         """(content, the strongest frame as drawn and as finished, number of frames)."""
         output = self._drawing.output
-        course = from_descriptor(
-            {"AU1": 1.0}, frames=output.frames, fps=output.fps, easing=output.easing
+        timeline = from_descriptor(
+            offsets, frames=output.frames, fps=output.fps, easing=output.easing
         ).hold(output.hold)
         if output.ping_pong:
-            course = course.ping_pong()
-        strength = course.intensities[:, facs.INDEX["AU1"]]
-        apex = int(strength.argmax())
+            timeline = timeline.ping_pong()
         kept: list[tuple[Pixels, Pixels]] = []
 
         def frames() -> Iterator[Pixels]:
-            tables = strength[:, None, None] * table
-            for i, drawn in enumerate(person.subject.frames(tables, paste=self._pastes(person))):
+            clip = person.subject.animate(timeline, paste=self._pastes(person))
+            for i, drawn in enumerate(clip):
                 picture = self._finish(person, drawn)
-                if i == apex:
+                if i == timeline.apex:
                     kept.append((drawn, picture))
                 yield picture
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"film{suffix}"
-            films.write_frames(Clip(frames(), self._mark(person)), path, fps=course.fps)
-            return path.read_bytes(), *kept[0], len(strength)
+            films.write_frames(Clip(frames(), self._mark(person)), path, fps=timeline.fps)
+            return path.read_bytes(), *kept[0], len(timeline)
 
     def _measured(self, person: _Person, drawn: Pixels, picture: Pixels) -> dict[str, Any]:
         """Columns about the finished face; of a pasted one, cut out of its photo again."""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .. import facs
 from ..errors import InputError
+from ..motion import keyframes
 from ..motion.drive import Drive, read_recording
-from ..motion.timeline import Timeline, frame_rate, from_keyframes
+from ..motion.timeline import DEFAULT_FPS, Timeline
+from .asked_for import whole
 
 KEY_COLUMNS = ("au", "time", "value")
 MAX_KEYS = 500
+CURVE_POINTS = 240
 
 
 @dataclass(frozen=True)
@@ -40,66 +41,64 @@ def read_table(path: Path, fps: str) -> Table:
     if tuple(header[:3]) != KEY_COLUMNS:
         recording = read_recording(path, Drive(fps=fps))
         return Table("recording", recording.timeline, notes=recording.notes)
-    cells = [
-        [cell.strip() for cell in row]
-        for row in csv.reader(io.StringIO(text), skipinitialspace=True)
-    ]
-    keys = [row for row in cells[1:] if any(row)]
-    timeline = from_rows(keys, fps, path.parent)
+    keys = list(keyframes.csv_rows(text, path))
+    timeline = _from_keys(keys, fps)
     rows = tuple(
-        (row[0].upper(), float(row[1]), float(row[2]), (row[3] if len(row) > 3 else "") or "linear")
-        for row in keys
+        (au.upper(), float(time), float(value), ease) for _, (au, time, value, ease) in keys
     )
     return Table("keyframes", timeline, rows)
 
 
-def from_rows(rows: Sequence[Sequence[Any]], fps: str, folder: Path) -> Timeline:
+def asked_motion(asked: Mapping[str, Any], recording: Timeline | None) -> Timeline:
+    """The motion that the page describes: keys or the recording, and what is done with it."""
+    fps = str(asked.get("fps", DEFAULT_FPS))[:20]
+    if asked.get("recording") is not True:
+        keys = asked.get("keys")
+        timeline = from_rows(keys if isinstance(keys, list) else [], fps)
+    elif recording is None:
+        raise InputError("there is no recording; choose its CSV file again")
+    else:
+        timeline = recording.resample(fps)
+    if asked.get("ping_pong") is True:
+        timeline = timeline.ping_pong()
+    return timeline.loop(whole({"loop": 1, **asked}, "loop", 1, 20))
+
+
+def course(timeline: Timeline) -> dict[str, Any]:
+    """What the page shows of a motion: its length, and a curve for each AU that moves."""
+    step = max(1, -(-len(timeline) // CURVE_POINTS))
+    curves = {
+        code: [round(float(v), 3) for v in values[::step]]
+        for code, values in zip(facs.CODES, timeline.intensities.T, strict=True)
+        if values.any()
+    }
+    return {
+        "frames": len(timeline), "seconds": round(float(timeline.duration), 3),
+        "fps": float(timeline.fps), "curves": curves,
+    }  # fmt: skip
+
+
+def from_rows(rows: Sequence[Any], fps: str) -> Timeline:
     """The timeline of keys (AU, seconds, value[, easing]); "AU12L" moves the left side alone.
 
-    folder: a place for temporary files. Raises InputError or DescriptorError; lines that the
-    message names are rows of the table, the first being 2, as in a file with a header.
+    Raises InputError or DescriptorError; lines that the message names are rows of the table, the
+    first being 2, as in a file with a header.
     """
-    if len(rows) > MAX_KEYS:
-        raise InputError(f"{len(rows)} keys are too many; at most {MAX_KEYS}")
-    if not rows:
-        raise InputError("there are no keys yet; add one, or take them from the sliders")
+    keys = []
     for number, row in enumerate(rows, 2):
-        if not (isinstance(row, list | tuple) and 3 <= len(row) <= 4):
+        if not (isinstance(row, list) and 3 <= len(row) <= 4):
             raise InputError(f"line {number}: expected AU, time, value and perhaps an easing")
-    sides = [_side(rows, side, fps, folder) for side in facs.SIDES]
-    length = max(len(side) for side in sides)
-    both = [_lengthened(side, length).intensities for side in sides]
-    return Timeline(np.stack(both, axis=2), sides[0].fps)
+        au, time, value, easing = [*row, ""][:4]
+        keys.append((f"line {number}", (str(au), time, value, easing or "linear")))
+    return _from_keys(keys, fps)
 
 
-def _side(rows: Sequence[Sequence[Any]], side: str, fps: str, folder: Path) -> Timeline:
-    """What the keys say of one side of the face, read by the library from a CSV file.
-
-    A row of the other side becomes an empty line, so that the others keep their numbers.
-    """
-    path = folder / "keyframes.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow((*KEY_COLUMNS, "easing"))
-        kept = 0
-        for row in rows:
-            code, at = facs.split_side(str(row[0]).strip().upper())
-            if at in ("", side):
-                table.writerow([code, *row[1:], *([""] if len(row) == 3 else [])])
-                kept += 1
-            else:
-                file.write("\n")
-    try:
-        if not kept:  # this side rests
-            return Timeline(np.zeros((1, len(facs.CODES))), frame_rate(fps))
-        return from_keyframes(path, fps)
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _lengthened(timeline: Timeline, frames: int) -> Timeline:
-    """The same with its last frame held until there are so many frames."""
-    return timeline.hold(float((frames - len(timeline)) / timeline.fps))
+def _from_keys(keys: Sequence[keyframes.Row], fps: str) -> Timeline:
+    if len(keys) > MAX_KEYS:
+        raise InputError(f"{len(keys)} keys are too many; at most {MAX_KEYS}")
+    if not keys:
+        raise InputError("there are no keys yet; add one, or take them from the sliders")
+    return keyframes.from_rows(keys, fps)
 
 
 def _text(path: Path) -> str:

@@ -16,12 +16,13 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from .. import __version__, facs
-from ..errors import InputError
-from ..motion.timeline import DEFAULT_FPS, EASINGS, Timeline
+from ..errors import DescriptorError, InputError
+from ..motion.easing import EASINGS
+from ..motion.timeline import DEFAULT_FPS, Timeline
 from . import asked_for, guard, recipe, suggest, tasks
 from .guard import PASS_COOKIE, PASS_SECONDS, Passes, Refused
 from .jobs import Busy, Job, Queue
-from .motions import from_rows, read_table
+from .motions import asked_motion, course, read_table
 from .service import FORMATS, PICTURE_FORMATS, PREVIEW_SIZES, SIZES, ZONE_COLOURS, Service, Shape
 from .settings import Limits
 from .visitors import Sitter, Stored, Visitor, Visitors
@@ -29,7 +30,6 @@ from .visitors import Sitter, Stored, Visitor, Visitors
 COOKIE = "duchenne_visitor"
 ASKING = 4  # quick questions of one visitor at a time
 MAX_SEED = 2**31 - 1
-CURVE_POINTS = 240
 TYPES = {
     ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml",
 }  # fmt: skip
@@ -274,9 +274,9 @@ class Routes:
         fps = request.query_params.get("fps", str(DEFAULT_FPS))[:20]
         try:
             table = await self._quick(visitor, partial(read_table, path, fps))
-        except InputError as error:
+        except (InputError, DescriptorError) as error:
             shown = asked_for.name_of(request, "table.csv")
-            raise InputError(str(error).replace(path.name, shown)) from None
+            raise type(error)(str(error).replace(path.name, shown)) from None
         finally:
             path.unlink(missing_ok=True)
         visitor.recording = table.timeline if table.kind == "recording" else None
@@ -376,34 +376,10 @@ class Routes:
             visitor.asking -= 1
 
     async def _moved(self, visitor: Visitor, asked: Mapping[str, Any]) -> Timeline:
-        """The motion that the page describes: keys or the recording, and what is done with it."""
-        fps = str(asked.get("fps", DEFAULT_FPS))[:20]
-        if asked.get("recording") is True:
-            if visitor.recording is None:
-                raise InputError("there is no recording; choose its CSV file again")
-            timeline = visitor.recording.resample(fps)
-        else:
-            keys = asked.get("keys")
-            rows = keys if isinstance(keys, list) else []
-            timeline = await self._quick(visitor, partial(from_rows, rows, fps, visitor.folder))
-        if asked.get("ping_pong") is True:
-            timeline = timeline.ping_pong()
-        loops = asked_for.whole({"loop": 1, **asked}, "loop", 1, 20)
-        return timeline if loops == 1 else timeline.loop(loops)
+        return await self._quick(visitor, partial(asked_motion, asked, visitor.recording))
 
     def _course(self, timeline: Timeline) -> dict[str, Any]:
-        step = max(1, -(-len(timeline) // CURVE_POINTS))
-        values = timeline.intensities
-        curves = {
-            code: [round(float(v), 3) for v in values[::step, i]]
-            for i, code in enumerate(facs.CODES)
-            if values[:, i].any()
-        }
-        return {
-            "frames": len(timeline), "seconds": round(float(timeline.duration), 3),
-            "fps": float(timeline.fps), "curves": curves,
-            "too_long": len(timeline) > self.limits.film_frames,
-        }  # fmt: skip
+        return {**course(timeline), "too_long": len(timeline) > self.limits.film_frames}
 
     def _job(self, job: Job) -> dict[str, Any]:
         left = job.left()

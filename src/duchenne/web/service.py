@@ -274,8 +274,8 @@ class Service:
             raise InputError(f"unknown region; known are {', '.join(regions.ZONES)}")
         with self._quickly():
             masks = self._subject(sitter).scene.regions.masks
-        at = regions.ZONES.index(zone) * len(regions.SIDES)
-        strength = masks[at : at + len(regions.SIDES)].sum(axis=0)
+        at = regions.ZONES.index(zone) * len(facs.SIDES)
+        strength = masks[at : at + len(facs.SIDES)].sum(axis=0)
         alpha = pictures.to_uint8(np.clip(strength, 0, 1).astype(np.float32) * 2 - 1)
         image = Image.new("RGBA", (alpha.shape[1], alpha.shape[0]), ZONE_COLOURS[zone])
         image.putalpha(Image.fromarray(alpha))
@@ -309,7 +309,7 @@ class Service:
         """
         frames = Clip(self._frames(sitter, timeline, shape, progress), mark(shape))
         written = films.write_frames(frames, path, fps=timeline.fps)
-        films.write_sidecar(films.sidecar_path(path), timeline.times, timeline.intensities)
+        films.write_sidecar(films.sidecar_path(path), timeline)
         if path.is_dir():
             shutil.make_archive(str(path), "zip", path)
             shutil.rmtree(path)

@@ -1,0 +1,174 @@
+"""Keys of each Action Unit, from a .toml or .csv file or a table, and the curves through them."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import facs
+from ..errors import DescriptorError, InputError
+from .easing import find_easing
+from .timeline import DEFAULT_FPS, Rate, Timeline, as_seconds, frame_rate, frames_through
+
+Row = tuple[str, Sequence[Any]]
+"""Where a key stands, for messages, and its cells: AU or AU and side, time, value, easing."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """An AU has this value at this time; `easing` is how it gets there from the key before."""
+
+    time: float
+    value: float
+    easing: str
+
+
+def from_keyframes(path: str | os.PathLike[str], fps: Rate | None = None) -> Timeline:
+    """Read the keys of each AU from a .toml or .csv file.
+
+    TOML: `fps = 25` and `easing = "smooth"` are optional, then one line for each AU with its keys
+    `[time in seconds, value]` or `[time, value, easing]`:
+
+        AU12 = [[0.0, 0.0], [0.6, 1.0, "natural"], [1.5, 1.0], [2.2, 0.0]]
+        AU6L = [[0.2, 0.0], [0.8, 0.7]]
+
+    CSV: the columns `au,time,value` and optionally `easing`, one key a row, in any order of AUs.
+    The argument fps wins over the file's. Raises InputError or DescriptorError with file and line.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # missing, a folder, not allowed; not text
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise InputError(f"{path}: cannot be read ({reason}); give a .toml or .csv file") from None
+    file_fps: Rate | None = None
+    match path.suffix.lower():
+        case ".toml":
+            rows, file_fps = _toml_rows(text, path)
+        case ".csv":
+            rows = csv_rows(text, path)
+        case _:
+            raise InputError(f"{path}: keyframes are read from .toml or .csv")
+    curves = _curves(rows)
+    if not curves:
+        raise InputError(f"{path}: holds no keys; write for example AU12 = [[0, 0], [1, 1]]")
+    try:
+        return _through(curves, next(r for r in (fps, file_fps, DEFAULT_FPS) if r is not None))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def from_rows(rows: Iterable[Row], fps: Rate = DEFAULT_FPS) -> Timeline:
+    """Independent curves through the keys of each AU, on the left and on the right side.
+
+    Before its first key an AU has that key's value, after its last key the last one's; AUs without
+    keys stay 0. The animation starts at 0 s and ends with a frame at or just after the last key.
+    At least one row. Raises InputError or DescriptorError, saying where.
+    """
+    return _through(_curves(rows), fps)
+
+
+def _through(curves: Mapping[str, Sequence[Key]], fps: Rate) -> Timeline:
+    rate = frame_rate(fps)
+    count = frames_through(
+        max(as_seconds("key", curve[-1].time) for curve in curves.values()), rate
+    )
+    times = np.array([float(i / rate) for i in range(count)])
+    sides = np.zeros((count, len(facs.CODES), len(facs.SIDES)))
+    for name, curve in curves.items():
+        column = np.full(count, curve[0].value)
+        for a, b in pairwise(curve):
+            part = (times >= a.time) & (times < b.time)
+            share = find_easing(b.easing)((times[part] - a.time) / (b.time - a.time))
+            column[part] = a.value + (b.value - a.value) * share
+        column[times >= curve[-1].time] = curve[-1].value
+        code, side = facs.split_side(name)
+        sides[:, facs.INDEX[code], facs.SIDES.index(side)] = column
+    return Timeline(sides, rate)
+
+
+def _curves(rows: Iterable[Row]) -> dict[str, list[Key]]:
+    """The checked keys of each AU's sides ("AU12L"), in the order of time."""
+    curves: dict[str, list[Key]] = {}
+    for where, (name, time, value, easing) in rows:
+        try:
+            if isinstance(time, bool) or isinstance(value, bool):
+                raise TypeError
+            key = Key(float(time), float(value), easing)
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(
+                f"{where}: time {time!r} and value {value!r} must be numbers"
+            ) from None
+        try:
+            (checked,) = facs.check({name: key.value})
+            find_easing(easing)
+            as_seconds("time", key.time)
+        except (DescriptorError, InputError) as error:
+            raise type(error)(f"{where}: {error}") from None
+        code, given = facs.split_side(checked)
+        for side in given or facs.SIDES:
+            curve = curves.setdefault(code + side, [])
+            if curve and key.time <= curve[-1].time:
+                raise InputError(
+                    f"{where}: time {key.time:g} s must come after {curve[-1].time:g} s"
+                )
+            curve.append(key)
+    return curves
+
+
+# ---------------------------------------------------------------- files
+
+
+def _toml_rows(text: str, path: Path) -> tuple[Iterator[Row], Rate | None]:
+    """The keys of a file, and its frame rate if it names one."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:  # its message ends with line and column
+        raise InputError(f"{path}: not valid TOML: {error}") from None
+    fps, easing = table.pop("fps", None), table.pop("easing", "linear")
+    if fps is not None and (isinstance(fps, bool) or not isinstance(fps, int | float | str)):
+        raise InputError(f"{path}: fps = {fps!r}: give a number such as 24 or 23.976")
+    return _toml_keys(table, text, path, easing), fps
+
+
+def _toml_keys(table: Mapping[str, Any], text: str, path: Path, easing: Any) -> Iterator[Row]:
+    for name, curve in table.items():
+        # tomllib keeps no positions; each name is defined once, at the start of a line
+        found = re.search(rf"""^[ \t]*\[*["']?{re.escape(name)}\b""", text, re.MULTILINE)
+        line = text.count("\n", 0, found.start()) + 1 if found else 1
+        if not isinstance(curve, list) or not curve:
+            raise InputError(
+                f"{path} line {line}: {name}: expected a list of keys [[time, value], ...]"
+            )
+        for i, key in enumerate(curve, 1):
+            where = f"{path} line {line}: {name} key {i}"
+            if not isinstance(key, list) or len(key) not in (2, 3):
+                raise InputError(f"{where}: expected [time, value] or [time, value, easing]")
+            yield where, (name, *key) if len(key) == 3 else (name, *key, easing)
+
+
+def csv_rows(text: str, path: Path) -> Iterator[Row]:
+    """The keys of a table `au,time,value[,easing]`. path: what messages call it."""
+    reader = csv.reader(text.splitlines(), skipinitialspace=True)
+    header = [name.strip().lower() for name in next(reader, [])]
+    if header not in (["au", "time", "value"], ["au", "time", "value", "easing"]):
+        raise InputError(
+            f"{path} line 1: expected the columns au,time,value[,easing], not {','.join(header)!r}"
+        )
+    for row in reader:
+        if not any(cell.strip() for cell in row):
+            continue
+        where = f"{path} line {reader.line_num}"
+        if len(row) not in (3, len(header)):
+            raise InputError(f"{where}: expected {len(header)} cells, not {len(row)}")
+        name, time, value, easing = (cell.strip() for cell in [*row, ""][:4])
+        yield where, (name, time, value, easing or "linear")
