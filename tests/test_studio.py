@@ -24,6 +24,7 @@ from starlette.testclient import TestClient
 from duchenne import facs
 from duchenne.encoding.inversion import EncodeCache, EncodeSettings
 from duchenne.files import films
+from duchenne.files.film_formats import FORMATS
 from duchenne.files.pictures import SourceType, read_synthetic_mark
 from duchenne.web import app as studio_app
 from duchenne.web.guard import HEADER, PASS_COOKIE
@@ -143,7 +144,7 @@ def test_about_is_the_librarys(browser: TestClient) -> None:
     about = browser.get("/api/about").json()
     assert [unit["code"] for unit in about["units"]] == list(facs.CODES)
     assert about["expressions"] == {name: dict(d) for name, d in facs.EXPRESSIONS.items()}
-    assert set(about["film_formats"]) == {suffix[1:] for suffix in films.FORMATS} | {"frames"}
+    assert set(about["film_formats"]) == {suffix[1:] for suffix in FORMATS} | {"frames"}
 
 
 # ---------------------------------------------------------------- a face
@@ -302,7 +303,7 @@ def test_a_picture_is_downloaded(browser: TestClient, form: str, tmp_path: Path)
 KEYS = [["AU12", 0, 0, "linear"], ["AU12", 0.2, 1, "smooth"], ["AU6L", 0.4, 0.5, "linear"]]
 
 
-@pytest.mark.parametrize("form", [suffix[1:] for suffix in films.FORMATS])
+@pytest.mark.parametrize("form", [suffix[1:] for suffix in FORMATS])
 def test_a_film_in_every_format(browser: TestClient, form: str, tmp_path: Path) -> None:
     done(browser, "/api/sample", seed=7)
     result = done(browser, "/api/film", keys=KEYS, fps="10", format=form, longest=0)

@@ -6,23 +6,29 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from duchenne import facs
 from duchenne.animate import Clip
+from duchenne.cli import commands
 from duchenne.errors import InputError, OutputError
 from duchenne.files import film_formats, films, pictures
+from duchenne.files.film_formats import FORMATS, FilmFormat, Stream
 from duchenne.files.films import check_writable, is_folder, read_video, write_frames
 from duchenne.files.pictures import SourceType, read_synthetic_mark
 from duchenne.motion.timeline import Timeline, from_descriptor
+from duchenne.stimuli import design
+from duchenne.web import service, tasks
 
-SUFFIXES = [".mp4", ".webm", ".gif", ".webp", ".apng"]
+SUFFIXES = list(FORMATS)
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128), (222, 170, 140), (250, 250, 250)]
 
 
@@ -174,8 +180,8 @@ def test_gif_keeps_gradients_and_timing(tmp_path):
 def test_frames_are_taken_lazily(tmp_path, monkeypatch, name):
     """300 frames, and never more than the queue ahead of the encoder."""
     made = encoded = worst = 0
-    kind = {"a.gif": film_formats.GifEncoder, "frames/": films._FolderEncoder}.get(
-        name, film_formats.StreamEncoder
+    kind = {"a.gif": film_formats.GifWriter, "frames/": films._FolderWriter}.get(
+        name, film_formats.StreamWriter
     )
     add = kind.add
 
@@ -229,8 +235,8 @@ def test_an_error_of_the_frames_leaves_the_old_output(tmp_path, suffix, error):
 
 @pytest.mark.parametrize("suffix", [*SUFFIXES, ""])
 def test_an_error_of_the_encoder_is_reported_once(tmp_path, suffix, monkeypatch):
-    kind = {".gif": film_formats.GifEncoder, "": films._FolderEncoder}.get(
-        suffix, film_formats.StreamEncoder
+    kind = {".gif": film_formats.GifWriter, "": films._FolderWriter}.get(
+        suffix, film_formats.StreamWriter
     )
     add = kind.add
 
@@ -281,10 +287,42 @@ def test_where_it_cannot_be_written(tmp_path):
 
 
 def test_missing_codec(tmp_path, monkeypatch):
-    without = films.Format("mp4", "libnothing", "yuv420p")
-    monkeypatch.setitem(films.FORMATS, ".mp4", without)
+    without = replace(FORMATS[".mp4"], stream=Stream("mp4", "libnothing", "yuv420p"))
+    monkeypatch.setitem(FORMATS, ".mp4", without)
     with pytest.raises(OutputError, match="no libnothing"):
         check_writable(tmp_path / "a.mp4")
+
+
+def test_a_format_is_one_record(tmp_path, monkeypatch):
+    """Declared once, it is written, marked and offered everywhere; without a marker it is not."""
+    fields = {name: value for name, value in vars(FORMATS[".mp4"]).items() if name != "mark"}
+    with pytest.raises(TypeError, match="mark"):
+        FilmFormat(**fields)
+    new = FilmFormat(**{**fields, "suffix": ".m4v"}, mark=FORMATS[".mp4"].mark)
+    monkeypatch.setitem(FORMATS, ".m4v", new)
+    write_frames(patches(2), tmp_path / "a.m4v", fps=24)
+    assert read_synthetic_mark(tmp_path / "a.m4v") == SourceType.GENERATED
+    wanted = {"people": {"seeds": [1]}, "output": {"film": ".m4v"}}
+    assert [cell.suffix for cell in design.parse(wanted, tmp_path).cells()] == [".png"]
+    assert "m4v" in service.formats()
+    assert tasks.media_type(".m4v") == "video/mp4"
+    for command in ("animate", "batch"):
+        assert ".apng, .m4v" in " ".join(
+            CliRunner().invoke(commands, [command, "-h"]).output.split()
+        )
+    hidden = replace(new, in_sets=False, on_page=False)
+    monkeypatch.setitem(FORMATS, ".m4v", hidden)
+    assert "m4v" not in service.formats()
+    with pytest.raises(InputError, match=r"film of \.mp4"):
+        design.parse(wanted, tmp_path)
+
+
+def test_a_film_without_its_mark_does_not_appear(tmp_path, monkeypatch):
+    nothing = replace(FORMATS[".apng"], mark=FORMATS[".webm"].mark)
+    monkeypatch.setitem(FORMATS, ".apng", nothing)
+    with pytest.raises(OutputError, match="does not say that it is synthetic"):
+        write_frames(patches(2), tmp_path / "a.apng", fps=24)
+    assert tree(tmp_path) == []
 
 
 # ---------------------------------------------------------------- folders

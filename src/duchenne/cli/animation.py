@@ -50,7 +50,8 @@ target_option: Callable[..., Any] = click.option(
     "--output",
     required=True,
     metavar="FILE",
-    help=".mp4, .webm, .gif, .webp or .apng, or a folder/ for PNGs.",
+    cls=motion.FormatOption,
+    help="{films}, or a folder/ for PNGs.",
 )
 @motion.options(motion.TIME_OPTIONS)
 @paste_option

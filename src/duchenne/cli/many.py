@@ -120,7 +120,8 @@ def stimuli(
     "suffix",
     default=".png",
     show_default=True,
-    help="Of the results: .png, .jpg, .webp, or a film: .mp4, .webm, .gif, .apng.",
+    cls=motion.FormatOption,
+    help="Of the results: .png, .jpg, .webp, or a film: {in_sets}.",
 )
 @click.option(
     "--size",
@@ -163,16 +164,18 @@ def batch(
       duchenne batch photos/ --expression happiness -o happy/
       duchenne batch "codes/*.safetensors" --au AU12=0.6 --size 256 -o smiles/
     """
+    from ..files.film_formats import set_suffixes
     from ..stimuli import batch as batches
-    from ..stimuli.design import FILMS, STILLS, Match, Output
+    from ..stimuli.design import STILLS, Match, Output
     from ..stimuli.drawing import Drawing
     from ..stimuli.measuring import Means
 
     given = [name for name in (au, descriptor, expression) if name is not None]
     if len(given) > 1:
         raise click.UsageError("give only one of --au, --descriptor and --expression")
-    if suffix not in (*STILLS, *FILMS):
-        raise click.UsageError(f"--format {suffix}: use {', '.join((*STILLS, *FILMS[:-1]))}")
+    known = dict.fromkeys((*STILLS, *set_suffixes()))
+    if suffix not in known:
+        raise click.UsageError(f"--format {suffix}: use {', '.join(known)}")
     asked = motion.descriptor_of(au, descriptor, expression)
     jobs = batches.find_jobs(source, asked)
     form = Output(size=size, paste_back=paste is not False)

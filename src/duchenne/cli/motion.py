@@ -85,6 +85,17 @@ def options(*groups: tuple[Decorator, ...]) -> Decorator:
     return decorate
 
 
+class FormatOption(click.Option):
+    """Its help names the film formats, which are imported only when it is shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        from ..files import film_formats
+
+        suffixes = {"films": film_formats.FORMATS, "in_sets": film_formats.set_suffixes()}
+        self.help = str(self.help).format(**{k: ", ".join(v) for k, v in suffixes.items()})
+        return super().get_help_record(ctx)
+
+
 def require_one(sources: Mapping[str, str | None]) -> None:
     """Usage error unless exactly one source of motion is given. sources: option -> value."""
     given = [option for option, value in sources.items() if value is not None]

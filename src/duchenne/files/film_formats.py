@@ -1,8 +1,12 @@
-"""What each film format is, and the FFmpeg encoders that write them frame by frame."""
+"""What each film format is, and the FFmpeg writers that write them frame by frame.
+
+Another format is another record in `FORMATS`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -14,12 +18,16 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from ..types import Pixels
+from . import marks
 from .pictures import SourceType
+
+Marker = Callable[[Path, SourceType], None]
+"""Makes sure that a finished film says that it is synthetic."""
 
 
 @dataclass(frozen=True)
-class Format:
-    """How a suffix is written: FFmpeg container, encoder, pixel format and their options."""
+class Stream:
+    """How FFmpeg writes frames: container, encoder, pixel format and their options."""
 
     container: str
     codec: str
@@ -32,22 +40,10 @@ class Format:
         return self.pixel_format == "yuv420p"
 
 
-FORMATS: Mapping[str, Format] = {
-    # +faststart puts the index first, so that a browser plays while it loads
-    ".mp4": Format(
-        "mp4", "libx264", "yuv420p", {"crf": "17", "preset": "veryfast"}, {"movflags": "+faststart"}
-    ),
-    ".webm": Format(
-        "webm", "libvpx-vp9", "yuv420p", {"crf": "24", "b": "0", "cpu-used": "4", "row-mt": "1"}
-    ),
-    ".gif": Format("gif", "gif", "pal8", {}, {"loop": "0"}),
-    ".webp": Format("webp", "libwebp_anim", "bgra", {"quality": "90"}, {"loop": "0"}),
-    ".apng": Format("apng", "apng", "rgb24", {"pred": "mixed"}, {"plays": "0"}),
-}
-SPOOL = Format("nut", "ffv1", "bgr0")  # lossless, for the first pass of a gif
+SPOOL = Stream("nut", "ffv1", "bgr0")  # lossless, for the first pass of a gif
 
 
-class Encoder(Protocol):
+class FrameWriter(Protocol):
     """Takes frames one by one; `size` is known after the first."""
 
     size: tuple[int, int]
@@ -59,32 +55,30 @@ class Encoder(Protocol):
     def close(self) -> None: ...
 
 
-class StreamEncoder:
+class StreamWriter:
     """Any FFmpeg encoder that takes whole frames."""
 
-    def __init__(
-        self, path: Path, form: Format, rate: Fraction, source: SourceType | None = None
-    ) -> None:
+    def __init__(self, path: Path, stream: Stream, rate: Fraction, source: SourceType) -> None:
         self.size = (0, 0)
-        self._form, self._rate, self._count = form, rate, 0
+        self._settings, self._rate, self._count = stream, rate, 0
         # bitexact: no random ids, dates or library versions in the file
-        options = {"fflags": "+bitexact", **form.container_options}
-        self._container = av.open(str(path), "w", format=form.container, options=options)
-        if source is not None and form.subsampled:
+        options = {"fflags": "+bitexact", **stream.container_options}
+        self._container = av.open(str(path), "w", format=stream.container, options=options)
+        if stream.subsampled:
             self._container.metadata["comment"] = f"Synthetic, made by duchenne <{source}>"
         self._stream: Any = None
 
     def _open(self, width: int, height: int) -> None:
-        form = self._form
+        settings = self._settings
         self.size = (width, height)
         self._stream = self._container.add_stream(
-            form.codec, rate=self._rate, options=dict(form.options)
+            settings.codec, rate=self._rate, options=dict(settings.options)
         )
         context = self._stream.codec_context
         context.width, context.height = width, height
-        context.pix_fmt = form.pixel_format
+        context.pix_fmt = settings.pixel_format
         context.time_base = 1 / self._rate
-        if form.subsampled:  # say which matrix and range were used: players guess otherwise
+        if settings.subsampled:  # say which matrix and range were used: players guess otherwise
             context.colorspace = Colorspace.ITU709
             context.color_range = ColorRange.MPEG
             context.color_primaries = ColorPrimaries.BT709
@@ -92,10 +86,10 @@ class StreamEncoder:
 
     def add(self, frame: Pixels) -> None:
         """Encode uint8 [H, W, 3]."""
-        if self._form.subsampled:
+        if self._settings.subsampled:
             height, width = frame.shape[:2]
             frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        self.add_video_frame(_video_frame(frame, self._form))
+        self.add_video_frame(_video_frame(frame, self._settings))
 
     def add_video_frame(self, frame: Any) -> None:
         """Encode a frame that is in the format's own pixel format."""
@@ -113,32 +107,34 @@ class StreamEncoder:
         self._container.close()
 
 
-def _video_frame(frame: Pixels, form: Format) -> Any:
+def _video_frame(frame: Pixels, settings: Stream) -> Any:
     """uint8 [H, W, 3] full-range sRGB to the encoder's pixel format."""
     video = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-    if form.subsampled:
+    if settings.subsampled:
         return video.reformat(
-            format=form.pixel_format,
+            format=settings.pixel_format,
             src_color_range=ColorRange.JPEG,
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
         )
-    return video.reformat(format=form.pixel_format)
+    return video.reformat(format=settings.pixel_format)
 
 
-class GifEncoder:
+class GifWriter:
     """Two passes: gather all colours while the frames are kept in a lossless file, then encode.
 
     One palette for the whole film keeps still parts still; error diffusion is confined to the
     rectangle that changes, for the same reason.
     """
 
-    def __init__(self, path: Path, spool: Path, rate: Fraction) -> None:
+    def __init__(self, path: Path, stream: Stream, rate: Fraction, source: SourceType) -> None:
         self.size = (0, 0)
-        self._path, self._spool_path, self._rate = path, spool, rate
-        self._spool = StreamEncoder(spool, SPOOL, rate)
+        self._path, self._settings, self._rate, self._source = path, stream, rate, source
+        self._folder = tempfile.TemporaryDirectory(prefix=path.stem, dir=path.parent)
+        self._spool_path = Path(self._folder.name) / "frames.nut"
+        self._spool = StreamWriter(self._spool_path, SPOOL, rate, source)
         self._gather: Any = None
-        self._film: StreamEncoder | None = None
+        self._film: StreamWriter | None = None
 
     def add(self, frame: Pixels) -> None:
         video = _video_frame(frame, SPOOL)
@@ -162,7 +158,7 @@ class GifEncoder:
         self._gather.push(None)
         palette = self._gather.vpull()
         palette.pts, palette.time_base = 0, 1 / self._rate
-        self._film = StreamEncoder(self._path, FORMATS[".gif"], self._rate)
+        self._film = StreamWriter(self._path, self._settings, self._rate, self._source)
         with av.open(str(self._spool_path)) as spool:
             graph, entry = self._quantiser(spool.streams.video[0].format, palette)
             for video in spool.decode(video=0):
@@ -197,10 +193,79 @@ class GifEncoder:
         return graph, entry
 
     def close(self) -> None:
-        self._spool.close()
-        if self._film is not None:
-            self._film.close()
+        with self._folder:
+            self._spool.close()
+            if self._film is not None:
+                self._film.close()
 
 
 def _buffer(graph: Any, width: int, height: int, pixel_format: Any, rate: Fraction) -> Any:
     return graph.add_buffer(width=width, height=height, format=pixel_format, time_base=1 / rate)
+
+
+@dataclass(frozen=True)
+class FilmFormat:
+    """All that is known of a film format.
+
+    mark: no format goes without. max_fps: what players manage, None for any rate. in_sets, on_page:
+    whether stimulus sets and the web page offer it.
+    """
+
+    suffix: str
+    stream: Stream
+    mark: Marker
+    media_type: str
+    writer: Callable[[Path, Stream, Fraction, SourceType], FrameWriter] = StreamWriter
+    max_fps: int | None = None
+    in_sets: bool = True
+    on_page: bool = True
+
+
+_FORMATS = (
+    FilmFormat(  # H.264, plays everywhere; +faststart: a browser plays while it loads
+        ".mp4",
+        Stream(
+            *("mp4", "libx264", "yuv420p"),
+            {"crf": "17", "preset": "veryfast"},
+            {"movflags": "+faststart"},
+        ),
+        marks.mark_mp4,
+        "video/mp4",
+    ),
+    FilmFormat(  # VP9
+        ".webm",
+        Stream(
+            *("webm", "libvpx-vp9", "yuv420p"),
+            {"crf": "24", "b": "0", "cpu-used": "4", "row-mt": "1"},
+        ),
+        marks.require_mark,
+        "video/webm",
+    ),
+    FilmFormat(  # browsers play delays below 0.02 s as 0.1 s
+        ".gif",
+        Stream("gif", "gif", "pal8", {}, {"loop": "0"}),
+        marks.mark_gif,
+        "image/gif",
+        GifWriter,
+        max_fps=50,
+    ),
+    FilmFormat(
+        ".webp",
+        Stream("webp", "libwebp_anim", "bgra", {"quality": "90"}, {"loop": "0"}),
+        marks.mark_webp,
+        "image/webp",
+    ),
+    FilmFormat(  # lossless
+        ".apng",
+        Stream("apng", "apng", "rgb24", {"pred": "mixed"}, {"plays": "0"}),
+        marks.mark_apng,
+        "image/apng",
+    ),
+)
+FORMATS: dict[str, FilmFormat] = {form.suffix: form for form in _FORMATS}
+"""By suffix. The first is the one that the page plays."""
+
+
+def set_suffixes() -> list[str]:
+    """The films that stimulus sets offer."""
+    return [suffix for suffix, form in FORMATS.items() if form.in_sets]

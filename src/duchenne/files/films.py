@@ -1,4 +1,4 @@
-"""Frames to a film: mp4, webm, gif, webp, apng, or a folder of lossless pictures.
+"""Frames to a film, or to a folder of lossless pictures.
 
 Frames are encoded one by one in a thread of their own while the next ones are rendered, so memory
 does not grow with the length (except that libwebp keeps its compressed frames to the end). Every
@@ -12,11 +12,9 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -29,13 +27,10 @@ from ..errors import InputError, OutputError
 from ..motion.timeline import Rate, Timeline, frame_rate
 from ..types import Pixels
 from . import pictures
-from .film_formats import FORMATS, Encoder, GifEncoder, StreamEncoder
-from .film_formats import Format as Format
-from .marks import mark_film
+from .film_formats import FORMATS, FrameWriter
 from .pictures import SourceType, replacing, reporting_disk_errors
 
 QUEUE = 4  # frames that may wait for the encoder: 12 MB at 1024 px
-GIF_MAX_FPS = 50  # browsers play delays below 0.02 s as 0.1 s
 
 
 _FRAME_NAME = re.compile(r"frame_\d{5,}_t\d+\.\d{3}\.png")
@@ -71,18 +66,18 @@ def check_writable(path: str | os.PathLike[str], fps: Rate = 24) -> None:
         _check_folder(Path(os.path.abspath(path)))  # noqa: PTH100 (resolve would follow links)
         return
     pictures.check_writable(path, FORMATS)
-    suffix = Path(path).suffix.lower()
-    if suffix == ".gif" and rate > GIF_MAX_FPS:
+    form = FORMATS[Path(path).suffix.lower()]
+    if form.max_fps is not None and rate > form.max_fps:
         raise OutputError(
-            f"{path}: gif players manage at most {GIF_MAX_FPS} frames a second, not "
-            f"{float(rate):g}; lower --fps or write .mp4"
+            f"{path}: {form.suffix[1:]} players manage at most {form.max_fps} frames a second, not "
+            f"{float(rate):g}; lower --fps or write {next(iter(FORMATS))}"
         )
     try:
-        av.codec.Codec(FORMATS[suffix].codec, "w")
+        av.codec.Codec(form.stream.codec, "w")
     except av.codec.codec.UnknownCodecError:
         raise OutputError(
-            f"{path}: this build of PyAV has no {FORMATS[suffix].codec}; install the wheel of av "
-            "from PyPI or choose another suffix"
+            f"{path}: this build of PyAV has no {form.stream.codec}; install the wheel of av from "
+            "PyPI or choose another suffix"
         ) from None
 
 
@@ -98,12 +93,8 @@ def write_frames(
     source: the synthetic mark; None takes what the frames say of themselves (`animate.Clip`), or
         that they are generated.
 
-    .mp4   H.264, yuv420p BT.709 limited range; plays everywhere
-    .webm  VP9, yuv420p BT.709 limited range
-    .gif   one palette of 256 colours for the whole film (two passes through a temporary file)
-    .webp  animated, quality 90
-    .apng  animated PNG, lossless
-    folder (a path without suffix or ending in "/"): lossless PNGs like frame_00002_t0.042.png
+    The suffixes are those of `film_formats.FORMATS`; a path without suffix or ending in "/" is a
+    folder of lossless PNGs like frame_00002_t0.042.png.
 
     Odd sides of mp4 and webm are made even by repeating the last row or column. Frames are taken
     one at a time, at most a few ahead of the encoder. Whatever goes wrong, an interrupt included,
@@ -117,18 +108,14 @@ def write_frames(
     if is_folder(path):
         return _write_folder(frames, Path(os.path.abspath(path)), rate, mark)  # noqa: PTH100
     path = Path(path)
-    suffix = path.suffix.lower()
-    with replacing(path) as temporary, _spool_folder(path) as spool:
-        encoder: Encoder
-        if suffix == ".gif":
-            encoder = GifEncoder(temporary, spool / "frames.nut", rate)
-        else:
-            encoder = StreamEncoder(temporary, FORMATS[suffix], rate, mark)
-        count = _pump(frames, encoder, path)
+    form = FORMATS[path.suffix.lower()]
+    with replacing(path) as temporary:
+        writer = form.writer(temporary, form.stream, rate, mark)
+        count = _pump(frames, writer, path)
         with reporting_disk_errors(path):
-            mark_film(temporary, suffix, mark)
+            form.mark(temporary, mark)
             size = temporary.stat().st_size
-    return Written(path, count, rate, encoder.size, size)
+    return Written(path, count, rate, writer.size, size)
 
 
 def _source_of(frames: Iterable[Pixels]) -> SourceType:
@@ -136,21 +123,11 @@ def _source_of(frames: Iterable[Pixels]) -> SourceType:
     return own
 
 
-@contextmanager
-def _spool_folder(path: Path) -> Iterator[Path]:
-    """Room for temporary files on the output's own disk, used by the gif only."""
-    if path.suffix.lower() != ".gif":
-        yield path.parent
-        return
-    with tempfile.TemporaryDirectory(prefix=f".{path.stem[:100]}.", dir=path.parent) as folder:
-        yield Path(folder)
-
-
 # ---------------------------------------------------------------- the pump
 
 
-def _pump(frames: Iterable[Pixels], encoder: Encoder, path: Path) -> int:
-    """Feed the encoder from a second thread (FFmpeg releases the GIL); return the frame count."""
+def _pump(frames: Iterable[Pixels], writer: FrameWriter, path: Path) -> int:
+    """Feed the writer from a second thread (FFmpeg releases the GIL); return the frame count."""
     pending: deque[Future[None]] = deque()
     count, shape = 0, None
     try:
@@ -160,20 +137,20 @@ def _pump(frames: Iterable[Pixels], encoder: Encoder, path: Path) -> int:
                     _check_frame(frame, shape)
                     shape = frame.shape
                     # A copy: the renderer may draw the next frame into the same memory.
-                    pending.append(pool.submit(_guarded, path, encoder.add, frame.copy()))
+                    pending.append(pool.submit(_guarded, path, writer.add, frame.copy()))
                     count += 1
                     while len(pending) > QUEUE:
                         pending.popleft().result()
                 if count == 0:
                     raise OutputError(f"{path}: there are no frames to write")
-                pending.append(pool.submit(_guarded, path, encoder.finish))
+                pending.append(pool.submit(_guarded, path, writer.finish))
                 while pending:
                     pending.popleft().result()
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
     finally:
-        encoder.close()
+        writer.close()
     return count
 
 
@@ -184,7 +161,7 @@ def _check_frame(frame: Pixels, shape: tuple[int, ...] | None) -> None:
 
 
 def _guarded(path: Path, step: Any, *arguments: Any) -> None:
-    """Run one step of an encoder; what FFmpeg or the disk objects to becomes an OutputError."""
+    """Run one step of a writer; what FFmpeg or the disk objects to becomes an OutputError."""
     try:
         step(*arguments)
     except (av.FFmpegError, OSError) as error:
@@ -194,7 +171,7 @@ def _guarded(path: Path, step: Any, *arguments: Any) -> None:
 # ---------------------------------------------------------------- folder
 
 
-class _FolderEncoder:
+class _FolderWriter:
     def __init__(self, folder: Path, rate: Fraction, source: SourceType) -> None:
         self.size = (0, 0)
         self._folder, self._rate, self._source, self._count = folder, rate, source, 0
@@ -235,8 +212,8 @@ def _write_folder(
     with reporting_disk_errors(path):
         fresh.mkdir()
     try:
-        encoder = _FolderEncoder(fresh, rate, source)
-        count = _pump(frames, encoder, path)
+        writer = _FolderWriter(fresh, rate, source)
+        count = _pump(frames, writer, path)
         size = sum(p.stat().st_size for p in fresh.iterdir())
         _check_folder(path)  # somebody may have put a file there while we rendered
         with reporting_disk_errors(path):
@@ -251,7 +228,7 @@ def _write_folder(
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(retired, ignore_errors=True)
-    return Written(path, count, rate, encoder.size, size)
+    return Written(path, count, rate, writer.size, size)
 
 
 # ---------------------------------------------------------------- beside the film

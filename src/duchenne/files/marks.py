@@ -11,24 +11,24 @@ import struct
 import tempfile
 import uuid
 import zlib
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import av
 
-from .pictures import SourceType, xmp_packet
+from ..errors import OutputError
+from .pictures import SourceType, read_synthetic_mark, xmp_packet
 
 _XMP_BOX = uuid.UUID("be7acfcb-97a9-42e8-9c71-999491e3afac").bytes  # XMP specification, part 3
 
 
-def _mark_mp4(path: Path, xmp: bytes) -> None:
+def mark_mp4(path: Path, source: SourceType) -> None:
     """A top-level uuid box at the end: no offset in the file changes."""
+    xmp = xmp_packet(source)
     with path.open("ab") as file:
         file.write(struct.pack(">I4s16s", 24 + len(xmp), b"uuid", _XMP_BOX) + xmp)
 
 
-def _mark_gif(path: Path, xmp: bytes) -> None:
+def mark_gif(path: Path, source: SourceType) -> None:
     """An application extension before the first picture, behind the one that asks for a loop.
 
     The packet is not cut into sub-blocks: readers that walk them are led out of it by the 258
@@ -41,17 +41,17 @@ def _mark_gif(path: Path, xmp: bytes) -> None:
     at = 13 + palette
     if head[at : at + 14] == b"\x21\xff\x0bNETSCAPE2.0":
         at += 19
-    _insert(path, at, b"\x21\xff\x0bXMP DataXMP" + xmp + leave)
+    _insert(path, at, b"\x21\xff\x0bXMP DataXMP" + xmp_packet(source) + leave)
 
 
-def _mark_apng(path: Path, xmp: bytes) -> None:
+def mark_apng(path: Path, source: SourceType) -> None:
     """An iTXt chunk behind the header, where readers that stop at the pixels still find it."""
-    body = b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + xmp
+    body = b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + xmp_packet(source)
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     _insert(path, 8 + 25, chunk)  # signature and IHDR
 
 
-def _mark_webp(path: Path, xmp: bytes) -> None:
+def mark_webp(path: Path, source: SourceType) -> None:
     """An "XMP " chunk at the end and its flag in VP8X (WebP container specification)."""
     with path.open("rb") as file:
         head = file.read(30)
@@ -60,6 +60,7 @@ def _mark_webp(path: Path, xmp: bytes) -> None:
             width, height = picture.streams.video[0].width, picture.streams.video[0].height
         sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
         _insert(path, 12, b"VP8X" + struct.pack("<I4x", 10) + sides)
+    xmp = xmp_packet(source)
     with path.open("r+b") as file:
         file.seek(20)
         flags = file.read(1)[0] | 0x04
@@ -84,16 +85,7 @@ def _insert(path: Path, offset: int, content: bytes) -> None:
             shutil.copyfileobj(rest, new)
 
 
-MARKERS: Mapping[str, Callable[[Path, bytes], None]] = MappingProxyType(
-    {".mp4": _mark_mp4, ".gif": _mark_gif, ".apng": _mark_apng, ".webp": _mark_webp}
-)
-
-
-def mark_film(path: Path, suffix: str, source: SourceType) -> None:
-    """Put the XMP packet that says "synthetic" into a finished film.
-
-    suffix: the film's kind, which the file's own name may not say. A .webm has no place for XMP;
-    its comment names the source already (`film_formats.StreamEncoder`).
-    """
-    if suffix in MARKERS:
-        MARKERS[suffix](path, xmp_packet(source))
+def require_mark(path: Path, source: SourceType) -> None:
+    """For containers without room for XMP: their comment, written with the frames, is the mark."""
+    if read_synthetic_mark(path) != source:
+        raise OutputError(f"{path}: the film does not say that it is synthetic; it is not written")

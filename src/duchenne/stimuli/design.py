@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from .. import facs
 from ..errors import DescriptorError, InputError
+from ..files.film_formats import set_suffixes
 
 SIDES = ("both", "left", "right")
 STILLS = (".png", ".jpg", ".webp")
-FILMS = (".mp4", ".webm", ".gif", ".webp", ".apng")
 NEUTRAL = "neutral"
 _NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
 
@@ -289,9 +289,10 @@ def _check(design: Design) -> None:
 
 def _check_output(design: Design) -> None:
     output = design.output
-    if output.still not in ("", *STILLS) or output.film not in ("", *FILMS):
+    films = set_suffixes()
+    if output.still not in ("", *STILLS) or output.film not in ("", *films):
         raise InputError(
-            f"[output] still is one of {', '.join(STILLS)}, film of {', '.join(FILMS)}, or empty"
+            f"[output] still is one of {', '.join(STILLS)}, film of {', '.join(films)}, or empty"
         )
     if not (output.still or output.film):
         raise InputError("[output] still and film are both empty; give one of them")

@@ -23,7 +23,7 @@ from . import asked_for, guard, recipe, suggest, tasks
 from .guard import PASS_COOKIE, PASS_SECONDS, Passes, Refused
 from .jobs import Busy, Job, Queue
 from .motions import asked_motion, course, read_table
-from .service import FORMATS, PICTURE_FORMATS, PREVIEW_SIZES, SIZES, ZONE_COLOURS, Service, Shape
+from .service import PICTURE_FORMATS, PREVIEW_SIZES, SIZES, ZONE_COLOURS, Service, Shape, formats
 from .settings import Limits
 from .visitors import Sitter, Stored, Visitor, Visitors
 
@@ -118,7 +118,7 @@ class Routes:
             "expressions": {name: dict(d) for name, d in facs.EXPRESSIONS.items()},
             "easings": list(EASINGS),
             "fps": DEFAULT_FPS,
-            "film_formats": FORMATS,
+            "film_formats": formats(),
             "picture_formats": PICTURE_FORMATS,
             "sizes": SIZES,
             "preview_sizes": PREVIEW_SIZES,
@@ -295,7 +295,7 @@ class Routes:
     async def film(self, request: Request) -> Response:
         visitor, sitter, asked = await self._asked(request)
         shape = asked_for.shape_of(asked, sitter)
-        form = asked_for.one_of(asked, "format", FORMATS)
+        form = asked_for.one_of(asked, "format", formats())
         timeline = await self._moved(visitor, asked)
         if len(timeline) > self.limits.film_frames:
             raise InputError(

@@ -24,7 +24,8 @@ from ..animate import Clip, Studio, Subject
 from ..encoding.inversion import PRESETS, EncodeSettings
 from ..errors import InputError, NoFaceFound
 from ..faces import align, landmarks, regions
-from ..files import film_formats, films, pictures
+from ..files import films, pictures
+from ..files.film_formats import FORMATS
 from ..motion.timeline import Timeline
 from ..types import AlignedFace, Face, LatentCode, Photo, Pixels
 from ..weights import store
@@ -35,13 +36,17 @@ PREVIEW_SIZES = (256, 512)
 SHOWN_SIDE = 1024  # of an uploaded photo on the page
 PROFILE_SIZE = 512  # the score's networks look at 256 px
 FOLDER = "frames"  # the format that is a folder of pictures
-FORMATS = (*(suffix[1:] for suffix in film_formats.FORMATS), FOLDER)
 PICTURE_FORMATS = ("png", "jpg", "webp")
 SIZES = (0, 256, 512, 768, 1024)  # of results; 0 leaves them as they come
 ZONE_COLOURS: Mapping[str, tuple[int, int, int]] = {
     "brows": (230, 159, 0), "eyes": (86, 180, 233), "nose": (0, 158, 115), "mouth": (204, 121, 167),
 }  # fmt: skip
 """Okabe and Ito (2008): told apart by colour-blind people too. The style sheet has them as well."""
+
+
+def formats() -> list[str]:
+    """What a film can be downloaded as: suffixes without the dot, and a folder of pictures."""
+    return [*(form.suffix[1:] for form in FORMATS.values() if form.on_page), FOLDER]
 
 
 class Superseded(Exception):

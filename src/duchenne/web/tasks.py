@@ -8,15 +8,12 @@ from typing import Any
 
 from .. import facs
 from ..encoding.inversion import PRESETS, EncodeSettings
+from ..files.film_formats import FORMATS
 from ..motion.timeline import Timeline
 from .jobs import Cancelled, Job
 from .recipe import Origin
 from .service import FOLDER, Service, Shape, describe, shown
 from .visitors import Sitter, Stored, Upload, Visitor
-
-MEDIA_TYPES = {
-    ".apng": "image/apng", ".webp": "image/webp", ".webm": "video/webm", ".csv": "text/csv",
-}  # fmt: skip
 
 
 def open_photo(
@@ -131,7 +128,7 @@ def draw_film(
         "file": _keep(visitor, path, sitter, suffix, keep),
         "table": _keep(visitor, table, sitter, ".csv", keep),
         "frames": written.frames, "width": written.size[0], "height": written.size[1],
-        "bytes": path.stat().st_size,
+        "bytes": path.stat().st_size, "media_type": media_type(suffix),
     }  # fmt: skip
 
 
@@ -151,6 +148,11 @@ def origin_of(service: Service, sitter: Sitter) -> Origin:
 def _keep(visitor: Visitor, path: Path, sitter: Sitter, suffix: str, most: int) -> int:
     """Make a result fetchable under a name that says what it is."""
     stem = Path(sitter.name).stem.replace(" ", "_") or "face"
-    kind = MEDIA_TYPES.get(suffix) or mimetypes.guess_type(f"x{suffix}")[0]
-    stored = Stored(path, f"{stem}_synthetic{suffix}", kind or "application/octet-stream")
-    return visitor.keep(stored, most)
+    return visitor.keep(Stored(path, f"{stem}_synthetic{suffix}", media_type(suffix)), most)
+
+
+def media_type(suffix: str) -> str:
+    """Of a result; Python's own table, which is the same on every system, knows all but films."""
+    if suffix in FORMATS:
+        return FORMATS[suffix].media_type
+    return mimetypes.MimeTypes().guess_type(f"x{suffix}")[0] or "application/octet-stream"

@@ -5,7 +5,6 @@ import { element } from "./sliders.js";
 
 const $ = (id) => document.getElementById(id);
 const RISE = [[0, 0, "linear"], [0.6, 1, "natural"], [1.4, 1, "linear"], [2.2, 0, "smooth"]];
-const PLAY = { format: "mp4", longest: 256 };
 
 export class Timeline {
   constructor(about, { values, failed, say, sitter }) {
@@ -170,14 +169,14 @@ export class Timeline {
     if (!this.recording && !this.body.rows.length) return;
     this.working = true;
     const paste = $("film-paste").checked && this.sitter().photo;
-    const shape = play ? PLAY : { format: $("film-format").value, longest: Number($("film-size").value) };
+    const shape = play ? { format: this.about.film_formats[0], longest: 256 } : { format: $("film-format").value, longest: Number($("film-size").value) };
     $("film-wait").hidden = false;
     try {
       const job = await follow(await post("/api/film", { ...this.wanted(), ...shape, paste }), (state) => {
         showProgress($("film-bar"), state);
         $("film-stage").textContent = [stageText(state), leftText(state.left)].filter(Boolean).join(", ");
       });
-      if (job.state === "done") this.result(job.result, shape.format, play);
+      if (job.state === "done") this.result(job.result, play);
     } catch (error) {
       this.failed(error);
     } finally {
@@ -186,14 +185,14 @@ export class Timeline {
     }
   }
 
-  result({ file, table, frames, width, height, bytes }, format, play) {
+  result({ file, table, frames, width, height, bytes, media_type }, play) {
     const parts = [];
-    if (["mp4", "webm"].includes(format)) {
+    if (media_type.startsWith("video/")) {
       const film = element("video", "", { controls: "", loop: "", playsinline: "", src: `/api/file/${file}?play`, "aria-label": "The film" });
       film.muted = true;
       film.autoplay = play;
       parts.push(film);
-    } else if (format !== "frames") {
+    } else if (media_type.startsWith("image/")) {
       parts.push(element("img", "", { src: `/api/file/${file}?play`, alt: "The film" }));
     }
     if (!play) {
