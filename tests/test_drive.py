@@ -37,16 +37,8 @@ def pyfeat(tmp_path, frames, au12, *, extra=None, name="feat.csv"):
     lines = [",".join([*header, "approx_time", *extra])]
     for i, (frame, value) in enumerate(zip(frames, au12, strict=True)):
         units = [value if n == 12 else 0 for n in UNITS]
-        cells = [
-            11.5,
-            0.99,
-            *units,
-            0.1,
-            "clip.mp4",
-            frame,
-            "00:00",
-            *(v[i] for v in extra.values()),
-        ]
+        more = [v[i] for v in extra.values()]
+        cells = [11.5, 0.99, *units, 0.1, "clip.mp4", frame, "00:00", *more]
         lines.append(",".join(map(str, cells)))
     path = tmp_path / name
     path.write_text("\n".join(lines) + "\n")

@@ -24,7 +24,7 @@ from duchenne.files import film_formats, films, pictures
 from duchenne.files.film_formats import FORMATS, FilmFormat, Stream
 from duchenne.files.films import check_writable, is_folder, read_video, write_frames
 from duchenne.files.pictures import SourceType, read_synthetic_mark
-from duchenne.motion.timeline import Timeline, from_descriptor
+from duchenne.motion.timeline import Timeline
 from duchenne.stimuli import design
 from duchenne.web import service, tasks
 
@@ -407,10 +407,6 @@ def test_unreadable_films(tmp_path):
             list(read_video(tmp_path / name))
 
 
-def test_rates_are_exact():
-    assert films.frame_rate(29.97) == Fraction(30000, 1001)
-
-
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".apng"])
 def test_memory_does_not_grow_with_length(tmp_path, suffix):
     """Each run in its own process; 400 more frames of 256 px would be 105 MB as RGBA."""
@@ -476,12 +472,3 @@ def test_killed_at_any_moment_a_whole_film_is_there(tmp_path, name):
         assert (len(frames), round(level, -1)) in {(5, 200), (30, 90)}
         found.add(len(frames))
     assert 30 in found
-
-
-def test_sidecar_of_one_side(tmp_path):
-    path = tmp_path / "a.csv"
-    films.write_sidecar(path, from_descriptor({"AU12L": 0.5}, frames=3))
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["frame", "time", *facs.CODES, "AU12L", "AU12R"]
-    assert [row["AU12L"] for row in rows] == ["0", "0.25", "0.5"]
