@@ -64,8 +64,11 @@ def asked_motion(asked: Mapping[str, Any], recording: Timeline | None) -> Timeli
     return timeline.loop(whole({"loop": 1, **asked}, "loop", 1, 20))
 
 
-def course(timeline: Timeline) -> dict[str, Any]:
-    """What the page shows of a motion: its length, and a curve for each AU that moves."""
+def course(timeline: Timeline, most: int) -> dict[str, Any]:
+    """What the page shows of a motion: its length, and a curve for each AU that moves.
+
+    most: the frames that a film may have.
+    """
     step = max(1, -(-len(timeline) // CURVE_POINTS))
     curves = {
         code: [round(float(v), 3) for v in values[::step]]
@@ -74,7 +77,7 @@ def course(timeline: Timeline) -> dict[str, Any]:
     }
     return {
         "frames": len(timeline), "seconds": round(float(timeline.duration), 3),
-        "fps": float(timeline.fps), "curves": curves,
+        "fps": float(timeline.fps), "curves": curves, "too_long": len(timeline) > most,
     }  # fmt: skip
 
 

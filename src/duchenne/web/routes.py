@@ -283,14 +283,15 @@ class Routes:
         return JSONResponse({
             "kind": table.kind, "rows": table.rows,
             "notes": [note.replace(str(path), "the file") for note in table.notes],
-            **self._course(table.timeline),
+            **course(table.timeline, self.limits.film_frames),
         })  # fmt: skip
 
     async def timeline_keys(self, request: Request) -> Response:
         """What the keys of the table amount to."""
         visitor = self._visitor(request)
         asked = await self._json(request)
-        return JSONResponse(self._course(await self._moved(visitor, asked)))
+        timeline = await self._moved(visitor, asked)
+        return JSONResponse(course(timeline, self.limits.film_frames))
 
     async def film(self, request: Request) -> Response:
         visitor, sitter, asked = await self._asked(request)
@@ -377,9 +378,6 @@ class Routes:
 
     async def _moved(self, visitor: Visitor, asked: Mapping[str, Any]) -> Timeline:
         return await self._quick(visitor, partial(asked_motion, asked, visitor.recording))
-
-    def _course(self, timeline: Timeline) -> dict[str, Any]:
-        return {**course(timeline), "too_long": len(timeline) > self.limits.film_frames}
 
     def _job(self, job: Job) -> dict[str, Any]:
         left = job.left()
