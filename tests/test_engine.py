@@ -289,9 +289,7 @@ def test_cores_and_memory_are_respected() -> None:
     assert crew(threads=cores, worker_bytes=1).workers == 1
     assert crew(worker_bytes=1).workers == cores
     assert crew(worker_bytes=10**18).workers == 1  # one always, or there would be nothing
-    free = free_memory()
-    assert free is not None
-    assert crew(worker_bytes=free).workers == 1
+    assert crew(worker_bytes=free_memory()).workers == 1
     with pytest.raises(InputError, match="give 1 or more"):
         crew(0)
 

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from ..errors import InputError
 
 WORKER_BYTES = 4_000_000_000
@@ -34,9 +36,7 @@ def crew(
     if asked is not None and asked < 1:
         raise InputError(f"{asked} workers: give 1 or more")
     if asked is None:
-        free = free_memory()
-        fitting = cores if free is None else int(free * SPARE / worker_bytes)
-        asked = max(1, min(cores // threads, fitting))
+        asked = max(1, min(cores // threads, int(free_memory() * SPARE / worker_bytes)))
     return Crew(asked, threads)
 
 
@@ -47,21 +47,11 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def free_memory() -> int | None:
-    """Bytes that can be used without swapping, within a container's limit; None if unknown."""
-    limits = [limit for limit in (_available(), _left_in_cgroup()) if limit is not None]
-    return min(limits, default=None)
-
-
-def _available() -> int | None:
-    info = Path("/proc/meminfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:  # macOS
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    return None
+def free_memory() -> int:
+    """Bytes that can be used without swapping, within a container's limit."""
+    free = psutil.virtual_memory().available
+    left = _left_in_cgroup()
+    return int(free if left is None else min(free, left))
 
 
 def _left_in_cgroup() -> int | None:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 
 class Stages:
     """Seconds by stage, in the order in which the stages began.
@@ -36,11 +38,12 @@ class Stages:
 def peak_memory() -> int | None:
     """The most memory that this process has held so far, in bytes; None where nobody counts."""
     status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss would include the parent's memory at the moment of the fork
+    # psutil knows no peak here, and ru_maxrss would include the parent's memory at the fork.
+    if status.exists():
         found = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)
         return int(found.group(1)) * 1024 if found else None
     if sys.platform == "win32":
-        return None
+        return int(psutil.Process().memory_info().peak_wset)
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -8,9 +8,8 @@ square around the midpoint of the eyes, upright along eyes and mouth, sized by t
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
+from scipy.ndimage import gaussian_filter
 
 from ..errors import InputError, NoFaceFound
 from ..types import AlignedFace, Face, Photo, Pixels
@@ -130,11 +129,5 @@ def _fade_outside(
 def blur(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     """Gaussian blur of [H, W, C] with reflected borders, sigma in pixels."""
     radius = min(int(np.ceil(3 * sigma)), min(image.shape[:2]) - 1)
-    x = torch.arange(-radius, radius + 1, dtype=torch.float32)
-    kernel = torch.exp(-(x**2) / (2 * sigma**2))
-    kernel /= kernel.sum()
-    planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[:, None]
-    planes = functional.pad(planes, (radius, radius, radius, radius), mode="reflect")
-    planes = functional.conv2d(planes, kernel.view(1, 1, -1, 1))
-    planes = functional.conv2d(planes, kernel.view(1, 1, 1, -1))
-    return np.ascontiguousarray(planes[:, 0].permute(1, 2, 0).numpy())
+    blurred = gaussian_filter(image, sigma, axes=(0, 1), mode="mirror", radius=radius)
+    return np.asarray(blurred, np.float32)

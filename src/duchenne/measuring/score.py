@@ -33,6 +33,7 @@ import numpy as np
 import openvino as ov
 import torch
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from .. import facs
 from ..errors import InputError
@@ -226,9 +227,8 @@ def _rigid_fit(points: Array, template: Array) -> tuple[Array, float]:
     """([3, 3] rotation, scale) with scale * (points - mean) @ rotation ~ template - mean."""
     source, target = points[list(RIGID)], template[list(RIGID)]
     a, b = source - source.mean(axis=0), target - target.mean(axis=0)
-    u, s, vt = np.linalg.svd(a.T @ b)
-    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    return (u * signs) @ vt, float((s * signs).sum() / np.square(a).sum())
+    rotation = Rotation.align_vectors(a, b)[0].as_matrix()
+    return rotation, float(np.sum(a @ rotation * b) / np.square(a).sum())
 
 
 # ---------------------------------------------------------------- from measures to scores

@@ -2,7 +2,7 @@
 
 PyTorch runs a backward pass operation by operation, in float32. Here the passes forward and back
 are traced together, once, into a graph of plain operations; what OpenVINO has no name for, the
-backward half of most of them, is written with operations that it has (`_RULES`). OpenVINO then lays
+backward half of most of them, is written with operations that it has (`_table`). OpenVINO then lays
 out, joins and orders the whole, and multiplies in bfloat16 where the processor can. Weights become
 constants; all that changes from face to face is an input.
 """
@@ -159,7 +159,7 @@ def _verify(program: Derivative, wanted: Sequence[Tensor], examples: Sequence[Te
             raise Untraceable("the program's gradients are not those of autograd")
 
 
-# Rules: operations that OpenVINO's front end does not know, by ones that it does.
+# Rules: operations that OpenVINO's front end does not know, by ones that it does. torch has some.
 
 
 def _convolution_backward(
@@ -196,14 +196,6 @@ def _convolution_backward(
     return back, None, None
 
 
-def _leaky_relu_backward(gradient: Tensor, x: Tensor, slope: float, is_result: bool) -> Tensor:
-    return torch.where(x > 0, gradient, gradient * slope)
-
-
-def _threshold_backward(gradient: Tensor, x: Tensor, threshold: float) -> Tensor:
-    return torch.where(x > threshold, gradient, torch.tensor(0.0))
-
-
 def _repeat(x: Tensor, times: int) -> Tensor:
     """Every pixel a square of itself."""
     b, c, h, w = x.shape
@@ -232,10 +224,6 @@ def _cell(size: int, cells: int) -> int:
     if size % cells:
         raise NotImplementedError("means over cells of different sizes")
     return size // cells
-
-
-def _mean_pool(x: Tensor, size: list[int]) -> Tensor:
-    return F.avg_pool2d(x, [_cell(x.shape[2], size[0]), _cell(x.shape[3], size[1])])
 
 
 def _mean_pool_backward(gradient: Tensor, x: Tensor) -> Tensor:
@@ -279,33 +267,31 @@ def _between(x: Tensor, dim: int, before: int, after: int) -> Tensor:
     return _aten.constant_pad_nd(x, margins, 0.0) if before or after else x
 
 
-def _mse_loss(a: Tensor, b: Tensor, reduction: int = 1) -> Tensor:
-    squares = (a - b).square()
-    return (squares, squares.mean(), squares.sum())[reduction]
-
-
-def _mse_loss_backward(gradient: Tensor, a: Tensor, b: Tensor, reduction: int) -> Tensor:
-    return gradient * (a - b) * (2 / math.prod(a.shape) if reduction == 1 else 2)
-
-
 _RULES: dict[Any, Callable[..., Any]] = {
     _aten.convolution_backward.default: _convolution_backward,
-    _aten.leaky_relu_backward.default: _leaky_relu_backward,
-    _aten.threshold_backward.default: _threshold_backward,
     _aten.max_pool2d_with_indices_backward.default: _max_pool_backward,
-    _aten._adaptive_avg_pool2d.default: _mean_pool,
     _aten._adaptive_avg_pool2d_backward.default: _mean_pool_backward,
     _aten.upsample_nearest2d_backward.default: _nearest_backward,
-    _aten.tanh_backward.default: lambda gradient, y: gradient * (1 - y * y),
-    _aten.sigmoid_backward.default: lambda gradient, y: gradient * y * (1 - y),
     _aten.select_backward.default: _select_backward,
     _aten.slice_backward.default: _slice_backward,
-    _aten.mse_loss.default: _mse_loss,
-    _aten.mse_loss_backward.default: _mse_loss_backward,
-    _aten._unsafe_view.default: lambda x, shape: x.reshape(shape),
     _aten.lift_fresh_copy.default: lambda x: x.clone(),
 }
 
 
+# torch's own rules, where OpenVINO can convert what they make. Its select and slice write into a slice
+# of zeros, which it cannot; its pooling backward scatters by index, seven times as slow as `_RULES`.
+_FROM_TORCH = (
+    _aten._adaptive_avg_pool2d,
+    _aten._unsafe_view,
+    _aten.leaky_relu_backward,
+    _aten.linalg_vector_norm,
+    _aten.mse_loss,
+    _aten.mse_loss_backward,
+    _aten.sigmoid_backward,
+    _aten.tanh_backward,
+    _aten.threshold_backward,
+)
+
+
 def _table() -> dict[Any, Callable[..., Any]]:
-    return {**get_decompositions([_aten.linalg_vector_norm]), **_RULES}
+    return {**get_decompositions(_FROM_TORCH), **_RULES}
