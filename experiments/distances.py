@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from duchenne import facs
 from duchenne.editing.boundaries import Boundaries
+from duchenne.editing.edit import signed_distances
 from duchenne.errors import InputError
 from duchenne.evaluate import recipes
 from duchenne.fit import paper
@@ -68,8 +69,8 @@ def separation(
             f"{facs.CODES[unit]}: among {len(shown)} held-out faces all or none show it; the "
             "distances need more samples"
         )
-    normal = boundaries.normals[unit].sum(axis=0)  # a code of W has equal rows
-    signed = samples.w @ normal + boundaries.biases[unit]
+    one = slice(unit, unit + 1)
+    signed = signed_distances(samples.w, boundaries.normals[one], boundaries.biases[one])[:, 0]
     distances = signed[chosen] / signed[held_out].std()
     false, true, _ = roc_curve(shown, distances)
     return {

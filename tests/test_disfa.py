@@ -19,6 +19,7 @@ from PIL import Image
 from duchenne import animate, facs
 from duchenne.cli import commands
 from duchenne.editing import boundaries
+from duchenne.editing.edit import signed_distances
 from duchenne.editing.render import editable_rows
 from duchenne.encoding.inversion import EncodeCache, EncodeSettings
 from duchenne.errors import DescriptorError, InputError, NoFaceFound
@@ -321,7 +322,7 @@ def test_boundaries_point_the_right_way(fitted: boundaries.Boundaries) -> None:
     there = ~np.isin(facs.CODES, fitted.missing)
     # The truth is random in all directions of W; the fit has its main ones and the noise's part.
     assert table.diagonal()[there].min() > 0.3
-    apart = labelled.distances(fitted, data.w)
+    apart = signed_distances(data.w, fitted.normals, fitted.biases)
     for i in np.flatnonzero(there):
         shown, neutral = (apart[data.roles[:, i] == role, i] for role in (AU_FACE, NEUTRAL))
         assert shown.mean() > 0 > neutral.mean()
@@ -388,7 +389,7 @@ def test_the_papers_recipe_and_the_projected_one() -> None:
     assert not paper.regional
     there = ~np.isin(facs.CODES, paper.missing)
     assert cosines(paper, truth).diagonal()[there].min() > 0.5
-    distances = labelled.distances(paper, data.w)
+    distances = signed_distances(data.w, paper.normals, paper.biases)
     judged = data.roles[:, 0] != UNUSED
     assert ((distances[judged, 0] > 0) == (data.roles[judged, 0] == AU_FACE)).mean() > 0.98
     projected = labelled.fit(renderer, data, method="conditional")

@@ -1,4 +1,4 @@
-"""Equations 2 to 5, by hand and by their invariants."""
+"""Equations 2 and 3, by hand and by their invariants."""
 
 from __future__ import annotations
 
@@ -24,11 +24,8 @@ def normals() -> np.ndarray:
 
 def test_shapes_and_types(w: np.ndarray, normals: np.ndarray) -> None:
     e = np.array([1.0, -2.0, 0.5])
-    assert isinstance(edit.signed_distance(w, normals[0]), float)
     for result, shape in (
-        (edit.move(w, normals[0], 1.5), w.shape),
         (edit.transfer(w, e, normals), w.shape),
-        (edit.interpolate(w, -w, np.linspace(0, 1, 5)), (5, *w.shape)),
         (edit.local_transfer(np.ones((3, 8)), normals), (8, *w.shape)),
     ):
         assert result.shape == shape
@@ -36,60 +33,43 @@ def test_shapes_and_types(w: np.ndarray, normals: np.ndarray) -> None:
 
 
 def test_signed_distance_by_hand() -> None:
-    b = np.zeros((2, 512), np.float32)
-    b[0, 0], b[1, 1] = 0.6, 0.8
-    w = np.zeros((2, 512), np.float32)
-    w[0, 0], w[1, 1] = 10, -5
-    assert edit.signed_distance(w, b) == pytest.approx(0.6 * 10 - 0.8 * 5)
-    assert edit.signed_distance(w, b, bias=-3.0) == pytest.approx(-1.0)
+    b = np.zeros((1, 2, 512), np.float32)
+    b[0, 0, 0], b[0, 1, 1] = 0.6, 0.8
+    w = np.zeros((1, 2, 512), np.float32)
+    w[0, 0, 0], w[0, 1, 1] = 10, -5
+    assert edit.signed_distances(w, b, np.zeros(1)) == pytest.approx(0.6 * 10 - 0.8 * 5)
+    assert edit.signed_distances(w, b, np.full(1, -3.0)) == pytest.approx(-1.0)
+
+
+def test_a_code_of_w_is_one_with_equal_rows(w: np.ndarray, normals: np.ndarray) -> None:
+    biases = np.array([1.0, 0.0, -2.0])
+    full = edit.signed_distances(np.repeat(w[:, None], ROWS, axis=1), normals, biases)
+    assert full.shape == (ROWS, 3)
+    np.testing.assert_allclose(edit.signed_distances(w, normals, biases), full, atol=1e-4)
 
 
 @pytest.mark.parametrize("d", [3.0, -7.5, 0.01])
 def test_moving_raises_the_signed_distance_by_exactly_d(
     w: np.ndarray, normals: np.ndarray, d: float
 ) -> None:
-    b, *others = normals
-    moved = edit.move(w, b, d)
-    assert edit.signed_distance(moved, b) - edit.signed_distance(w, b) == pytest.approx(d, abs=1e-5)
-    for other in others:
-        change = edit.signed_distance(moved, other) - edit.signed_distance(w, other)
-        assert change == pytest.approx(0, abs=1e-5)
+    moved = edit.transfer(w, np.array([d, 0, 0]), normals)
+    before, after = edit.signed_distances(np.stack([w, moved]), normals, np.zeros(3))
+    np.testing.assert_allclose(after - before, [d, 0, 0], atol=1e-5)
     assert np.linalg.norm(moved - w) == pytest.approx(abs(d), abs=1e-4)
-    off = (moved - w).astype(np.float64)
-    off -= np.vdot(off, b) * b
-    np.testing.assert_allclose(off, 0, atol=1e-6)
+    np.testing.assert_allclose(moved - w, d * normals[0], atol=1e-6)
 
 
 def test_transfer_is_the_sum_of_moves(w: np.ndarray, normals: np.ndarray) -> None:
     e = np.array([2.0, -1.0, 0.25])
     step_by_step = w
     for d, b in zip(e, normals, strict=True):
-        step_by_step = edit.move(step_by_step, b, d)
+        step_by_step = step_by_step + d * b
     np.testing.assert_allclose(edit.transfer(w, e, normals), step_by_step, atol=1e-6)
 
 
 def test_nothing_asked_is_the_same_code_to_the_bit(w: np.ndarray, normals: np.ndarray) -> None:
-    assert edit.move(w, normals[0], 0.0).tobytes() == w.tobytes()
     assert edit.transfer(w, np.zeros(3), normals).tobytes() == w.tobytes()
     assert not edit.local_transfer(np.zeros((3, 8)), normals).any()
-
-
-def test_interpolation_starts_at_the_face_and_ends_at_the_expression(
-    w: np.ndarray, normals: np.ndarray
-) -> None:
-    target = edit.transfer(w, np.array([4.0, 0.0, -2.0]), normals)
-    frames = edit.interpolate(w, target, np.array([0.0, 0.25, 0.5, 0.75, 1.0]))
-    assert frames[0].tobytes() == w.tobytes()
-    np.testing.assert_allclose(frames[-1], target, atol=1e-6)
-    steps = np.diff(frames, axis=0)
-    np.testing.assert_allclose(steps, np.broadcast_to(steps[0], steps.shape), atol=1e-6)
-    np.testing.assert_allclose(frames[2], (w + target) / 2, atol=1e-6)
-
-
-def test_interpolation_goes_beyond_the_ends(w: np.ndarray) -> None:
-    low, high = edit.interpolate(w, w + 1, np.array([-1.0, 2.0]))
-    np.testing.assert_allclose(low, w - 1, atol=1e-6)
-    np.testing.assert_allclose(high, w + 2, atol=1e-6)
 
 
 def test_equal_columns_are_the_transfer(w: np.ndarray, normals: np.ndarray) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from duchenne.faces.align import align, cut
-from duchenne.faces.paste import PasteBack, face_mask, paste_back, tone_difference
+from duchenne.faces.paste import PasteBack, face_mask, tone_difference
 from duchenne.faces.regions import smoothstep
 from duchenne.faces.warp import apply, invert
 from duchenne.types import AlignedFace, Face, Photo
@@ -66,7 +66,7 @@ def test_mask_covers_the_face_and_ends_inside_the_crop() -> None:
 def test_outside_the_mask_nothing_changes(scale: float) -> None:
     photo, aligned = aligned_face(scale)
     noise = np.random.default_rng(0).integers(0, 256, aligned.pixels.shape, np.uint8)
-    pasted = paste_back(photo, aligned, noise)
+    pasted = PasteBack(photo, aligned).paste(noise)
     touched = mask_in_photo(photo, aligned, face_mask(aligned))
     assert 0.05 < touched.mean() < 0.9
     np.testing.assert_array_equal(pasted[~touched], photo.pixels[~touched])
@@ -76,7 +76,7 @@ def test_outside_the_mask_nothing_changes(scale: float) -> None:
 def test_an_empty_mask_changes_nothing() -> None:
     photo, aligned = aligned_face()
     black = np.zeros_like(aligned.pixels)
-    pasted = paste_back(photo, aligned, black, np.zeros((256, 256), np.float32))
+    pasted = PasteBack(photo, aligned, mask=np.zeros((256, 256), np.float32)).paste(black)
     np.testing.assert_array_equal(pasted, photo.pixels)
 
 

@@ -10,7 +10,7 @@ import pytest
 import tiny
 import torch
 
-from duchenne.editing.regional import WINDOW_FROM, FeaturePass, RegionalPass, RegionalView
+from duchenne.editing.regional import WINDOW_FROM, Recorder, RegionalPass, RegionalView
 from duchenne.editing.render import STAGES, Renderer, Scene, editable_rows, shrunk
 from duchenne.errors import InputError, SpaceMismatch
 from duchenne.faces import regions
@@ -73,14 +73,15 @@ def regional_view(
     net = RegionalPass(generator, editable_rows(generator))
     code = torch.from_numpy(w)[None]
     with torch.no_grad():
-        _, *features = FeaturePass(generator)(code)
+        recorder = Recorder(code, net.feature_layers)
+        generator.run(recorder)
     return RegionalView(
         code,
         torch.from_numpy(offsets),
         net.rows,
         masks={s: torch.from_numpy(found.pyramid(s)) for s in net.mask_sizes},
         blends={s: torch.from_numpy(found.blend(active, s))[None, None] for s in net.blend_sizes},
-        features=dict(zip(net.feature_layers, features, strict=True)),
+        features=recorder.features,
         noises={},
         window=(torch.arange(WINDOW_FROM), torch.arange(WINDOW_FROM)),
     )

@@ -238,6 +238,7 @@ def _fit_coded(
     **coded: Any,
 ) -> None:
     from ..editing import boundaries
+    from ..editing.edit import signed_distances
     from ..encoding.inversion import EncodeCache
     from ..files import codes
     from ..fit import labelled
@@ -268,7 +269,7 @@ def _fit_coded(
     run.wrote(Path(output).with_suffix(".json"))
     run.facts["boundaries"] = dict(found.provenance)
     if distances is not None:
-        apart = labelled.distances(found, data.w)
+        apart = signed_distances(data.w, found.normals, found.biases)
         rows = [
             {"face": face, "person": person, **by_code(row)}
             for face, person, row in zip(data.names, data.people, apart, strict=True)

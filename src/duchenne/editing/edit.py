@@ -1,4 +1,4 @@
-"""Equations 2 to 5 of the paper: arithmetic in the latent space, and nothing else.
+"""Equations 2 and 3 of the paper: arithmetic in the latent space, and nothing else.
 
 Boundaries, codes and offsets are numpy arrays; a latent code is `w` [L, 512], a boundary normal `b`
 [L, 512] of unit length (Frobenius norm over all rows).
@@ -6,40 +6,32 @@ Boundaries, codes and offsets are numpy arrays; a latent code is `w` [L, 512], a
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
 
-def signed_distance(w: Array, b: Array, bias: float = 0.0) -> float:
+def signed_distances(w: Array, normals: Array, biases: NDArray[Any]) -> NDArray[np.float64]:
     """e = d(b, z), section 3.3: positive on the side where the face shows the Action Unit.
 
-    bias: the boundary is the hyperplane <b, z> + bias = 0.
+    w: [N, L, 512], or [N, 512] of W; normals: [m, L, 512]; biases: [m], each boundary is the
+    hyperplane <b, z> + bias = 0. Returns [N, m].
     """
-    return float(np.vdot(b, w) + bias)
-
-
-def move(w: Array, b: Array, d: float) -> Array:
-    """Eq. 2: f(z) = z + d b; raises the signed distance by d and changes nothing else in W+."""
-    return (w + np.float32(d) * b).astype(np.float32)
+    if w.ndim == 2:  # the rows of W+ are equal
+        w, normals = w[:, None], normals.sum(axis=1, keepdims=True)
+    along = np.tensordot(w, normals, axes=([1, 2], [1, 2]))
+    return np.asarray(along + biases.astype(np.float64), np.float64)
 
 
 def transfer(w: Array, distances: Array, normals: Array) -> Array:
-    """Eq. 3: z_y = z_x + E^T B.
+    """Eq. 3: z_y = z_x + E^T B. Eq. 2, z + d b, is the case of one Action Unit.
 
     w: [L, 512]; distances: [m], E in units of the latent space; normals: [m, L, 512], B.
     """
     return w + np.tensordot(distances.astype(np.float32), normals, axes=1)
-
-
-def interpolate(w_from: Array, w_to: Array, coefficients: Array) -> Array:
-    """Eq. 5: Z = [z_1 ... z_k] with z_j = z_x + lambda_j (z_y - z_x).
-
-    coefficients: [k], D; 0 is the face as it is, 1 the full expression. Returns [k, L, 512].
-    """
-    steps = coefficients.astype(np.float32)[:, None, None]
-    return w_from + steps * (w_to - w_from)
 
 
 def local_transfer(distances: Array, normals: Array) -> Array:

@@ -187,21 +187,6 @@ class PlainPass(nn.Module):
         return self.generator.run(PlainView(w))
 
 
-class FeaturePass(nn.Module):
-    """The plain pass that also returns what `RegionalView.features` needs."""
-
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        assert isinstance(generator, nn.Module)
-        self.generator = generator
-        self.layers = blend_layers(generator)
-
-    def forward(self, w: Tensor) -> tuple[Tensor, ...]:
-        """w: [1, L, 512] -> (image [1, 3, H, W], features of `self.layers`)."""
-        view = Recorder(w, self.layers)
-        return (self.generator.run(view), *view.features.values())
-
-
 class Recorder(PlainView):
     """The same code on the whole canvas, remembering what a regional pass needs of it."""
 

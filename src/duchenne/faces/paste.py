@@ -89,18 +89,6 @@ class PasteBack:
         return pasted
 
 
-def paste_back(
-    photo: Photo,
-    aligned: AlignedFace,
-    frame: Pixels,
-    mask: NDArray[np.float32] | None = None,
-    *,
-    reconstruction: Pixels | None = None,
-) -> Pixels:
-    """One frame back into its photo; see `PasteBack`, which is the one to use for many."""
-    return PasteBack(photo, aligned, reconstruction=reconstruction, mask=mask).paste(frame)
-
-
 def face_mask(aligned: AlignedFace) -> NDArray[np.float32]:
     """float32 [S, S], 0 to 1: the face with forehead and jaw, soft, 0 at the crop's border."""
     size = len(aligned.pixels)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -32,6 +32,7 @@ from sklearn.svm import LinearSVC
 
 from .. import facs
 from ..editing.boundaries import REGION_OF, Boundaries
+from ..editing.edit import signed_distances
 from ..editing.render import Renderer, editable_rows
 from ..errors import InputError
 from ..generators.base import Generator
@@ -125,11 +126,6 @@ class _Planes:
     white: Array
     biases: Array
 
-    def distances(self, w: NDArray[np.float32]) -> Array:
-        """[N, L, 512] -> [N, 12] signed distances e = d(b, z) of section 3.3."""
-        along = np.tensordot(w, self.normals, axes=([1, 2], [1, 2]))
-        return np.asarray(along + self.biases, np.float64)
-
 
 def _find_planes(y: Array, data: Labelled, space: _Space) -> _Planes:
     """The boundaries that these faces give. y: [N, D], their coordinates."""
@@ -142,8 +138,8 @@ def _find_planes(y: Array, data: Labelled, space: _Space) -> _Planes:
             units[i], biases[i] = _separate(y[used], labels, people, space)
     if space.method == "paper":
         return _Planes(*space.normals(units), biases)
-    planes = _Planes(*space.normals(_released(units, space)), 0 * biases)
-    return replace(planes, biases=_midway(planes.distances(data.w), data))
+    normals, white = space.normals(_released(units, space))
+    return _Planes(normals, white, _midway(signed_distances(data.w, normals, 0 * biases), data))
 
 
 def _separate(
@@ -229,7 +225,7 @@ def fit(
     missing = _missing(data)
     y = space.coordinates(data.w)
     planes = _find_planes(y, data, space)
-    apart = planes.distances(data.w)
+    apart = signed_distances(data.w, planes.normals, planes.biases)
     gaps = _gaps(apart, data)
     lengths = np.outer(gaps, np.arange(1, calibrate.KNOTS + 1) / calibrate.KNOTS)
     source = np.where(gaps == 0, "none", "labelled faces")
@@ -264,12 +260,6 @@ def fit(
             },
         },
     )
-
-
-def distances(boundaries: Boundaries, w: NDArray[np.float32]) -> Array:
-    """[N, L, 512] -> [N, 12] signed distances e = d(b, z) of section 3.3."""
-    none = np.zeros(len(facs.CODES))
-    return _Planes(boundaries.normals, none, boundaries.biases.astype(float)).distances(w)
 
 
 def _missing(data: Labelled) -> dict[str, str]:
@@ -359,7 +349,8 @@ def _held_out(y: Array, data: Labelled, space: _Space, tell: Progress) -> list[d
         seen = fold != k
         planes = _find_planes(y[seen], data.only(seen), space)
         known = planes.normals.any(axis=(1, 2))
-        apart[np.ix_(~seen, known)] = planes.distances(data.w[~seen])[:, known]
+        found = signed_distances(data.w[~seen], planes.normals, planes.biases)
+        apart[np.ix_(~seen, known)] = found[:, known]
         tell("held-out people", k + 1, folds)
     return [_judged(apart[:, i], data, i) for i in range(len(facs.CODES))]
 

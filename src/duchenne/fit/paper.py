@@ -17,7 +17,7 @@ from sklearn.svm import LinearSVC
 
 from .. import facs
 from ..editing.boundaries import Boundaries
-from ..editing.edit import transfer
+from ..editing.edit import signed_distances, transfer
 from ..editing.render import Renderer
 from ..errors import NoFaceFound
 from ..faces.landmarks import mesh_of_aligned
@@ -147,9 +147,10 @@ def _lengths(
 ) -> NDArray[np.float32]:
     """[12, 1]: where the mean score has risen by FULL less a FACS step, or the data's extent."""
     measure = measure_with(scorer)
+    distances = signed_distances(samples.w, unit, np.zeros(len(unit)))
     lengths = np.zeros((len(unit), 1), np.float32)
     for i, normal in enumerate(unit):
-        along = samples.w @ normal.sum(axis=0)
+        along = distances[:, i]
         extent = 2 * (np.quantile(along, 0.99) - np.quantile(along, 0.5))
         rises = np.zeros(STEPS + 1)
         for w in samples.w[:faces]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import facs
 from ..editing.boundaries import Boundaries, Stretch
+from ..editing.edit import signed_distances
 from ..editing.render import Renderer
 from ..generators.base import Generator, draw_w
 from ..measuring import score
@@ -66,7 +67,7 @@ def fit(
     return (
         Boundaries(
             normals=normals.normals,
-            biases=_biases(found, normals, generator.rows),
+            biases=_biases(found, normals),
             lengths=lengths,
             generator=generator.fingerprint,
             provenance=_provenance(found, normals, settings),
@@ -162,17 +163,18 @@ def _calibrate(
     return clean, scale, lengths
 
 
-def _biases(found: responses.Responses, normals: svm.Normals, rows: int) -> np.ndarray:
+def _biases(found: responses.Responses, normals: svm.Normals) -> np.ndarray:
     """The hyperplane of each AU passes midway between the fit's weakest and strongest thirds.
 
     Strength is the AU's evidence on the unedited faces; d(b, z) is then positive where it shows.
     """
     biases = np.zeros(len(facs.CODES), np.float32)
+    distances = signed_distances(found.w, normals.normals, biases)
     standard = (found.values - found.values.mean(axis=0)) / found.values.std(axis=0)
     for i, code in enumerate(facs.CODES):
         wanted, _ = svm.wishes(code)
         strength = standard @ wanted
-        along = np.einsum("rd,fd->f", normals.normals[i], found.w)
+        along = distances[:, i]
         low, high = np.quantile(strength, [1 / 3, 2 / 3])
         weak, strong = along[strength <= low].mean(), along[strength >= high].mean()
         biases[i] = -(weak + strong) / 2

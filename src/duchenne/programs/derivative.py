@@ -278,8 +278,8 @@ _RULES: dict[Any, Callable[..., Any]] = {
 }
 
 
-# torch's own rules, where OpenVINO can convert what they make. Its select and slice write into a slice
-# of zeros, which it cannot; its pooling backward scatters by index, seven times as slow as `_RULES`.
+# torch's own rules, where OpenVINO can convert what they make. Its select and slice write into a
+# slice of zeros, which it cannot; its pooling backward scatters by index, seven times as slow.
 _FROM_TORCH = (
     _aten._adaptive_avg_pool2d,
     _aten._unsafe_view,
