@@ -16,6 +16,7 @@ from __future__ import annotations
 import pickletools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partialmethod
 from typing import IO, Any, cast
 
 from ...errors import WeightsError
@@ -85,15 +86,12 @@ class Source:
         self.position = start
         self.limit = len(view)
 
-    def tell(self) -> int:
-        return self.position
-
     def read(self, count: int) -> Any:
         """At most `count` bytes."""
+        at = self.position
         if count > self.limit:
-            at = self.position
             raise WeightsError(f"at byte {at} it claims a value of {count} bytes, too much")
-        piece = self.view[self.position : self.position + count]
+        piece = self.view[at : at + count]
         self.position += len(piece)
         return piece if len(piece) > SLICE_FROM else bytes(piece)
 
@@ -115,12 +113,10 @@ def interpret(source: Source, builders: Builders) -> Any:
     machine = _Machine(builders)
     while True:
         builders.budget.step()
-        start = source.tell()
+        start = source.position
         name, argument = _next_opcode(source)
         if name == "STOP":
-            result = machine.finish()
-            _refuse_cycles(result)
-            return result
+            return _acyclic(machine.finish())
         try:
             machine.step(name, argument)
         except WeightsError as error:
@@ -128,7 +124,7 @@ def interpret(source: Source, builders: Builders) -> Any:
 
 
 def _next_opcode(source: Source) -> tuple[str, Any]:
-    start = source.tell()
+    start = source.position
     source.limit = len(source.view)
     code = source.read(1)
     opcode = _OPCODES.get(code.decode("latin-1"))
@@ -178,10 +174,9 @@ class _Machine:
             self.stack.append(argument)
         elif name in _CONSTANTS:
             self.stack.append(_CONSTANTS[name]())
-        elif name in ("PROTO", "FRAME"):
-            if name == "PROTO" and argument > 5:
-                raise WeightsError(f"pickle protocol {argument}; protocols up to 5 are known")
-        else:
+        elif name == "PROTO" and argument > 5:
+            raise WeightsError(f"pickle protocol {argument}; protocols up to 5 are known")
+        elif name not in ("PROTO", "FRAME"):
             handler = getattr(self, f"_do_{name.lower()}", None)
             if handler is None:
                 raise WeightsError(f"the pickle instruction {name} is not allowed")
@@ -199,7 +194,7 @@ class _Machine:
         self.stack.append(value)
         return value
 
-    def _pop_to_mark(self) -> list[Any]:
+    def _pop_to_mark(self, _: Any = None) -> list[Any]:
         items: list[Any] = []
         while self.stack:
             value = self.stack.pop()
@@ -216,8 +211,7 @@ class _Machine:
             raise WeightsError("the pickle takes a value that it never made")
         self.stack.pop()
 
-    def _do_pop_mark(self, _: Any) -> None:
-        self._pop_to_mark()
+    _do_pop_mark = _pop_to_mark
 
     def _do_dup(self, _: Any) -> None:
         self.stack.append(self._peek())
@@ -243,18 +237,13 @@ class _Machine:
     def _do_tuple(self, _: Any) -> None:
         self.stack.append(tuple(self._pop_to_mark()))
 
-    def _tuple_of(self, count: int) -> None:
+    def _tuple_of(self, count: int, _: Any) -> None:
         items = [self._pop() for _ in range(count)]
         self.stack.append(tuple(items[::-1]))
 
-    def _do_tuple1(self, _: Any) -> None:
-        self._tuple_of(1)
-
-    def _do_tuple2(self, _: Any) -> None:
-        self._tuple_of(2)
-
-    def _do_tuple3(self, _: Any) -> None:
-        self._tuple_of(3)
+    _do_tuple1 = partialmethod(_tuple_of, 1)
+    _do_tuple2 = partialmethod(_tuple_of, 2)
+    _do_tuple3 = partialmethod(_tuple_of, 3)
 
     def _do_list(self, _: Any) -> None:
         self.stack.append(self._pop_to_mark())
@@ -296,8 +285,7 @@ class _Machine:
     # Names, and what becomes of them
 
     def _do_global(self, names: list[str]) -> None:
-        module, name = names
-        self._name(module, name)
+        self._name(*names)
 
     def _do_stack_global(self, _: Any) -> None:
         name, module = self._pop(), self._pop()
@@ -313,11 +301,6 @@ class _Machine:
 
     def _do_reduce(self, _: Any) -> None:
         arguments, callee = self._pop(), self._pop()
-        self.stack.append(self._call(callee, arguments))
-
-    _do_newobj = _do_reduce  # a class and its arguments
-
-    def _call(self, callee: Any, arguments: Any) -> Any:
         if not isinstance(callee, Global):
             raise WeightsError(f"it calls a {type(callee).__name__}")
         builder = self.builders.calls.get((callee.module, callee.name))
@@ -328,7 +311,9 @@ class _Machine:
                 self.builders.budget.step(len(argument))
             elif isinstance(argument, str):
                 self.builders.budget.copy(len(argument))
-        return builder(arguments)
+        self.stack.append(builder(arguments))
+
+    _do_newobj = _do_reduce  # a class and its arguments
 
     def _do_build(self, _: Any) -> None:
         state, target = self._pop(), self._peek()
@@ -387,14 +372,12 @@ def plain_key(key: Any) -> Any:
 def _children(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return list(value.values())
-    if isinstance(value, list | tuple):
-        return list(value)
     if isinstance(value, Record):
         return [value.args, value.state]
-    return []
+    return list(value) if isinstance(value, list | tuple) else []
 
 
-def _refuse_cycles(root: Any) -> None:
+def _acyclic(root: Any) -> Any:
     """Raise for a structure that contains itself, or is nested too deeply. Linear in its size."""
     done: set[int] = set()
     path: dict[int, Any] = {id(root): root}  # also keeps temporary tuples alive, so ids stay valid
@@ -413,3 +396,4 @@ def _refuse_cycles(root: Any) -> None:
                 raise WeightsError(f"containers nested more than {MAX_DEPTH} deep")
             path[id(child)] = child
             stack.append((id(child), iter(_children(child))))
+    return root

@@ -1,6 +1,7 @@
 // The page: three views (choose a face, wait, move it), and what leads from one to the next.
 
 import { follow, get, leftText, post, Problem, showProgress, stageText, upload } from "./ask.js";
+import { Camera } from "./camera.js";
 import { Preview } from "./preview.js";
 import { Profile } from "./profile.js";
 import { element, Sliders } from "./sliders.js";
@@ -11,6 +12,7 @@ const VIEWS = ["start", "choose", "wait", "face"];
 const FACE = "#face"; // the address of the face, so that the back button leads to the start
 
 let about;
+let camera;
 let sliders;
 let preview;
 let profile;
@@ -40,7 +42,7 @@ function show(view) {
   $("to-start").hidden = view !== "face" && view !== "choose";
   $("to-face").hidden = !(sitter && view === "start");
   $("leave").hidden = !sitter;
-  if (view !== "start") closeCamera();
+  if (view !== "start") camera.close();
   $(`${view}-title`).focus({ preventScroll: true });
   window.scrollTo(0, 0);
 }
@@ -118,40 +120,6 @@ async function open() {
   await preview.showBefore();
   await regions();
   recipe();
-}
-
-// ---------------------------------------------------------------- the camera
-
-async function openCamera() {
-  try {
-    const stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, facingMode: "user" } });
-    $("camera-view").srcObject = stream;
-    await $("camera-view").play();
-    cameraOpen(true);
-  } catch (error) {
-    failed(new Error(`The camera cannot be used: ${error.message}`));
-  }
-}
-
-function cameraOpen(yes) {
-  $("camera-view").hidden = $("camera-take").hidden = $("camera-close").hidden = !yes;
-  $("camera-open").hidden = yes;
-}
-
-function closeCamera() {
-  const stream = $("camera-view").srcObject;
-  if (!stream) return;
-  stream.getTracks().forEach((track) => track.stop());
-  $("camera-view").srcObject = null;
-  cameraOpen(false);
-}
-
-function takePicture() {
-  const view = $("camera-view");
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [view.videoWidth, view.videoHeight];
-  canvas.getContext("2d").drawImage(view, 0, 0);
-  canvas.toBlob((blob) => sendPhoto(new File([blob], "camera.jpg")), "image/jpeg", 0.95);
 }
 
 // ---------------------------------------------------------------- moving the face
@@ -308,10 +276,6 @@ function wireStart() {
   $("seed-random").addEventListener("click", () => {
     $("seed").value = Math.floor(Math.random() * 100000);
   });
-  $("camera-card").hidden = !navigator.mediaDevices; // browsers give it to secure addresses only
-  $("camera-open").addEventListener("click", openCamera);
-  $("camera-take").addEventListener("click", takePicture);
-  $("camera-close").addEventListener("click", closeCamera);
   $("wait-cancel").addEventListener("click", () => post("/api/job/cancel").catch(failed));
   $("to-start").addEventListener("click", () => {
     history.pushState(null, "", location.pathname);
@@ -383,6 +347,7 @@ async function start() {
   $("kept").textContent = `Your pictures are deleted ${about.idle_minutes} minutes after you leave. Version ${about.version}.`;
   for (const name of about.qualities) $("quality").append(new Option(name, name));
   $("quality-row").hidden = about.qualities.length < 2;
+  camera = new Camera({ send: sendPhoto, failed });
   sliders = new Sliders($("sliders"), about, changed);
   preview = new Preview({
     after: $("after"), before: $("before"), overlays: $("overlays"),
