@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from duchenne.errors import InputError
+from duchenne.faces.warp import shrink
 from duchenne.files import codes, pictures
 from duchenne.files.pictures import SourceType
 from duchenne.types import Pixels
@@ -75,13 +76,7 @@ def write_jpeg(picture: Pixels, path: Path, source: SourceType) -> None:
 
 def strip(frames: Sequence[Pixels], tile: int) -> Pixels:
     """Pictures side by side, each tile x tile: uint8 [tile, n tile, 3]."""
-    return np.concatenate([shrink(frame, tile) for frame in frames], axis=1)
-
-
-def shrink(frame: Pixels, side: int) -> Pixels:
-    """uint8 [S, S, 3] -> [side, side, 3]."""
-    small = Image.fromarray(frame).resize((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return np.asarray(small)
+    return np.concatenate([shrink(frame, (tile, tile)) for frame in frames], axis=1)
 
 
 def show_strip(axes: Any, picture: Pixels, label: str, columns: Sequence[str] = ()) -> None:

@@ -15,6 +15,7 @@ from test_batch import contents, golden_mesh, manifest, run, tiny_workers
 
 from duchenne import facs
 from duchenne.errors import DescriptorError, InputError
+from duchenne.faces.warp import shrink
 from duchenne.files import pictures
 from duchenne.files.pictures import SourceType, read_synthetic_mark
 from duchenne.stimuli import casting, matching, papers, quality
@@ -152,7 +153,7 @@ def test_matching_gives_the_light_that_was_asked_for(astronaut: np.ndarray) -> N
 def test_matching_nothing_only_resizes(astronaut: np.ndarray) -> None:
     face = picture(astronaut)
     found = matching.correct(face, golden_mesh(face), 128, Match())
-    np.testing.assert_array_equal(found.apply(face), matching.shrink(face, (128, 128)))
+    np.testing.assert_array_equal(found.apply(face), shrink(face, (128, 128)))
     same = matching.correct(face, None, 256, Match(luminance=50, framing=True))
     assert same.apply(face) is face
 
@@ -411,7 +412,7 @@ def test_glasses_are_seen(mobile_renderer: Any, generator: Any) -> None:
     evidence = []
     for seed in (1080, 1091, 1065, 1078):
         w = Studio(generator=generator).sample(seed).code.w
-        face = matching.shrink(mobile_renderer.still(w), (512, 512))
+        face = shrink(mobile_renderer.still(w), (512, 512))
         mesh = landmarks.mesh_of_aligned(face)
         assert mesh is not None
         evidence.append(glasses(face, mesh))

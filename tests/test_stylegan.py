@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from duchenne.generators import stylegan1, stylegan2
 from duchenne.generators.base import PlainView, View, canvas_moments, truncate
 from duchenne.generators.checkpoints import load_generator
-from duchenne.generators.stylegan import MappingNetwork, NoiseSource, fingerprint, shrink
+from duchenne.generators.stylegan import MappingNetwork, NoiseSource, at_size, fingerprint
 from duchenne.generators.stylegan1 import StyleGAN1, StyleGAN1Config
 from duchenne.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
@@ -170,15 +170,15 @@ def test_adain_by_hand(first_network: StyleGAN1) -> None:
         assert torch.allclose(got[0, channel], y, **FLOAT)
 
 
-def test_shrink_is_the_mean_of_tiles() -> None:
+def test_a_smaller_size_is_the_mean_of_tiles() -> None:
     image = torch.arange(16.0).reshape(1, 1, 4, 4)
-    assert shrink(image, 4, 2)[0, 0].tolist() == [[2.5, 4.5], [10.5, 12.5]]
-    assert shrink(image, 4, None) is image
+    assert at_size(image, 4, 2)[0, 0].tolist() == [[2.5, 4.5], [10.5, 12.5]]
+    assert at_size(image, 4, None) is image
     for size in (3, 0, 8):
         with pytest.raises(ValueError, match="divisor"):
-            shrink(image, 4, size)
+            at_size(image, 4, size)
     with pytest.raises(ValueError, match="tiles"):
-        shrink(image[..., :3], 4, 2)
+        at_size(image[..., :3], 4, 2)
 
 
 # Whole networks

@@ -29,11 +29,9 @@ from .measuring import target
 from .measuring.score import FULL, Scorer, built_in_scale
 from .measuring.target import Reached
 from .motion.timeline import Timeline
-from .types import AlignedFace, LatentCode, Photo, Pixels
+from .types import WIDTH, AlignedFace, LatentCode, Photo, Pixels
 
 logger = logging.getLogger(__name__)
-
-WIDTH = 512  # numbers in a row of W+: of every published face network, of codes, of boundaries
 
 
 class Studio:
@@ -203,7 +201,7 @@ class Subject:
         if paste and size is not None:
             raise ValueError("a size is for crops: a face goes back into its photo at the full one")
         self.renderer.require_size(size)
-        source = pictures.SourceType.EDITED if paste else pictures.SourceType.GENERATED
+        source = pictures.SourceType.of(pasted=paste)
         return Clip(self._draw(tables, paste, size), source)
 
     def _draw(self, tables: NDArray[np.float64], paste: bool, size: int | None) -> Iterator[Pixels]:

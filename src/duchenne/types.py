@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 """uint8 [H, W, 3], sRGB, 0 to 255."""
 
+WIDTH = 512
+"""Numbers in a row of W+: of every published face network, of codes, of boundaries."""
+
 
 @dataclass(frozen=True)
 class Photo:

@@ -24,7 +24,6 @@ from .run import Run, recorded, with_bar
 
 if TYPE_CHECKING:
     from ..animate import Subject
-    from ..files.pictures import SourceType
 
 paste_option: Callable[..., Any] = click.option(
     "--paste-back/--crop",
@@ -119,7 +118,7 @@ def animate(
     with run.stages("render and write"):
         clip = subject.animate(timeline, paste=paste, size=size)
         frames = with_bar(clip, len(timeline), "rendering")
-        written = films.write_frames(frames, output, fps=timeline.fps, source=_mark(paste))
+        written = films.write_frames(frames, output, fps=timeline.fps, source=clip.source)
     width, height = written.size
     run.facts["film"] = {
         "frames": written.frames, "fps": str(written.fps), "width": width, "height": height,
@@ -175,6 +174,7 @@ def edit(
     })  # fmt: skip
     asked = motion.descriptor_of(target if au is None else au, descriptor, expression)
     from ..files import pictures
+    from ..files.pictures import SourceType
 
     paste = _paste(source, paste, size)
     pictures.check_writable(output)
@@ -188,7 +188,7 @@ def edit(
         asked = _reach(run, subject, asked)
     with run.stages("render and write"):
         picture = subject.edit(asked, paste=paste, size=size)
-        pictures.save_image(picture, output, source=_mark(paste))
+        pictures.save_image(picture, output, source=SourceType.of(pasted=paste))
     run.wrote(output)
     run.note(str(run.stages))
 
@@ -213,9 +213,3 @@ def _paste(source: str, asked: bool | None, size: int | None) -> bool:
             f"{source}: --paste-back needs a photo, and a saved code holds none; leave it out"
         )
     return False
-
-
-def _mark(paste: bool) -> SourceType:
-    from ..files.pictures import SourceType
-
-    return SourceType.EDITED if paste else SourceType.GENERATED

@@ -22,6 +22,7 @@ from .. import facs
 from ..errors import DescriptorError, InputError, SpaceMismatch
 from ..faces.regions import SLOTS
 from ..files import codes
+from ..types import WIDTH
 
 if TYPE_CHECKING:
     from ..generators.base import Generator
@@ -183,13 +184,13 @@ def load_boundaries(path: Path) -> Boundaries:
         normals is not None
         and normals.ndim == 3
         and normals.shape[0] == count
-        and normals.shape[2] == 512
+        and normals.shape[2] == WIDTH
         and tensors.get("biases", np.zeros(0)).shape == (count,)
         and lengths is not None
         and lengths.ndim == 2
         and lengths.shape[0] == count
         and lengths.shape[1] > 0
-        and tensors.get("centre", np.zeros(512)).shape == (512,)
+        and tensors.get("centre", np.zeros(WIDTH)).shape == (WIDTH,)
         and tensors.get("stretch", np.zeros(2)).shape == (2,)
         and ("centre" in tensors) == ("stretch" in tensors)
     )

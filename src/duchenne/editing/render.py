@@ -25,7 +25,7 @@ from ..files import pictures
 from ..generators.base import Generator
 from ..generators.readout import Readout
 from ..programs.compiling import Compiler, Program
-from ..types import LatentCode, Pixels
+from ..types import WIDTH, LatentCode, Pixels
 from .regional import WINDOW_FROM, PlainPass, Recording, RegionalPass, record
 
 Array = NDArray[np.float32]
@@ -112,7 +112,7 @@ class Renderer:
 
     @cached_property
     def _plain_model(self) -> Program:
-        w = np.zeros((1, self.generator.rows, 512), np.float32)
+        w = np.zeros((1, self.generator.rows, WIDTH), np.float32)
         return self._compiler.compile(PlainPass(self.generator), w)
 
     def _pass(self, size: int, seen: Recording) -> RegionalPass:

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from ..errors import InputError, SpaceMismatch
 from ..files import codes
 from ..generators.base import Generator
+from ..types import WIDTH
 from . import features
 
 FORMAT = "duchenne-initial-code-1"
@@ -31,7 +32,6 @@ PLACES = 8  # cells along a side
 BLOCKS = (2, 3, 4)  # of the trunk, from 0: those with 32, 16 and 8 px here
 COMPONENTS = (64, 96, 96)  # principal components kept of a block's cell
 SMALL = 16  # side of the small picture
-CODE = 512
 BUILT_IN = resources.files("duchenne") / "data/encoder.safetensors"
 EXPECTED = "an initial-code network"
 
@@ -80,14 +80,14 @@ class Head(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.enter = nn.Linear(inputs, hidden)
         self.middle = nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, hidden), nn.GELU())
-        self.common = nn.Linear(hidden, CODE)
-        self.row = nn.Linear(hidden, rows * CODE)
+        self.common = nn.Linear(hidden, WIDTH)
+        self.row = nn.Linear(hidden, rows * WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.dropout((x - self.mean) * self.scale)
         x = F.gelu(self.enter(x))
         x = x + self.dropout(self.middle(x))
-        rows: Tensor = self.common(x)[:, None] + self.row(x).view(-1, self.rows, CODE)
+        rows: Tensor = self.common(x)[:, None] + self.row(x).view(-1, self.rows, WIDTH)
         return rows
 
 
@@ -159,10 +159,10 @@ def load(path: Path | None = None) -> InitialCode:
     try:
         hidden, inputs = state["head.enter.weight"].shape
         cells = Cells(features.load())
-        head = Head(inputs, hidden, state["head.row.weight"].shape[0] // CODE)
+        head = Head(inputs, hidden, state["head.row.weight"].shape[0] // WIDTH)
         cells.components.load_state_dict(_part(state, "cells."))
         head.load_state_dict(_part(state, "head."))
-        if inputs != cells.length or state["deviation"].shape != (CODE,):
+        if inputs != cells.length or state["deviation"].shape != (WIDTH,):
             raise ValueError("its parts do not fit together")
         if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
             raise ValueError("numbers that are not finite")

@@ -22,22 +22,9 @@ Mesh = NDArray[np.float32]
 # Closed contours run from the outer corner along the lower edge and back along the upper.
 RIGHT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
 LEFT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
-RIGHT_EYE_OUTER, RIGHT_EYE_INNER = 33, 133
-LEFT_EYE_OUTER, LEFT_EYE_INNER = 263, 362
-# Brows from the outer end inwards.
-RIGHT_BROW_UPPER, RIGHT_BROW_LOWER = (70, 63, 105, 66, 107), (46, 53, 52, 65, 55)
-LEFT_BROW_UPPER, LEFT_BROW_LOWER = (300, 293, 334, 296, 336), (276, 283, 282, 295, 285)
-# Lips from the right corner along the lower edge to the left corner, and back along the upper.
-OUTER_LIPS = (
-    *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375),
-    *(291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
-)
-INNER_LIPS = (
-    *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324),
-    *(308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
-)
+RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
 MOUTH_RIGHT, MOUTH_LEFT = 61, 291
-NOSE_TIP, CHIN, FOREHEAD = 1, 152, 10
+NOSE_TIP, CHIN = 1, 152
 # From the forehead down the subject's left side to the chin and up the right.
 FACE_OVAL = (
     *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),

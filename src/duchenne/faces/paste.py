@@ -125,8 +125,8 @@ def tone_difference(
     coarse = (cells, cells)
     weighted = mask[..., None] * (original.astype(np.float32) - reconstruction)
     both = np.concatenate([weighted, mask[..., None]], axis=2)
-    shrink = np.array([[size / cells, 0, 0], [0, size / cells, 0]])
-    small = Warp((size, size), shrink, coarse)(both)
+    to_crop = np.array([[size / cells, 0, 0], [0, size / cells, 0]])
+    small = Warp((size, size), to_crop, coarse)(both)
     smooth = blur(small, TONE * cells)
     return np.asarray(smooth[..., :3] / np.maximum(smooth[..., 3:], 1e-3), np.float32)
 

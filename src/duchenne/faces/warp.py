@@ -12,7 +12,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch.nn import functional
+
+from ..types import Pixels
 
 Affine = NDArray[np.float64]
 """float64 [2, 3]: [x', y'] = A[:, :2] @ [x, y] + A[:, 2]."""
@@ -121,3 +124,10 @@ def _seen(
         high = math.ceil(points[:, axis].max() + REACH * step)
         limits += [low, high] if low >= 0 and high <= length else [0, length]
     return limits[0], limits[1], limits[2], limits[3]
+
+
+def shrink(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """uint8 [H, W, 3] -> uint8 [h, w, 3] by Pillow's Lanczos filter; size is (width, height)."""
+    if size == (pixels.shape[1], pixels.shape[0]):
+        return pixels
+    return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))

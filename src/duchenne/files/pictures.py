@@ -227,6 +227,10 @@ class SourceType(StrEnum):
     EDITED = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
     """A photo into which a rendered face was put back."""
 
+    @classmethod
+    def of(cls, *, pasted: bool) -> SourceType:
+        return cls.EDITED if pasted else cls.GENERATED
+
 
 def xmp_packet(source: SourceType) -> bytes:
     """The XMP packet (ISO 16684-1) that declares the digital source type."""

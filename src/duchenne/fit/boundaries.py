@@ -33,6 +33,7 @@ from ..editing.render import editable_rows
 from ..faces import regions
 from ..generators.base import Generator, draw_w
 from ..measuring import score, skin
+from ..types import WIDTH
 from .probe import NAMES
 from .responses import Responses
 
@@ -128,7 +129,7 @@ def fit_normals(
     held_out = np.arange(len(slopes)) % 5 == 4
     rows = editable_rows(generator)
     count = len(facs.CODES)
-    normals = np.zeros((count, generator.rows, 512), np.float32)
+    normals = np.zeros((count, generator.rows, WIDTH), np.float32)
     white, agreement, leak = np.zeros(count), np.zeros(count), np.zeros(count)
     for i, code in enumerate(facs.CODES):
         zone = regions.ZONES.index(boundaries.REGION_OF[code])

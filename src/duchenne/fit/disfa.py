@@ -40,7 +40,6 @@ log = logging.getLogger(__name__)
 
 Roles = NDArray[np.int8]
 
-CAMERAS = ("left", "right")
 LABELS = "ActionUnit_Labels"
 FORMAT = "duchenne-disfa-1"
 # The films have 4844 or 4845 frames, the tables 4845 lines; more than that is another film.
@@ -53,7 +52,7 @@ LAYOUT = (
 
 @dataclass(frozen=True)
 class DisfaSettings:
-    """camera: of CAMERAS. strong: intensity from which a frame shows an Action Unit.
+    """camera: left or right. strong: intensity from which a frame shows an Action Unit.
 
     per_person: frames of one person for each Action Unit, spread over the film; twice as many
         neutral ones.

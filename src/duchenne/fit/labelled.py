@@ -37,6 +37,7 @@ from ..editing.render import Renderer, editable_rows
 from ..errors import InputError
 from ..generators.base import Generator
 from ..measuring import score
+from ..types import WIDTH
 from . import boundaries as svm
 from . import calibrate
 from .labels import AU_FACE, NEUTRAL, UNUSED, Labelled
@@ -97,7 +98,7 @@ class _Space:
 
     def normals(self, units: Array) -> tuple[NDArray[np.float32], Array]:
         """[12, D] -> ([12, L, 512] of unit length or zero, [12] length of one unit in W+)."""
-        shape = (len(units), self.generator.rows, 512)
+        shape = (len(units), self.generator.rows, WIDTH)
         if self.method != "pairs":
             return units.reshape(shape).astype(np.float32), np.ones(len(units))
         rows = editable_rows(self.generator)

@@ -25,6 +25,7 @@ from ..files import codes, pictures
 from ..generators.base import Generator, PlainView, draw_w
 from ..generators.readout import Readout
 from ..programs.compiling import Compiler, Program
+from ..types import WIDTH
 
 FORMAT = "duchenne-pairs-1"
 SIDE = 128  # pixels of a picture
@@ -58,7 +59,7 @@ def draw(generator: Generator, seed: int, count: int, deviation: Tensor) -> Tens
         values = torch.from_numpy(rng.uniform(low, high, (count, 1, 1)).astype(np.float32))
         return values.to(generator.w_mean.device)
 
-    one, two = draw_w(generator, seed, 2 * count).view(2, count, 1, 512)
+    one, two = draw_w(generator, seed, 2 * count).view(2, count, 1, WIDTH)
     first_of_two = torch.from_numpy(rng.integers(1, generator.rows, (count, 1, 1)))
     first_of_two[rng.random(count) >= MIXED] = generator.rows
     row = torch.arange(generator.rows)[None, :, None]
@@ -149,7 +150,7 @@ class _Small(nn.Module):
 
 
 def _renderer(generator: Generator, true: bool, threads: int | None) -> Program:
-    w = np.zeros((1, generator.rows, 512), np.float32)
+    w = np.zeros((1, generator.rows, WIDTH), np.float32)
     compiler = Compiler(generator.w_mean.device, threads or os.cpu_count() or 1)
     return compiler.compile(_Small(generator, true), w)
 

@@ -23,6 +23,7 @@ from ..errors import NoFaceFound
 from ..faces.landmarks import mesh_of_aligned
 from ..generators.base import draw_w, truncate
 from ..measuring import score
+from ..types import WIDTH
 from .calibrate import measure_with
 
 Array = NDArray[np.float64]
@@ -84,7 +85,7 @@ def fit(
     the same rise of the score, as far as it can be reached, as the default boundaries give.
     """
     held_out = np.arange(len(samples.w)) % 4 == 3
-    normals = np.zeros((len(facs.CODES), 512))
+    normals = np.zeros((len(facs.CODES), WIDTH))
     biases, accuracy = np.zeros(len(facs.CODES), np.float32), {}
     for i, code in enumerate(facs.CODES):
         normals[i], biases[i], accuracy[code] = _boundary(samples, i, held_out)

@@ -26,7 +26,7 @@ from ..files import pictures
 from ..generators.base import Generator, PlainView
 from ..generators.readout import Readout
 from ..measuring import score, skin
-from ..types import Pixels
+from ..types import WIDTH, Pixels
 from .graph import TorchGraph
 
 Array = NDArray[np.float64]
@@ -115,7 +115,7 @@ class Probe:
         sitter = self.sit(w)
         if sitter is None:
             return None
-        shape = (len(regions.ZONES), self.generator.rows, 512)
+        shape = (len(regions.ZONES), self.generator.rows, WIDTH)
         offsets = torch.zeros(shape, device=self.generator.w_mean.device, requires_grad=True)
         values = self.measure(sitter, self.draw(sitter, offsets))
         used = slice(self.rows.start, self.rows.stop)

@@ -25,29 +25,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..types import WIDTH
 from ..weights import store
 from .base import PlainView, View, as_rows, fine_from
+from .stylegan import SLOPE, MappingNetwork
 
 WIDTHS = (512, 512, 512, 512, 512, 256, 128, 64)  # channels at 4, 8, ..., 512 px
-STYLE_DIM = 512
 MEAN_DRAWS, MEAN_SEED = 10_000, 0  # the export has no w_avg; this many draws estimate it
 
 Array = NDArray[np.float32]
-
-
-class MappingNetwork(nn.Module):
-    """Eight dense layers from z to w; the IR stores each already multiplied by its gain."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(STYLE_DIM, STYLE_DIM) for _ in range(8))
-
-    def forward(self, z: Tensor) -> Tensor:
-        """z: [B, 512] -> w: [B, 512]."""
-        x = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), 0.2) * 2**0.5
-        return x
 
 
 class Finish(nn.Module):
@@ -63,7 +49,7 @@ class Finish(nn.Module):
     def forward(self, x: Tensor, view: View, layer: int) -> Tensor:
         # In place: a convolution's output is nobody else's, and memory is what an encoding needs.
         x = x.add_(view.noise(layer, self.noise) + self.bias)
-        return F.leaky_relu_(x, 0.2)
+        return F.leaky_relu_(x, SLOPE)
 
 
 class SeparableConv(nn.Module):
@@ -71,7 +57,7 @@ class SeparableConv(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, size: int) -> None:
         super().__init__()
-        self.affine = nn.Linear(STYLE_DIM, inputs)
+        self.affine = nn.Linear(WIDTH, inputs)
         self.depthwise = nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False)
         self.pointwise = nn.Conv2d(inputs, outputs, 1, bias=False)
         self.finish = Finish(outputs, size)
@@ -82,7 +68,7 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, size: int) -> None:
         super().__init__()
-        self.up = nn.Linear(STYLE_DIM, inputs)
+        self.up = nn.Linear(WIDTH, inputs)
         self.conv1 = SeparableConv(inputs // 4, outputs, size)
         self.conv2 = SeparableConv(outputs, outputs, size)
 
@@ -114,7 +100,7 @@ class MobileStyleGAN(nn.Module):
     first convolution and row 2 + 2 k in its second; the last row steers the RGB layer.
     """
 
-    z_dim = STYLE_DIM
+    z_dim = WIDTH
     rows = 2 * len(WIDTHS)
     size = 8 << (len(WIDTHS) - 1)
     row_sizes = (4, *(8 << k for k in range(7) for _ in (1, 2)), 1024)
@@ -125,17 +111,17 @@ class MobileStyleGAN(nn.Module):
     def __init__(self, fingerprint: str = "untrained") -> None:
         super().__init__()
         self.fingerprint = fingerprint
-        self.mapping = MappingNetwork()
+        self.mapping = MappingNetwork((WIDTH,) * 9, gain=2**0.5)
         self.register_buffer("constant", torch.empty(1, WIDTHS[0], 4, 4))
-        self.affine = nn.Linear(STYLE_DIM, WIDTHS[0])
+        self.affine = nn.Linear(WIDTH, WIDTHS[0])
         self.conv = nn.Conv2d(WIDTHS[0], WIDTHS[0], 3, padding=1, bias=False)
         self.finish = Finish(WIDTHS[0], 4)
         self.blocks = nn.ModuleList(
             Block(WIDTHS[k], WIDTHS[k + 1], 8 << k) for k in range(len(WIDTHS) - 1)
         )
-        self.rgb_affine = nn.Linear(STYLE_DIM, WIDTHS[-1])
+        self.rgb_affine = nn.Linear(WIDTH, WIDTHS[-1])
         self.rgb = nn.Conv2d(WIDTHS[-1], 12, 1)
-        self.register_buffer("w_mean", torch.zeros(STYLE_DIM))
+        self.register_buffer("w_mean", torch.zeros(WIDTH))
 
     def synthesize(self, w: Tensor, size: int | None = None) -> Tensor:
         """w: [B, 16, 512] or [B, 512] -> [B, 3, 1024, 1024] in about [-1, 1]."""
@@ -192,7 +178,7 @@ def load() -> MobileStyleGAN:
     network.load_state_dict(state, strict=True)
     network.requires_grad_(False).eval()
     rng = torch.Generator().manual_seed(MEAN_SEED)
-    draws = torch.randn(MEAN_DRAWS, STYLE_DIM, generator=rng)
+    draws = torch.randn(MEAN_DRAWS, WIDTH, generator=rng)
     network.w_mean.copy_(network.mapping(draws).mean(dim=0))
     return network
 

@@ -72,7 +72,7 @@ class NoiseSource:
         return torch.randn(shape, generator=self.rng, device=window.device, dtype=window.dtype)
 
 
-def shrink(image: Tensor, full: int, size: int | None) -> Tensor:
+def at_size(image: Tensor, full: int, size: int | None) -> Tensor:
     """The image at a smaller size: means of square tiles.
 
     The sum of the RGB layers up to a resolution is not a small version of the image (the later

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .base import PlainView, View, as_rows, fine_from
-from .stylegan import SLOPE, MappingNetwork, NoiseMode, NoiseSource, resolutions, shrink
+from .stylegan import SLOPE, MappingNetwork, NoiseMode, NoiseSource, at_size, resolutions
 
 BLUR = (0.25, 0.5, 0.25)  # the binomial filter after every upsampling
 
@@ -150,7 +150,7 @@ class StyleGAN1(nn.Module):
                 else:
                     x = F.conv2d(x, layer.weight, padding=1)
             x = self._finish(layer, i, x, view, source)
-        return shrink(self.rgb(x), self.size, size)
+        return at_size(self.rgb(x), self.size, size)
 
     def fine_weights(self) -> list[str]:
         first = self.layer_sizes.index(fine_from(self.size))

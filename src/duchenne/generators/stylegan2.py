@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .base import PlainView, View, as_rows, fine_from
-from .stylegan import SLOPE, MappingNetwork, NoiseMode, NoiseSource, resolutions, shrink
+from .stylegan import SLOPE, MappingNetwork, NoiseMode, NoiseSource, at_size, resolutions
 
 Architecture = Literal["skip", "resnet", "orig"]
 EPSILON = 1e-8  # under the root of the demodulation
@@ -213,7 +213,7 @@ class StyleGAN2(nn.Module):
                 rgb = self._rgb(block.rgb, k, x, view)
                 image = rgb if image is None else image + rgb
         assert image is not None
-        return shrink(view.finish(self.size, image), self.size, size)
+        return at_size(view.finish(self.size, image), self.size, size)
 
     def fine_weights(self) -> list[str]:
         first = fine_from(self.size).bit_length() - 3

@@ -20,6 +20,7 @@ from ..engine.base import Worker
 from ..engine.stages import Stages
 from ..errors import InputError
 from ..faces import align
+from ..faces.warp import shrink
 from ..files import codes, films, pictures
 from ..files.pictures import SourceType
 from ..motion.timeline import from_descriptor
@@ -229,7 +230,7 @@ class _Drawer:
         return self._drawing.output.paste_back and person.subject.photo is not None
 
     def _mark(self, person: _Person) -> SourceType:
-        return SourceType.EDITED if self._pastes(person) else SourceType.GENERATED
+        return SourceType.of(pasted=self._pastes(person))
 
     def _finish(self, person: _Person, drawn: Pixels) -> Pixels:
         """As the file shall show it."""
@@ -240,7 +241,7 @@ class _Drawer:
             return drawn
         height, width = drawn.shape[:2]
         scale = min(1.0, output.size / max(height, width))
-        return matching.shrink(drawn, (max(1, round(width * scale)), max(1, round(height * scale))))
+        return shrink(drawn, (max(1, round(width * scale)), max(1, round(height * scale))))
 
     def _film(
         self, person: _Person, offsets: Mapping[str, float], suffix: str

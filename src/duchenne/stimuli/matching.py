@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from ..faces import align, landmarks
-from ..faces.warp import Affine, Warp
+from ..faces.warp import Affine, Warp, shrink
 from ..types import Pixels
 from .design import Match
 
@@ -29,16 +29,6 @@ _SRGB = np.arange(256) / 255
 _LINEAR = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4)
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear red, green, blue (ITU-R BT.709)
 _EPSILON, _KAPPA = (6 / 29) ** 3, (29 / 3) ** 3
-
-
-def shrink(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """uint8 [H, W, 3] -> uint8 [h, w, 3] by Pillow's Lanczos filter; size is (width, height).
-
-    The only place of sets and batches that resizes whole pictures.
-    """
-    if size == (pixels.shape[1], pixels.shape[0]):
-        return pixels
-    return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
 def lightness(pixels: Pixels) -> Array:

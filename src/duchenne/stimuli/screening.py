@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from .. import facs
 from ..animate import Studio
 from ..faces import align, landmarks
-from ..faces.warp import warp
+from ..faces.warp import shrink, warp
 from ..files import pictures
 from ..generators.base import Generator, PlainView
 from ..generators.readout import Readout
 from ..programs import compiling
 from ..types import Pixels
 from .design import People
-from .matching import lightness, shrink
+from .matching import lightness
 from .measuring import Look, Meter
 
 Array = NDArray[np.float64]

@@ -26,6 +26,7 @@ from ..errors import InputError, NoFaceFound
 from ..faces import align, landmarks, regions
 from ..files import films, pictures
 from ..files.film_formats import FORMATS
+from ..files.pictures import SourceType
 from ..motion.timeline import Timeline
 from ..types import AlignedFace, Face, LatentCode, Photo, Pixels
 from ..weights import store
@@ -246,7 +247,7 @@ class Service:
                 frame = fitted(subject.edit(descriptor, paste=True), shape.longest)
             else:
                 frame = small_picture(subject, descriptor, shape.longest)
-        return pictures.image_bytes(frame, ".jpg", source=mark(shape))
+        return pictures.image_bytes(frame, ".jpg", source=SourceType.of(pasted=shape.paste))
 
     @property
     def can_measure(self) -> str | None:
@@ -298,7 +299,9 @@ class Service:
             subject = self._subject(sitter)
             size = None if shape.paste else drawn_size(subject, shape.longest)
             frame = subject.edit(descriptor, paste=shape.paste, size=size)
-        pictures.save_image(fitted(frame, shape.longest), path, source=mark(shape))
+        pictures.save_image(
+            fitted(frame, shape.longest), path, source=SourceType.of(pasted=shape.paste)
+        )
 
     def film(
         self,
@@ -312,7 +315,9 @@ class Service:
 
         path: with one of the library's suffixes, or without one for a folder.
         """
-        frames = Clip(self._frames(sitter, timeline, shape, progress), mark(shape))
+        frames = Clip(
+            self._frames(sitter, timeline, shape, progress), SourceType.of(pasted=shape.paste)
+        )
         written = films.write_frames(frames, path, fps=timeline.fps)
         films.write_sidecar(films.sidecar_path(path), timeline)
         if path.is_dir():
@@ -337,11 +342,6 @@ class Service:
                 frame = next(clip)
             progress(done)
             yield fitted(frame, shape.longest)
-
-
-def mark(shape: Shape) -> pictures.SourceType:
-    """What the file says of itself."""
-    return pictures.SourceType.EDITED if shape.paste else pictures.SourceType.GENERATED
 
 
 def shown(photo: Photo) -> tuple[bytes, float]:
