@@ -44,7 +44,7 @@ ANSWER_HEADERS = {
 
 
 class Refused(Exception):
-    """A request that gets no answer but this: an HTTP status and one line."""
+    """The answer to a refused request: an HTTP status and one line."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

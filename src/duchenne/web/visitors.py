@@ -118,7 +118,7 @@ class Visitors:
             return visitor
 
     def enter(self) -> tuple[str, Visitor]:
-        """A new visitor and the secret for their cookie. Raises Busy if the house is full."""
+        """A new visitor and the secret for their cookie. Raises Busy if too many are there."""
         self.sweep()
         with self._lock:
             if len(self._by_token) >= self._most:
@@ -149,7 +149,7 @@ class Visitors:
         return len(idle)
 
     def close(self) -> None:
-        """Everybody leaves."""
+        """Forget all visitors and delete their files."""
         for token in list(self._by_token):
             self.leave(token)
         shutil.rmtree(self.root, ignore_errors=True)
