@@ -11,7 +11,6 @@ from duchenne import facs
 from duchenne.evaluate import harness, metrics, recipes, report
 from duchenne.evaluate.bars import Bar, bars, tied
 from duchenne.evaluate.harness import LEVELS, Measured
-from duchenne.measuring.score import FULL
 
 from . import claims as verdicts
 from . import figures
@@ -71,7 +70,7 @@ def run(context: Context) -> dict[str, Any]:
 def summary(found: Measured) -> dict[str, Any]:
     """What the page shows of one method."""
     correlation, slope = metrics.agreement(found.scores, LEVELS)
-    curves = (found.scores - found.scores[:, :, :1]) / FULL
+    curves = (found.scores - found.scores[:, :, :1]) / facs.FULL
     target = np.stack([curves[:, i, :, i] for i in range(len(facs.CODES))])  # [12, F, K]
     return {
         "faces": len(found),
@@ -110,7 +109,7 @@ def _leakage_figure(methods: Mapping[str, Measured]) -> Any:
 
 def _agreement_figure(found: Measured) -> Any:
     figure = figures.new(10, 7)
-    curves = (found.scores - found.scores[:, :, :1]) / FULL
+    curves = (found.scores - found.scores[:, :, :1]) / facs.FULL
     for i, axes in enumerate(figure.subplots(3, 4).flat):
         mine = curves[:, i, :, i]
         axes.plot(LEVELS, mine.T, color="0.8", linewidth=0.6)

@@ -10,7 +10,6 @@ from duchenne import facs
 from duchenne.animate import Subject
 from duchenne.evaluate import harness, kept, metrics
 from duchenne.files.pictures import SourceType
-from duchenne.measuring.score import FULL
 from duchenne.motion.timeline import from_descriptor
 from duchenne.types import Pixels
 
@@ -68,7 +67,7 @@ def _animate(context: Context, person: Subject, code: str) -> tuple[Pixels, np.n
     scores = context.keep(
         "unit_curve",
         inputs,
-        lambda: [(harness.scores(f, context.studio.scorer) / FULL).tolist() for f in frames],
+        lambda: [(harness.scores(f, context.studio.scorer) / facs.FULL).tolist() for f in frames],
     )
     return figures.strip(frames, TILE), np.array(scores)
 

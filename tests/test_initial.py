@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -277,18 +276,6 @@ def test_held_out_faces_are_guessed_better_than_by_the_mean(
             average = float(against(mean))
             print(f"default loss at 192 px: guess {guessed:.3f}, mean face {average:.3f}")
             assert guessed < average
-
-
-@pytest.mark.weights
-def test_a_guess_takes_no_time_worth_naming(
-    generator: MobileStyleGAN, built_in: InitialCode, people: Tensor
-) -> None:
-    built_in.predict(people[:1], generator)
-    started = time.perf_counter()
-    built_in.predict(people[:1], generator)
-    seconds = time.perf_counter() - started
-    print(f"a forward pass: {seconds:.3f} s")
-    assert seconds < 5  # 0.3 s is the aim on two free cores; this is for shared ones
 
 
 @pytest.mark.weights

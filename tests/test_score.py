@@ -408,6 +408,6 @@ def test_a_score_grows_with_its_own_deformation(
     )
     own = scores[:, facs.INDEX[code]]
     assert own[0] == pytest.approx(0, abs=1e-6)
-    assert (np.diff(own)[own[:-1] < score.FULL] > 0).all(), own
+    assert (np.diff(own)[own[:-1] < facs.FULL] > 0).all(), own
     assert (np.diff(own) >= 0).all(), own
     assert own[-1] > 0.5

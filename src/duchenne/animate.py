@@ -26,7 +26,7 @@ from .files import codes, pictures
 from .generators import mobile
 from .generators.base import Generator, draw_w, truncate
 from .measuring import target
-from .measuring.score import FULL, Scorer, built_in_scale
+from .measuring.score import Scorer, built_in_scale
 from .measuring.target import Reached
 from .motion.timeline import Timeline
 from .types import WIDTH, AlignedFace, LatentCode, Photo, Pixels
@@ -182,7 +182,7 @@ class Subject:
         if mesh is None:
             raise NoFaceFound("the edited picture is no longer a face; ask for less")
         scorer = self.studio.scorer
-        return scorer.scale.scores(scorer.measure(frame, mesh)) / FULL
+        return scorer.scale.scores(scorer.measure(frame, mesh)) / facs.FULL
 
     def reach(self, targets: Mapping[str, float]) -> Reached:
         """Offsets for `edit` with which this face measures the targets; see `measuring.target`."""

@@ -51,6 +51,7 @@ SIDES = ("L", "R")
 Descriptor = Mapping[str, float]
 """AU code, with or without a side, -> intensity. 1 is the AU at its full natural intensity."""
 
+FULL = 5.0  # a score that is full: the FACS intensities A to E as numbers 1 to 5
 # The lowest offset: people show more of an Action Unit than its full action on a typical face, a
 # broad smile for instance, and to lessen that takes more than one.
 LOWEST = -1.5

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 
 class Stages:
     """Seconds by stage, in the order in which the stages began.
@@ -43,6 +41,8 @@ def peak_memory() -> int | None:
         found = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)
         return int(found.group(1)) * 1024 if found else None
     if sys.platform == "win32":
+        import psutil
+
         return int(psutil.Process().memory_info().peak_wset)
     import resource
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from .. import facs
-from ..measuring.score import FULL
 
 Array = NDArray[np.float64]
 
@@ -114,7 +113,7 @@ def agreement(scores: Array, levels: Sequence[float]) -> tuple[Array, Array]:
     asked = np.tile(np.array(levels), len(scores))
     correlation, slope = np.zeros(len(facs.CODES)), np.zeros(len(facs.CODES))
     for i in range(len(facs.CODES)):
-        risen = (scores[:, i, :, i] - scores[:, i, :1, i]).ravel() / FULL
+        risen = (scores[:, i, :, i] - scores[:, i, :1, i]).ravel() / facs.FULL
         flat = np.ptp(risen) < 1e-9
         correlation[i] = 0.0 if flat else np.corrcoef(asked, risen)[0, 1]
         slope[i] = asked @ risen / (asked @ asked)

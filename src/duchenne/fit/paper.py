@@ -160,7 +160,7 @@ def _lengths(
                 moved = transfer(rows, np.array([k / STEPS * extent]), normal[None])
                 rises[k] += scorer.scale.scores(measure(renderer.plain(moved)))[i] / faces
         rises -= rises[0]
-        reached = np.flatnonzero(rises >= score.FULL - 1)
+        reached = np.flatnonzero(rises >= facs.FULL - 1)
         lengths[i] = extent * (reached[0] if len(reached) else STEPS) / STEPS
         if progress:
             progress("lengths", i + 1, len(unit))

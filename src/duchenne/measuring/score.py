@@ -47,7 +47,6 @@ from . import skin
 Array = NDArray[np.float64]
 
 LIMIT = 1.5  # of a measure's full rise or fall: the most that it can say
-FULL = 5.0  # the FACS intensities A to E as numbers 1 to 5
 SCALE_FILE = "scores.safetensors"
 SCALE_FORMAT = "duchenne-scores-2"
 INPUT_SIZE = 256
@@ -254,7 +253,7 @@ class Scale:
 
     def scores(self, measures: Array) -> Array:
         """[M] measures -> [12] scores in the order of `facs.CODES`, not yet limited to 0 to 5."""
-        return FULL * self.evidence(measures) / self.full
+        return facs.FULL * self.evidence(measures) / self.full
 
     def evidence(self, measures: Array) -> Array:
         """[M] measures -> [12] weighted means of what speaks for each AU; 0 on a neutral face.
@@ -352,7 +351,7 @@ class Scorer:
 
         pixels: uint8 [H, W, 3]; mesh: [468, 3] of the face in it, which tells where to look.
         """
-        return np.clip(self.scale.scores(self.measure(pixels, mesh)), 0.0, FULL)
+        return np.clip(self.scale.scores(self.measure(pixels, mesh)), 0.0, facs.FULL)
 
     def measure(self, pixels: Pixels, mesh: landmarks.Mesh) -> Array:
         """[M] measures of one face in the order of MEASURES."""

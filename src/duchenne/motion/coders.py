@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
 
-FULL = 5.0  # scores run from 0 to 5 here as in `measuring.score`, after the FACS intensities A to E
 MIN_CONFIDENCE = 0.7
 # What FeatureExtraction -fdir takes from a folder, sorted by name (SequenceCapture.cpp, 2.2.0).
 SEQUENCE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
@@ -61,7 +60,7 @@ class Layout:
 
 OPENFACE = Layout("OpenFace", "AU{:02d}_r", 5.0, "confidence", "face_id")
 PYFEAT = Layout("py-feat", "AU{:02d}", 1.0, "FaceScore", "Identity", name="input")
-OWN = Layout("duchenne score", "AU{}", FULL, "", "", name="image", needed="image")
+OWN = Layout("duchenne score", "AU{}", facs.FULL, "", "", name="image", needed="image")
 
 
 @dataclass(frozen=True)
@@ -236,7 +235,7 @@ def read_scores(
         tables = [read_table(source, (OPENFACE, OWN, PYFEAT), min_confidence)]
     names = [name for table in tables for name in _names(table, pictures)]
     trusted = np.concatenate([table.trusted for table in tables])
-    values = np.concatenate([table.values for table in tables]) * FULL
+    values = np.concatenate([table.values for table in tables]) * facs.FULL
     return _one_face_each(source, tables[0].layout.tool, np.array(names), trusted, values)
 
 

@@ -14,11 +14,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import facs
 from ..errors import WeightsError
 from ..faces import landmarks
 from ..measuring import score
 from ..measuring.dlib_identity import Recogniser
-from ..measuring.score import FULL, Scorer
+from ..measuring.score import Scorer
 from ..types import Pixels
 from ..weights import store
 
@@ -91,7 +92,7 @@ class Meter:
         units = pose = points = None
         if self.means.scores:
             reading = self._scorer.read(face, mesh)
-            units = self._scorer.scale.scores(reading.measures) / FULL
+            units = self._scorer.scale.scores(reading.measures) / facs.FULL
             points = reading.points
             pose = score.pose(points, self._scorer.scale.template)
         described = self._recogniser.describe(face) if person and self.means.identity else None

@@ -141,10 +141,8 @@ class Routes:
         """A photo comes in; a job looks for faces, and encodes one if there is just one."""
         with self._entered(request) as (token, visitor):
             visitor.require_free()
-            name, quality = (
-                asked_for.name_of(request, "photo.jpg"),
-                self._quality(request.query_params),
-            )
+            name = asked_for.name_of(request, "photo.jpg")
+            quality = self._quality(request.query_params)
             path = visitor.new_file(".photo")
             limit, seconds = self.limits.photo_bytes, self.limits.upload_seconds
             await guard.save_body(request, path, limit, seconds)
