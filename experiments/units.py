@@ -8,7 +8,7 @@ import numpy as np
 
 from duchenne import facs
 from duchenne.animate import Subject
-from duchenne.evaluate import harness, kept, metrics
+from duchenne.evaluate import harness, kept
 from duchenne.files.pictures import SourceType
 from duchenne.motion.timeline import from_descriptor
 from duchenne.types import Pixels
@@ -85,7 +85,7 @@ def _figure(strips: dict[str, Pixels], curves: dict[str, np.ndarray]) -> Any:
             plot.set_title("change of measured intensity", fontsize=7)
         change = curves[code] - curves[code][0]
         for other, name in enumerate(facs.CODES):
-            tied = name in metrics.KIN[code]
+            tied = name in facs.UNITS[code].kin
             style = {"color": "tab:orange" if tied else "0.7", "linewidth": 0.8}
             if name != code:
                 plot.plot(time, change[:, other], **style)
@@ -141,7 +141,7 @@ def section(records: Records) -> str:
         for name in METHODS:
             change = np.array(record[name][code])
             change = change[-1] - change[0]
-            free = [i for c, i in facs.INDEX.items() if c != code and c not in metrics.KIN[code]]
+            free = [i for c, i in facs.INDEX.items() if c != code and c not in facs.UNITS[code].kin]
             other = max(free, key=lambda i: abs(change[i]))
             cells += [
                 f"{change[facs.INDEX[code]]:+.2f}",

@@ -25,7 +25,7 @@ from duchenne.editing.boundaries import Boundaries, slot_intensities
 from duchenne.editing.render import editable_rows
 from duchenne.evaluate import harness
 from duchenne.fit import boundaries as svm
-from duchenne.fit import calibrate, recipe, responses
+from duchenne.fit import recipe, responses
 from duchenne.fit.responses import Responses
 
 FULL_METHOD = "not refined"
@@ -74,7 +74,7 @@ def _boundaries(
     studio: Studio, normals: NDArray[np.float32], white: Array, regional: bool = True
 ) -> Boundaries:
     norms = np.linalg.norm(normals.reshape(len(normals), -1), axis=1)[:, None, None]
-    reach = np.array([calibrate.REACH[code] for code in facs.CODES])
+    reach = np.array([unit.reach for unit in facs.ACTION_UNITS])
     return Boundaries(
         normals=(normals / norms).astype(np.float32),
         biases=np.zeros(len(normals), np.float32),

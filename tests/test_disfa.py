@@ -432,7 +432,7 @@ def test_identity_cancels_where_a_person_was_coded_both_ways() -> None:
      ("AU1", "AU2", False), ("AU12", "AU15", True)],
 )  # fmt: skip
 def test_what_anatomy_ties(unit: str, other: str, expected: bool) -> None:
-    assert labelled.tied(unit, other) is expected
+    assert labelled.tied(facs.UNITS[unit], facs.UNITS[other]) is expected
 
 
 # From films to an edit

@@ -215,14 +215,12 @@ def test_the_table_of_action_units() -> None:
 
 
 def test_the_table_of_evidence() -> None:
-    from duchenne.measuring.score import EVIDENCE
-
     rows = rows_of((ROOT / "docs" / "scores.md").read_text(), "| AU | Measures and weights |")
     found = {
         row[0]: {name: float(weight) for name, weight in re.findall(r"`(\w+)` (-?[\d.]+)", row[1])}
         for row in rows
     }
-    assert found == {code: dict(evidence) for code, evidence in EVIDENCE.items()}
+    assert found == {unit.code: dict(unit.evidence) for unit in facs.ACTION_UNITS}
 
 
 def test_the_table_of_weights_and_licences() -> None:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+import duchenne
 from duchenne import facs
 from duchenne.errors import DescriptorError
+from duchenne.faces.regions import ZONES
 
 PAPER_ORDER = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 
@@ -15,6 +22,36 @@ PAPER_ORDER = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 def test_the_twelve_units_are_the_papers_in_its_order() -> None:
     assert tuple(unit.number for unit in facs.ACTION_UNITS) == PAPER_ORDER
     assert [facs.INDEX[f"AU{n}"] for n in PAPER_ORDER] == list(range(12))
+    assert facs.PAPER == facs.CODES
+
+
+THIRTEENTH = """    ActionUnit(
+        7, "Lid Tightener", "orbicularis oculi, pars palpebralis", "eyes",
+        evidence={"eyeSquint": 1.0}, tied=("lower_lid",), kin=("AU6",), reach=6.0,
+        drawing="<path/>", read_at_rest=True,
+    ),
+"""
+
+
+def test_a_thirteenth_unit_is_one_record(tmp_path: Path) -> None:
+    """In a copy of the package that has one more record and is otherwise the same."""
+    package = tmp_path / "duchenne"
+    shutil.copytree(Path(duchenne.__file__).parent, package)
+    table = package / "facs" / "units.py"
+    before, ninth, after = table.read_text().partition("    ActionUnit(\n        9,")
+    table.write_text(before + THIRTEENTH + ninth + after)
+    tests = Path(__file__).parent
+    subprocess.run(
+        [sys.executable, tests / "thirteenth_unit.py"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{tests}"},
+        check=True,
+    )
+
+
+def test_kin_and_what_opposes_are_other_units() -> None:
+    for unit in facs.ACTION_UNITS:
+        assert {*unit.kin, *unit.opposes} <= set(facs.CODES) - {unit.code}
+        assert unit.area in ZONES
 
 
 @pytest.mark.parametrize(

@@ -11,18 +11,16 @@ import tiny
 import torch
 
 from duchenne import facs
-from duchenne.editing.boundaries import REGION_OF
 from duchenne.editing.regional import RegionalView
 from duchenne.editing.render import editable_rows
 from duchenne.errors import InputError
-from duchenne.evaluate import metrics
 from duchenne.faces import landmarks, regions
 from duchenne.fit import boundaries, calibrate, probe, responses
-from duchenne.fit.boundaries import TIED, FitSettings, Normals, fit_normals, whitening
+from duchenne.fit.boundaries import FitSettings, Normals, fit_normals, whitening
 from duchenne.fit.probe import NAMES, Probe, Response
 from duchenne.fit.responses import Responses, collect, identity, load
 from duchenne.generators.base import PlainView, draw_z
-from duchenne.measuring import score, skin
+from duchenne.measuring import measures, score, skin
 
 GENERATOR = tiny.GENERATOR
 ROWS = editable_rows(GENERATOR)
@@ -30,7 +28,7 @@ ZONES = len(regions.ZONES)
 
 
 def random_points(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal((score.POINTS, 3))
+    return np.random.default_rng(seed).standard_normal((measures.POINTS, 3))
 
 
 # The probe
@@ -39,7 +37,7 @@ def random_points(seed: int) -> np.ndarray:
 def test_the_differentiable_frontalisation_is_the_scores() -> None:
     template, mesh = random_points(0), 40 * random_points(1) + 7
     found = probe._frontalise(torch.from_numpy(mesh), torch.from_numpy(template))
-    np.testing.assert_allclose(found.numpy(), score.frontalise(mesh, template), atol=1e-9)
+    np.testing.assert_allclose(found.numpy(), measures.frontalise(mesh, template), atol=1e-9)
 
 
 def test_the_differentiable_frontalisation_has_the_right_slope() -> None:
@@ -252,19 +250,18 @@ FACES, DIMENSIONS = 25, 6 * len(ROWS)
 
 
 def test_tied_measures_exist_and_are_no_evidence() -> None:
-    assert set(TIED) == set(facs.CODES)
-    for code, names in TIED.items():
-        assert set(names) <= set(NAMES), code
-        assert not set(names) & set(score.EVIDENCE[code]), code
+    for unit in facs.ACTION_UNITS:
+        assert set(unit.tied) <= set(NAMES) - set(unit.evidence), unit.code
 
 
 def test_wishes_by_hand() -> None:
-    wanted, kept = boundaries.wishes("AU15")
-    assert {NAMES[i]: wanted[i] for i in np.flatnonzero(wanted)} == score.EVIDENCE["AU15"]
-    assert not kept[[NAMES.index(name) for name in (*TIED["AU15"], *score.EVIDENCE["AU15"])]].any()
+    unit = facs.UNITS["AU15"]
+    wanted, kept = boundaries.wishes(unit)
+    assert {NAMES[i]: wanted[i] for i in np.flatnonzero(wanted)} == unit.evidence
+    assert not kept[[NAMES.index(name) for name in (*unit.tied, *unit.evidence)]].any()
     assert kept[NAMES.index("light_chin")]
     assert kept[NAMES.index("browInnerUp")]
-    assert kept.sum() == len(NAMES) - len(TIED["AU15"]) - len(score.EVIDENCE["AU15"])
+    assert kept.sum() == len(NAMES) - len(unit.tied) - len(unit.evidence)
 
 
 def test_whitening_makes_w_white() -> None:
@@ -343,7 +340,7 @@ def test_the_evidence_rises_along_every_normal(fitted: Normals) -> None:
     assert (fitted.leak > 0).all()
     slopes = responses_of(random_slopes()).slopes.mean(axis=0)  # [S, Z, R, 512]
     for code, normal in zip(facs.CODES, fitted.normals, strict=True):
-        zone = regions.ZONES.index(REGION_OF[code])
+        zone = regions.ZONES.index(facs.UNITS[code].area)
         wanted, _ = boundaries.wishes(code)
         rise = np.tensordot(slopes[:, zone], normal[ROWS.start : ROWS.stop], axes=2)
         assert wanted @ rise > 0
@@ -353,7 +350,7 @@ def test_the_evidence_rises_along_every_normal(fitted: Normals) -> None:
 def test_the_normal_of_a_known_answer(mixed: float) -> None:
     """AU9's evidence answers along e1 (and as much along e2), all else along e2, up or down."""
     code = "AU9"
-    zone = regions.ZONES.index(REGION_OF[code])
+    zone = regions.ZONES.index(facs.UNITS[code].area)
     wanted, kept = boundaries.wishes(code)
     e1, e2 = np.eye(DIMENSIONS)[[0, 9]]  # in the first and in the second editable row
     rng = np.random.default_rng(6)
@@ -388,24 +385,24 @@ def test_what_others_of_the_region_answer_on_average_is_taken_out() -> None:
     response = 5 * np.eye(count) + rng.uniform(-2, 2, (count, count))  # of whom on whom
     apart = rng.standard_normal((4, count))  # people who look different from the start
     along = np.stack([np.stack([apart, apart + row], axis=1) for row in response])
-    scale = SimpleNamespace(scores=lambda measures: measures)
+    scale = SimpleNamespace(scores=lambda values: values)
     rows = np.zeros((count, 2, 512), np.float32)
     rows.reshape(count, -1)[:, :count] = np.eye(count)
     white = rng.uniform(0.5, 2, count)
     before = Normals(rows, white, np.zeros(count), np.zeros(count))
     after = calibrate.untangled(before, along, scale)  # type: ignore[arg-type]
 
-    reach = np.array([calibrate.REACH[code] for code in facs.CODES])
+    reach = np.array([unit.reach for unit in facs.ACTION_UNITS])
     offsets = after.normals.reshape(count, -1)[:, :count] * (after.white * reach)[:, None]
     parts = offsets / (white * reach)  # [12, 12], how much of whose offset before
     answers = parts @ response
     assert np.linalg.norm(after.normals, axis=(1, 2)) == pytest.approx(1, abs=1e-6)
-    for i, code in enumerate(facs.CODES):
+    for i, unit in enumerate(facs.ACTION_UNITS):
         assert answers[i, i] == pytest.approx(response[i, i], rel=1e-5)  # as strong as before
-        for j, other in enumerate(facs.CODES):
+        for j, other in enumerate(facs.ACTION_UNITS):
             if i == j:
                 continue
-            if REGION_OF[code] != REGION_OF[other] or other in metrics.KIN[code]:
+            if unit.area != other.area or other.code in unit.kin:
                 assert parts[i, j] == pytest.approx(0, abs=1e-6)
             else:
                 left = (1 - calibrate.TAKEN_OUT) * response[i, j] * parts[i, i]

@@ -14,7 +14,7 @@ from PIL import Image
 from duchenne.errors import WeightsError
 from duchenne.fit import graph
 from duchenne.fit.graph import TorchGraph
-from duchenne.measuring import score
+from duchenne.measuring import measures, score
 from duchenne.weights import store
 
 DATA = Path(__file__).parent / "data"
@@ -188,11 +188,11 @@ def test_both_face_networks_agree_with_openvino(networks: tuple[ov.Model, ov.Mod
     expected = compiled[0](face[None])
     found = TorchGraph(landmarks)(torch.from_numpy(face)[None])
     assert len(found) == len(expected)
-    points = expected[0].reshape(score.POINTS, 3)
+    points = expected[0].reshape(measures.POINTS, 3)
     assert points[:, :2].std() > 30
     np.testing.assert_allclose(found[0].reshape(-1, 3).numpy(), points, atol=1e-3)
 
-    plane = points[list(score.BLENDSHAPE_POINTS), :2].astype(np.float32)[None]
+    plane = points[list(measures.BLENDSHAPE_POINTS), :2].astype(np.float32)[None]
     shapes = compiled[1](plane)[0].reshape(-1)
     assert shapes.shape == (52,)
     np.testing.assert_allclose(

@@ -23,16 +23,20 @@ from duchenne.errors import InputError, WeightsError
 from duchenne.files import codes
 from duchenne.fit import responses
 from duchenne.measuring import score, skin
-from duchenne.measuring.score import (
+from duchenne.measuring.measures import (
+    BLENDSHAPE_POINTS,
     BLENDSHAPES,
-    EVIDENCE,
     GEOMETRY,
     MEASURES,
     POINTS,
+    RIGID,
     SHAPES,
-    Scale,
-    Scorer,
+    frontalise,
+    geometry_matrix,
+    mirror_points,
+    shape_matrix,
 )
+from duchenne.measuring.score import Scale, Scorer
 from duchenne.weights import store
 
 FRONTAL = Path(__file__).parent / "data" / "generated_face_21.jpg"
@@ -55,35 +59,34 @@ def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
 
 
 def test_every_unit_has_evidence_and_every_measure_exists() -> None:
-    assert tuple(EVIDENCE) == facs.CODES
-    for code, evidence in EVIDENCE.items():
-        assert evidence, code
-        assert set(evidence) <= set(MEASURES)
-        assert all(weight and abs(weight) <= 1 for weight in evidence.values())
+    for unit in facs.ACTION_UNITS:
+        assert unit.evidence, unit.code
+        assert set(unit.evidence) <= set(MEASURES)
+        assert all(weight and abs(weight) <= 1 for weight in unit.evidence.values())
     assert len(set(MEASURES)) == len(MEASURES) == len(SHAPES) + len(GEOMETRY) + len(skin.FURROWS)
 
 
 def test_the_blendshape_networks_tables() -> None:
     """146 points in, 52 coefficients out (MediaPipe's model card)."""
-    assert len(score.BLENDSHAPE_POINTS) == len(set(score.BLENDSHAPE_POINTS)) == 146
-    assert max(score.BLENDSHAPE_POINTS) == POINTS - 1
+    assert len(BLENDSHAPE_POINTS) == len(set(BLENDSHAPE_POINTS)) == 146
+    assert max(BLENDSHAPE_POINTS) == POINTS - 1
     assert len(BLENDSHAPES) == len(set(BLENDSHAPES)) == 52
     lefts = {name for name in BLENDSHAPES if name.endswith("Left")} - {"jawLeft", "mouthLeft"}
     assert {name.removesuffix("Left") + "Right" for name in lefts} <= set(BLENDSHAPES)
 
 
 def test_the_rigid_points_are_two_dimensional_enough_for_a_pose() -> None:
-    mesh = tiny.golden_face("generated_face_21").mesh[list(score.RIGID)]
+    mesh = tiny.golden_face("generated_face_21").mesh[list(RIGID)]
     spread = np.linalg.svd(mesh - mesh.mean(axis=0), compute_uv=False)
     assert spread[2] > 0.1 * spread[0]
-    assert len(set(score.RIGID)) == len(score.RIGID)
+    assert len(set(RIGID)) == len(RIGID)
 
 
 # Arithmetic by hand
 
 
 def test_geometry_by_hand() -> None:
-    matrix = score.geometry_matrix()
+    matrix = geometry_matrix()
     assert matrix.shape == (len(GEOMETRY), POINTS, 3)
     mesh = random_mesh()
     found = dict(zip(GEOMETRY, np.tensordot(matrix, mesh, axes=2), strict=True))
@@ -96,7 +99,7 @@ def test_geometry_by_hand() -> None:
 
 
 def test_distances_do_not_change_with_place_and_places_do() -> None:
-    sums = score.geometry_matrix().sum(axis=1)  # [G, 3], the answer to a shift of 1
+    sums = geometry_matrix().sum(axis=1)  # [G, 3], the answer to a shift of 1
     both = {name for name, (_, plus, minus) in GEOMETRY.items() if plus and minus}
     assert both == {"brow_gap", "eye_opening", "mouth_width", "lip_gap"}
     for name, answer in zip(GEOMETRY, sums, strict=True):
@@ -104,7 +107,7 @@ def test_distances_do_not_change_with_place_and_places_do() -> None:
 
 
 def test_shapes_by_hand() -> None:
-    matrix = score.shape_matrix()
+    matrix = shape_matrix()
     assert matrix.shape == (len(SHAPES), 52)
     np.testing.assert_allclose(matrix.sum(axis=1), 1)
     row = matrix[SHAPES.index("mouthSmile")]
@@ -124,9 +127,9 @@ def flat() -> Scale:
 
 def test_neutral_scores_nothing_and_full_evidence_scores_five(flat: Scale) -> None:
     assert not flat.scores(flat.neutral).any()
-    for i, code in enumerate(facs.CODES):
+    for i, unit in enumerate(facs.ACTION_UNITS):
         measures = flat.neutral.copy()
-        for name, weight in EVIDENCE[code].items():
+        for name, weight in unit.evidence.items():
             measures[MEASURES.index(name)] += 2 if weight > 0 else -4
         assert flat.scores(measures)[i] == pytest.approx(5)
         halfway = (measures + flat.neutral) / 2
@@ -170,7 +173,7 @@ def test_turning_scaling_and_shifting_a_rigid_mesh_is_undone(
 ) -> None:
     mesh = random_mesh()
     moved = scale * mesh @ rotation(*angles).T + [300, -40, 7]
-    np.testing.assert_allclose(score.frontalise(moved, mesh), mesh, atol=1e-10)
+    np.testing.assert_allclose(frontalise(moved, mesh), mesh, atol=1e-10)
 
 
 def test_what_moves_on_the_face_stays_moved() -> None:
@@ -178,24 +181,24 @@ def test_what_moves_on_the_face_stays_moved() -> None:
     mesh, template = random_mesh(), random_mesh(1)
     smiling = mesh.copy()
     smiling[[61, 291]] += [0.3, -0.2, 0.1]
-    straight = score.frontalise(smiling, template)
-    turned = score.frontalise(90 * smiling @ rotation(-20, 12, 8).T + 5, template)
+    straight = frontalise(smiling, template)
+    turned = frontalise(90 * smiling @ rotation(-20, 12, 8).T + 5, template)
     np.testing.assert_allclose(turned, straight, atol=1e-9)
 
 
 def test_a_mirrored_mesh_is_turned_and_not_reflected() -> None:
     """The fit is a rotation: a left-handed copy does not come back."""
     mesh = random_mesh()
-    assert np.abs(score.frontalise(mesh * [-1, 1, 1], mesh) - mesh).max() > 0.5
+    assert np.abs(frontalise(mesh * [-1, 1, 1], mesh) - mesh).max() > 0.5
 
 
 def test_mirroring_twice_is_nothing() -> None:
     mirror = np.arange(POINTS)
     mirror[[33, 263]] = mirror[[263, 33]]
     mesh = random_mesh()
-    once = score.mirror_points(mesh, mirror)
+    once = mirror_points(mesh, mirror)
     np.testing.assert_array_equal(once[33], mesh[263] * [-1, 1, 1])
-    np.testing.assert_array_equal(score.mirror_points(once, mirror), mesh)
+    np.testing.assert_array_equal(mirror_points(once, mirror), mesh)
 
 
 # The file
@@ -251,7 +254,7 @@ def test_the_built_in_scale() -> None:
     assert scale.neutral.shape == scale.rise.shape == scale.fall.shape == (len(MEASURES),)
     assert (scale.rise > 0).all()
     assert (scale.fall > 0).all()
-    mirrored = score.mirror_points(scale.template, scale.mirror)
+    mirrored = mirror_points(scale.template, scale.mirror)
     np.testing.assert_allclose(mirrored, scale.template, atol=1e-6)
     assert np.linalg.norm(scale.template[263] - scale.template[33]) == pytest.approx(1, abs=0.02)
 
@@ -297,7 +300,7 @@ def scorer(symmetric: tuple[np.ndarray, np.ndarray]) -> Scorer:
 @pytest.mark.weights
 def test_the_template_is_symmetric(symmetric: tuple[np.ndarray, np.ndarray]) -> None:
     template, mirror = symmetric
-    np.testing.assert_allclose(score.mirror_points(template, mirror), template, atol=1e-12)
+    np.testing.assert_allclose(mirror_points(template, mirror), template, atol=1e-12)
     across = template[263] - template[33]
     assert across[0] == pytest.approx(1, abs=0.01)
     assert (mirror[mirror] == np.arange(POINTS)).all()
@@ -346,7 +349,7 @@ def test_left_and_right_count_the_same(
     scorer: Scorer, symmetric: tuple[np.ndarray, np.ndarray]
 ) -> None:
     face = expressive(symmetric)
-    mirrored = score.mirror_points(face, symmetric[1])
+    mirrored = mirror_points(face, symmetric[1])
     assert np.abs(mirrored - face).max() > 0.03
     np.testing.assert_allclose(
         scorer.measure_points(mirrored), scorer.measure_points(face), atol=1e-5

@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from duchenne import facs
 from duchenne.faces import warp
-from duchenne.measuring import score, skin
+from duchenne.measuring import measures, score, skin
 
 FACE = Path(__file__).parent / "data" / "generated_face_21.jpg"
 SIDE = 256
@@ -63,7 +64,7 @@ def test_every_point_exists_and_left_mirrors_right() -> None:
     for quads in (*skin.FURROWS.values(), *skin.SHADED.values()):
         for quad in quads:
             assert len(set(quad)) == 4
-            assert max(quad) < score.POINTS
+            assert max(quad) < measures.POINTS
         if len(quads) > 1:
             for right, left in zip(quads[::2], quads[1::2], strict=True):
                 assert tuple(SCALE.mirror[list(right)]) == left
@@ -126,11 +127,11 @@ def test_deeper_wrinkles_raise_their_units(
     depths = (0.0, 0.1, 0.2, 0.3, 0.4)
     found = [float(skin.furrows(painted(look, points, name, d), points)[row]) for d in depths]
     assert all(a < b for a, b in itertools.pairwise(found)), found
-    measures = SCALE.neutral.copy()
+    values = SCALE.neutral.copy()
     scores = []
     for value in found:
-        measures[score.MEASURES.index(name)] = value
-        scores.append(SCALE.scores(measures)[score.facs.INDEX[code]])
+        values[measures.MEASURES.index(name)] = value
+        scores.append(SCALE.scores(values)[facs.INDEX[code]])
     assert all(a < b or a == b == max(scores) for a, b in itertools.pairwise(scores)), scores
     assert scores[-1] > scores[0]
 

@@ -24,7 +24,7 @@ EXPRESSION_OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--descriptor",
         metavar="VECTOR",
-        help="The paper's vector: twelve intensities, for " + ", ".join(facs.CODES) + ".",
+        help="The paper's vector: twelve intensities, for " + ", ".join(facs.PAPER) + ".",
     ),
     click.option(
         "--expression", metavar="NAME", help="One of " + ", ".join(facs.EXPRESSIONS) + "."

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,11 +35,6 @@ BUILT_IN = "boundaries.safetensors"
 # The rows of StyleGAN2 at 1024 px. StyleGAN-FFHQ has 18 rows too, but another W.
 DISTILLED_FROM = (4, *(8 << k for k in range(8) for _ in range(2)), 1024)
 TRANSFERRED = "transferred, not verified"
-
-REGION_OF: Mapping[str, str] = MappingProxyType(
-    {unit.code: unit.area for unit in facs.ACTION_UNITS}
-)
-"""Which region of influence (`regions.ZONES`) each Action Unit edits."""
 
 
 @dataclass(frozen=True)
@@ -142,9 +136,9 @@ def slot_intensities(descriptor: Mapping[str, float]) -> NDArray[np.float64]:
 def in_slots(sides: NDArray[np.float64]) -> NDArray[np.float64]:
     """[..., 12, 2], intensities on each of `facs.SIDES` -> [..., 12, 8], in each of the masks."""
     table = np.zeros((*sides.shape[:-1], len(SLOTS)))
-    for unit, code in enumerate(facs.CODES):
+    for i, unit in enumerate(facs.ACTION_UNITS):
         for s, side in enumerate(facs.SIDES):
-            table[..., unit, SLOTS.index(REGION_OF[code] + side)] = sides[..., unit, s]
+            table[..., i, SLOTS.index(unit.area + side)] = sides[..., i, s]
     return table
 
 

@@ -91,8 +91,7 @@ def bars(measured: Measured, paper: Measured | None = None) -> list[Bar]:
 
 def tied() -> str:
     """The Action Units that are not held against one another, as text."""
-    parts = [f"{code}: {', '.join(metrics.KIN[code])}" for code in facs.CODES]
-    return "; ".join(parts)
+    return "; ".join(f"{unit.code}: {', '.join(unit.kin)}" for unit in facs.ACTION_UNITS)
 
 
 def _worst(name: str, values: Mapping[str, float], least: float, unit: str) -> Bar:

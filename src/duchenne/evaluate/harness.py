@@ -18,7 +18,7 @@ from .. import facs
 from ..animate import Studio, Subject
 from ..editing.boundaries import Boundaries, slot_intensities
 from ..faces import landmarks
-from ..measuring import facenet, score
+from ..measuring import facenet, measures, score
 from ..measuring.dlib_identity import SAME_PERSON, Recogniser
 from ..measuring.facenet import Outsider
 from ..types import Pixels
@@ -226,4 +226,4 @@ def _mesh(frame: Pixels) -> landmarks.Mesh:
 
 def _pose(frame: Pixels, scorer: score.Scorer) -> Array:
     """[3] yaw, pitch and roll in degrees."""
-    return score.pose(scorer.points(frame, _mesh(frame)), scorer.scale.template)
+    return measures.pose(scorer.points(frame, _mesh(frame)), scorer.scale.template)

@@ -6,8 +6,7 @@ face), measured Action Unit; on the scale 0 to 5, not clipped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,25 +17,6 @@ from .. import facs
 Array = NDArray[np.float64]
 
 RESPONDS = 0.5  # half a FACS step: the smallest change that counts as an answer
-
-# Action Units that share a muscle's pull or a piece of skin, so that one moves the other's
-# measure whatever the method: raising the cheeks narrows the eye, the jaw parts the lips.
-KIN: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "AU1": ("AU2", "AU4"),
-        "AU2": ("AU1", "AU4"),
-        "AU4": ("AU1", "AU2", "AU9"),
-        "AU5": ("AU6",),
-        "AU6": ("AU5", "AU9"),
-        "AU9": ("AU4", "AU6", "AU1"),
-        "AU12": ("AU6", "AU15", "AU20"),
-        "AU15": ("AU12", "AU17"),
-        "AU17": ("AU15", "AU25", "AU26"),
-        "AU20": ("AU12",),
-        "AU25": ("AU26", "AU17"),
-        "AU26": ("AU25", "AU17"),
-    }
-)
 
 
 def change(scores: Array) -> Array:
@@ -121,4 +101,4 @@ def agreement(scores: Array, levels: Sequence[float]) -> tuple[Array, Array]:
 
 
 def _related(code: str) -> NDArray[np.bool_]:
-    return np.isin(facs.CODES, (code, *KIN[code]))
+    return np.isin(facs.CODES, (code, *facs.UNITS[code].kin))

@@ -57,7 +57,7 @@ def write(folder: Path, results: Results, facts: Mapping[str, Any]) -> list[Path
     required = requirements(results)
     record = {
         **facts,
-        "tied": {code: list(kin) for code, kin in metrics.KIN.items()},
+        "tied": {u.code: list(u.kin) for u in facs.ACTION_UNITS},
         "requirements": {who: [b.as_json() for b in lines] for who, lines in required.items()},
         "methods": tables,
     }

@@ -18,9 +18,7 @@ For each Action Unit, in coordinates where W is white (so that length means impr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -28,56 +26,15 @@ from numpy.typing import NDArray
 from sklearn.svm import LinearSVC
 
 from .. import facs
-from ..editing import boundaries
 from ..editing.render import editable_rows
 from ..faces import regions
 from ..generators.base import Generator, draw_w
-from ..measuring import score, skin
+from ..measuring import skin
 from ..types import WIDTH
 from .probe import NAMES
 from .responses import Responses
 
 Array = NDArray[np.float64]
-
-# Measures that an Action Unit moves by anatomy, or that read the same skin another way: neither
-# asked for nor held still. FACS (Ekman, Friesen & Hager 2002) describes these side effects; skin
-# that folds or bulges also changes its shade.
-TIED: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "AU1": ("brow", "browDown", "brow_gap", "light_forehead", "rough_forehead"),
-        "AU2": ("brow", "browDown", "light_forehead", "rough_forehead"),
-        "AU4": (
-            *("browInnerUp", "browOuterUp", "brow", "eyeWide", "eyeSquint"),
-            *("nose_furrow", "light_glabella", "rough_glabella"),
-        ),
-        "AU5": ("eyeBlink", "eyeSquint", "eye_furrow"),
-        "AU6": ("light_under_eye", "light_cheek", "rough_under_eye", "rough_cheek"),
-        "AU9": (
-            *("eyeSquint", "browDown", "mouthUpperUp", "lower_lid", "eye_opening"),
-            *("mouthShrugLower", "eye_furrow"),
-            *("light_glabella", "light_nose", "rough_glabella", "rough_nose"),
-        ),
-        "AU12": (
-            *("cheek", "mouthPress", "mouthFrown", "mouthPucker", "mouthShrugLower"),
-            *("mouthStretch", "nostril_wing", "upper_lip", "mouthRollLower", "mouthUpperUp"),
-            *("eye_furrow", "light_cheek", "rough_cheek"),
-        ),
-        "AU15": ("mouthSmile", "mouthPress", "mouthPucker", "mouthStretch"),
-        "AU17": (
-            *("mouthClose", "mouthRollLower", "mouthPucker", "mouthPress", "mouthFrown"),
-            *("light_chin", "rough_chin"),
-        ),
-        "AU20": ("mouthLowerDown", "mouthPucker", "mouthPress", "mouthFrown"),
-        "AU25": (
-            *("mouthClose", "mouthRollLower", "mouthPress", "lower_lip", "upper_lip"),
-            *("mouthPucker", "mouthShrugLower"),
-        ),
-        "AU26": (
-            *("mouthClose", "mouthLowerDown", "mouthPress", "mouthRollLower"),
-            *("mouthShrugLower", "mouthPucker", "mouthStretch"),
-        ),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -131,10 +88,10 @@ def fit_normals(
     count = len(facs.CODES)
     normals = np.zeros((count, generator.rows, WIDTH), np.float32)
     white, agreement, leak = np.zeros(count), np.zeros(count), np.zeros(count)
-    for i, code in enumerate(facs.CODES):
-        zone = regions.ZONES.index(boundaries.REGION_OF[code])
+    for i, unit in enumerate(facs.ACTION_UNITS):
+        zone = regions.ZONES.index(unit.area)
         local = slopes[:, :, zone].reshape(len(slopes), len(NAMES), -1).astype(np.float64)
-        wanted, kept = wishes(code)
+        wanted, kept = wishes(unit)
         trial = _normal(local[~held_out], wanted, kept, settings)
         evidence, unrelated = local[held_out] @ trial @ wanted, local[held_out][:, kept] @ trial
         agreement[i] = (evidence > 0).mean()
@@ -159,12 +116,12 @@ def spread(values: Array) -> Array:
     return np.asarray(values.std(axis=0))
 
 
-def wishes(code: str) -> tuple[Array, NDArray[np.bool_]]:
+def wishes(unit: facs.ActionUnit) -> tuple[Array, NDArray[np.bool_]]:
     """([S] wanted change in standard deviations, [S] what must not change)."""
     wanted = np.zeros(len(NAMES))
-    for name, weight in score.EVIDENCE[code].items():
+    for name, weight in unit.evidence.items():
         wanted[NAMES.index(name)] = weight
-    tied = np.isin(NAMES, TIED[code])
+    tied = np.isin(NAMES, unit.tied)
     return wanted, (wanted == 0) & ~tied
 
 

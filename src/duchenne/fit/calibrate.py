@@ -1,40 +1,31 @@
 """What intensity 1 stands for: the score scale, and the latent length of every Action Unit.
 
-Both are found by rendering edits of generated faces and measuring them. `REACH` says how far along
-its boundary each AU may go (in standard deviations of W) before the picture stops being a natural
-face, judged by eye on many faces; intensity 1 goes exactly that far, and the steps in between are
-spaced so that the measured change is linear.
+Both are found by rendering edits of generated faces and measuring them. The `reach` of an
+Action Unit says how far along its boundary the picture stays a natural face; intensity 1 goes
+exactly that far, and the steps in between are spaced so that the measured change is linear.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import facs
 from ..animate import find_regions
-from ..editing.boundaries import REGION_OF, Stretch, slot_intensities
+from ..editing.boundaries import Stretch, slot_intensities
 from ..editing.edit import local_transfer
 from ..editing.render import Renderer, Scene
 from ..errors import NoFaceFound
-from ..evaluate import metrics
 from ..faces import landmarks
-from ..measuring import score
+from ..measuring import measures, score
 from .boundaries import Normals
 from .responses import identity
 
 Array = NDArray[np.float64]
 
-REACH: Mapping[str, float] = MappingProxyType(
-    {
-        **{"AU1": 7.0, "AU2": 7.0, "AU4": 8.0, "AU5": 6.0, "AU6": 5.5, "AU9": 7.5},
-        **{"AU12": 7.0, "AU15": 7.0, "AU17": 7.0, "AU20": 7.0, "AU25": 6.0, "AU26": 8.0},
-    }
-)
 FIRST_FACE = 5_000  # numbers of `responses.identity` used here; the fit's own start at 0
 STEPS = 4  # measurements along each boundary
 KNOTS = 4
@@ -76,8 +67,8 @@ def curves(
 ) -> Array:
     """[12, F, STEPS + 1, M]: measures of every face along every boundary.
 
-    From 0 to REACH in equal steps, each as much farther as `stretch` says of the face. progress:
-    called with the number of faces that are done.
+    From 0 to its reach in equal steps, each as much farther as `stretch` says of the face.
+    progress: called with the number of faces that are done.
     """
     reach = np.linspace(0, 1, STEPS + 1)
     edited = normals.normals.any(axis=(0, 2))
@@ -85,8 +76,9 @@ def curves(
     for done, scene in enumerate(scenes, 1):
         gain = 1.0 if stretch is None else stretch.of(scene.w[edited])
         of_face = []
-        for i, code in enumerate(facs.CODES):
-            full = slot_intensities({code: 1.0}) * REACH[code] * normals.white[i] * gain  # [12, 8]
+        for i, unit in enumerate(facs.ACTION_UNITS):
+            far = unit.reach * normals.white[i] * gain
+            full = slot_intensities({unit.code: 1.0}) * far  # [12, 8]
             frames = [scene.frame(local_transfer(full * step, normals.normals)) for step in reach]
             of_face.append([measure(frame) for frame in frames])
         result.append(of_face)
@@ -106,14 +98,14 @@ def fit_scale(
     on average. The evidence of a full AU is what its own edit adds on average, so that it scores 5
     on a face that was neutral before.
     """
-    smile = population[:, score.MEASURES.index("mouthSmile")]
+    smile = population[:, measures.MEASURES.index("mouthSmile")]
     neutral = np.median(population[smile <= np.quantile(smile, 0.25)], axis=0)
     rise = np.quantile(population, 0.98, axis=0) - neutral
     fall = neutral - np.quantile(population, 0.02, axis=0)
-    for i, code in enumerate(facs.CODES):
+    for i, unit in enumerate(facs.ACTION_UNITS):
         change = (along[i, :, -1] - along[i, :, 0]).mean(axis=0)  # [M], from 0 to full
-        for name, weight in score.EVIDENCE[code].items():
-            m = score.MEASURES.index(name)
+        for name, weight in unit.evidence.items():
+            m = measures.MEASURES.index(name)
             if weight > 0:
                 rise[m] = max(rise[m], change[m])
             else:
@@ -131,18 +123,18 @@ def untangled(normals: Normals, along: Array, scale: score.Scale) -> Normals:
 
     along: `curves` of the normals. From the offset of each AU so much of the offsets of the others
     of its region is taken that their mean scores stay where they are, but for those that are tied
-    to it by anatomy (`metrics.KIN`); then it is made as strong as it was.
+    to it by anatomy (its `kin`); then it is made as strong as it was.
     """
     scores = np.array([[[scale.scores(face[k]) for k in (0, -1)] for face in au] for au in along])
     response = (scores[:, :, 1] - scores[:, :, 0]).mean(axis=1)  # [12, 12], of whom on whom
-    full = normals.white * [REACH[code] for code in facs.CODES]
+    full = normals.white * [unit.reach for unit in facs.ACTION_UNITS]
     offsets = normals.normals * full[:, None, None]
     found, white = normals.normals.copy(), normals.white.copy()
-    for i, code in enumerate(facs.CODES):
+    for i, unit in enumerate(facs.ACTION_UNITS):
         others = [
-            facs.INDEX[other]
-            for other in facs.CODES
-            if REGION_OF[other] == REGION_OF[code] and other not in (code, *metrics.KIN[code])
+            j
+            for j, other in enumerate(facs.ACTION_UNITS)
+            if other.area == unit.area and other.code not in (unit.code, *unit.kin)
         ]
         if not others:
             continue
@@ -151,7 +143,7 @@ def untangled(normals: Normals, along: Array, scale: score.Scale) -> Normals:
         left = (response[i, i] + parts @ response[others, i]) / response[i, i]
         offset = (offsets[i] + np.tensordot(parts, offsets[others], axes=1)) / left
         length = np.linalg.norm(offset)
-        found[i], white[i] = offset / length, length / REACH[code]
+        found[i], white[i] = offset / length, length / unit.reach
     return replace(normals, normals=found, white=white)
 
 
@@ -159,13 +151,13 @@ def fit_lengths(along: Array, scale: score.Scale, normals: Normals) -> NDArray[n
     """[12, KNOTS] latent lengths of intensities 1/KNOTS ... 1, from the mean measured response."""
     lengths = np.zeros((len(facs.CODES), KNOTS), np.float32)
     steps = np.linspace(0, 1, STEPS + 1)
-    for i, code in enumerate(facs.CODES):
+    for i, unit in enumerate(facs.ACTION_UNITS):
         scores = np.array([[scale.scores(m)[i] for m in face] for face in along[i]])
         response = (scores - scores[:, :1]).mean(axis=0)  # [STEPS + 1]
         response = np.maximum.accumulate(response)
         wanted = np.linspace(0, SATURATED, KNOTS + 1)[1:] * response[-1]
         reached = np.interp(wanted, response + 1e-9 * steps, steps)
-        lengths[i] = reached * REACH[code] * normals.white[i]
+        lengths[i] = reached * unit.reach * normals.white[i]
     return lengths
 
 
@@ -175,7 +167,7 @@ def measure_with(scorer: score.Scorer) -> Measure:
     def measure(frame: NDArray[np.uint8]) -> Array:
         mesh = landmarks.mesh_of_aligned(frame)
         if mesh is None:
-            raise NoFaceFound("an edited face is no longer a face; lower REACH")
+            raise NoFaceFound("an edited face is no longer a face; lower its reach")
         return scorer.measure(frame, mesh)
 
     return measure

@@ -207,22 +207,25 @@ def _films(root: Path, camera: str) -> dict[str, Path]:
 
 
 def _read_intensities(folder: Path) -> NDArray[np.float64]:
-    """[F, 12] of one person's folder of tables."""
+    """[F, 12] of one person's folder of tables; NaN for what DISFA does not code."""
     files = {path.name.lower(): path for path in folder.iterdir()}
     columns = []
-    for unit in facs.ACTION_UNITS:
-        name = f"{folder.name}_au{unit.number}.txt"
+    for code in facs.PAPER:
+        name = f"{folder.name}_{code.lower()}.txt"
         if name.lower() not in files:
             raise InputError(f"{folder}: {name} is missing; complete the copy")
         columns.append(_read_table(files[name.lower()]))
     lengths = [len(column) for column in columns]
     if max(lengths) - min(lengths) > SLACK:
-        code = facs.CODES[int(np.argmin(lengths))]
+        code = facs.PAPER[int(np.argmin(lengths))]
         raise InputError(
             f"{folder}: the table of {code} ends at frame {min(lengths)}, others at frame "
             f"{max(lengths)}; a file is cut"
         )
-    return np.stack([column[: min(lengths)] for column in columns], axis=1)
+    table = np.full((min(lengths), len(facs.CODES)), np.nan)
+    for code, column in zip(facs.PAPER, columns, strict=True):
+        table[:, facs.INDEX[code]] = column[: min(lengths)]
+    return table
 
 
 def _read_table(path: Path) -> NDArray[np.float64]:

@@ -31,7 +31,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.svm import LinearSVC
 
 from .. import facs
-from ..editing.boundaries import REGION_OF, Boundaries
+from ..editing.boundaries import Boundaries
 from ..editing.edit import signed_distances
 from ..editing.render import Renderer, editable_rows
 from ..errors import InputError
@@ -109,10 +109,10 @@ class _Space:
         return normals, white
 
 
-def tied(unit: str, other: str) -> bool:
+def tied(unit: facs.ActionUnit, other: facs.ActionUnit) -> bool:
     """Whether most of the other Action Unit's evidence moves with this one by anatomy."""
-    known = {*svm.TIED[unit], *score.EVIDENCE[unit]}
-    weights = {name: abs(weight) for name, weight in score.EVIDENCE[other].items()}
+    known = {*unit.tied, *unit.evidence}
+    weights = {name: abs(weight) for name, weight in other.evidence.items()}
     return sum(w for name, w in weights.items() if name in known) >= sum(weights.values()) / 2
 
 
@@ -178,11 +178,11 @@ def _centred(y: Array, labels: NDArray[np.int8], people: NDArray[np.str_]) -> tu
 def _released(units: Array, space: _Space) -> Array:
     """The normals without the directions of the others; see the module's docstring."""
     result = np.zeros_like(units)
-    for i, code in enumerate(facs.CODES):
+    for i, unit in enumerate(facs.ACTION_UNITS):
         others = [
             units[j]
-            for j, other in enumerate(facs.CODES)
-            if j != i and units[j].any() and (space.method == "conditional" or _rival(code, other))
+            for j, other in enumerate(facs.ACTION_UNITS)
+            if j != i and units[j].any() and (space.method == "conditional" or _rival(unit, other))
         ]
         if not others or not units[i].any():
             result[i] = units[i]
@@ -196,9 +196,9 @@ def _released(units: Array, space: _Space) -> Array:
     return result
 
 
-def _rival(code: str, other: str) -> bool:
+def _rival(unit: facs.ActionUnit, other: facs.ActionUnit) -> bool:
     """Whether the other one acts in the same region without being tied to this one."""
-    return REGION_OF[code] == REGION_OF[other] and not tied(code, other)
+    return unit.area == other.area and not tied(unit, other)
 
 
 # ---------------------------------------------------------------- the fit

@@ -25,13 +25,13 @@ from ..faces.warp import Affine, apply, scale_of
 from ..files import pictures
 from ..generators.base import Generator, PlainView
 from ..generators.readout import Readout
-from ..measuring import score, skin
+from ..measuring import measures, score, skin
 from ..types import WIDTH, Pixels
 from .graph import TorchGraph
 
 Array = NDArray[np.float64]
 
-NAMES: tuple[str, ...] = (*score.MEASURES, *skin.SHADES)
+NAMES: tuple[str, ...] = (*measures.MEASURES, *skin.SHADES)
 """The measures, and beside them nuisances: light, colour and texture of the skin by place."""
 
 
@@ -78,8 +78,8 @@ class Probe:
         self.size = self._readout.size
         self._landmarks, self._blendshapes = map(TorchGraph, score.read_networks())
         self._template = torch.from_numpy(template).float()
-        self._geometry = torch.from_numpy(score.geometry_matrix()).float()
-        self._shapes = torch.from_numpy(score.shape_matrix()).float()
+        self._geometry = torch.from_numpy(measures.geometry_matrix()).float()
+        self._shapes = torch.from_numpy(measures.shape_matrix()).float()
 
     def sit(self, w: Tensor) -> Sitter | None:
         """w: [L, 512], a face; None if the mesh network sees no face in it."""
@@ -144,7 +144,7 @@ class Probe:
         look = _look(picture, to_picture)
         raw = self._raw(look)
         front = _frontalise(_in_picture(raw, to_picture), self._template)
-        shapes = self._blendshapes(front[list(score.BLENDSHAPE_POINTS), :2][None])[0].reshape(-1)
+        shapes = self._blendshapes(front[list(measures.BLENDSHAPE_POINTS), :2][None])[0].reshape(-1)
         odds = torch.logit(shapes.clamp(1e-7, 1 - 1e-6))
         geometry = (self._geometry * front).sum(dim=(1, 2))
         return torch.cat(
@@ -184,8 +184,8 @@ def _pyramid(whole: NDArray[np.float32]) -> dict[int, Tensor]:
 
 
 def _frontalise(points: Tensor, template: Tensor) -> Tensor:
-    """`score.frontalise` for tensors, with gradients."""
-    source, target = points[list(score.RIGID)], template[list(score.RIGID)]
+    """`measures.frontalise` for tensors, with gradients."""
+    source, target = points[list(measures.RIGID)], template[list(measures.RIGID)]
     a, b = source - source.mean(dim=0), target - target.mean(dim=0)
     u, s, vt = torch.linalg.svd(a.T @ b)
     signs = torch.stack([torch.ones(()), torch.ones(()), torch.sign(torch.linalg.det(u @ vt))])

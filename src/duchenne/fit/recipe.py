@@ -14,7 +14,7 @@ from ..editing.boundaries import Boundaries, Stretch
 from ..editing.edit import signed_distances
 from ..editing.render import Renderer
 from ..generators.base import Generator, draw_w
-from ..measuring import score
+from ..measuring import measures, score
 from . import boundaries as svm
 from . import calibrate, refine, responses
 from .probe import Probe
@@ -137,7 +137,7 @@ def _calibrate(
 ) -> tuple[svm.Normals, score.Scale, np.ndarray]:
     """The normals without crosstalk, the scale, and the lengths."""
     renderer = Renderer(generator)
-    blank = np.ones(len(score.MEASURES))
+    blank = np.ones(len(measures.MEASURES))
     scorer = score.Scorer(score.Scale(template, mirror, 0 * blank, blank, blank))
     measure = calibrate.measure_with(scorer)
 
@@ -172,7 +172,7 @@ def _biases(found: responses.Responses, normals: svm.Normals) -> np.ndarray:
     distances = signed_distances(found.w, normals.normals, biases)
     standard = (found.values - found.values.mean(axis=0)) / found.values.std(axis=0)
     for i, code in enumerate(facs.CODES):
-        wanted, _ = svm.wishes(code)
+        wanted, _ = svm.wishes(facs.UNITS[code])
         strength = standard @ wanted
         along = distances[:, i]
         low, high = np.quantile(strength, [1 / 3, 2 / 3])
@@ -194,7 +194,7 @@ def _provenance(
         "settings": asdict(settings),
         "held_out_agreement": _by_code(normals.agreement),
         "held_out_leak": _by_code(normals.leak),
-        "reach": dict(calibrate.REACH),
+        "reach": {unit.code: unit.reach for unit in facs.ACTION_UNITS},
     }
 
 

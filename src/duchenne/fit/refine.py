@@ -41,7 +41,6 @@ from ..generators.base import Generator, draw_w, truncate
 from ..measuring.dlib_identity import SAME_PERSON, Recogniser
 from ..stimuli.matching import face_oval
 from . import boundaries as svm
-from . import calibrate
 from .boundaries import Normals
 from .person import PersonNetwork
 from .probe import Probe, Sitter
@@ -180,7 +179,7 @@ class Given:
     def start(self, code: str) -> NDArray[np.float32]:
         """[L, 512], the offset of intensity 1 before."""
         i = facs.INDEX[code]
-        full = np.float32(self.normals.white[i] * calibrate.REACH[code])
+        full = np.float32(self.normals.white[i] * facs.UNITS[code].reach)
         return np.asarray(self.normals.normals[i] * full)
 
 
@@ -242,7 +241,7 @@ def refined(given: Given, folder: Path) -> Normals:
         assert offset is not None, "nothing is missing"
         length = float(np.linalg.norm(offset))
         normals[i] = offset / length
-        white[i] = length / calibrate.REACH[code]
+        white[i] = length / facs.UNITS[code].reach
     return replace(given.normals, normals=normals, white=white)
 
 
@@ -290,8 +289,8 @@ class _Descent:
         self.settings, self.number = given.settings, facs.INDEX[code]
         rows = studio.probe.rows
         self.start = torch.from_numpy(given.start(code)[rows.start : rows.stop])
-        self.zone = regions.ZONES.index(boundaries.REGION_OF[code])
-        wanted, kept = svm.wishes(code)
+        self.zone = regions.ZONES.index(facs.UNITS[code].area)
+        wanted, kept = svm.wishes(facs.UNITS[code])
         self.kept, self.unit = torch.from_numpy(kept), torch.from_numpy(given.unit).float()
         self.evidence = torch.from_numpy(wanted).float() / self.unit
 

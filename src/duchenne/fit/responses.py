@@ -15,7 +15,7 @@ from ..errors import DuchenneError, InputError
 from ..faces import landmarks
 from ..files import codes, pictures
 from ..generators.base import Generator, draw_w, truncate
-from ..measuring import score
+from ..measuring import measures
 from .probe import NAMES, Probe
 
 FORMAT = "duchenne-response-2"
@@ -53,15 +53,15 @@ def mean_template(
     The mean face is frontal and neutral but for a trace of a smile; it is made symmetric by
     averaging it with its mirror image, point by point.
     """
-    probe = probe_of(np.eye(score.POINTS, 3))
+    probe = probe_of(np.eye(measures.POINTS, 3))
     points = probe.points(generator.w_mean.expand(generator.rows, -1))
     right, left = points[landmarks.RIGHT_EYE_OUTER], points[landmarks.LEFT_EYE_OUTER]
     unit = (points - (right + left) / 2) / np.linalg.norm(left - right)
     flipped = unit * [-1, 1, 1]
     distance = np.linalg.norm(unit[:, None] - flipped[None], axis=2)  # [478, 478]
     mirror = linear_sum_assignment(distance + distance.T)[1]
-    matched = distance[np.arange(score.POINTS), mirror]
-    mutual = np.array_equal(mirror[mirror], np.arange(score.POINTS))
+    matched = distance[np.arange(measures.POINTS), mirror]
+    mutual = np.array_equal(mirror[mirror], np.arange(measures.POINTS))
     if not mutual or np.median(matched) > ASYMMETRY:
         raise InputError("the generator's mean face is not symmetric enough to find mirror points")
     return (unit + flipped[mirror]) / 2, mirror

@@ -271,7 +271,7 @@ class _Batch:
         return Cell("", "both", 1.0, job.descriptor, self._kind, self._suffix)
 
     def _row(self, job: Job, digest: str, *, error: str = "") -> dict[str, Any]:
-        asked = zip(facs.CODES, facs.to_vector(job.descriptor), strict=True)
+        asked = facs.by_unit(job.descriptor).items()
         return {
             "file": "",
             "input": job.name,

@@ -203,7 +203,7 @@ class _Run:
         return facts | {"input": source.name, "input_sha256": digest}
 
     def _asked(self, cell: Cell) -> dict[str, Any]:
-        vector = zip(facs.CODES, facs.to_vector(cell.descriptor), strict=True)
+        vector = facs.by_unit(cell.descriptor).items()
         return {
             "condition": cell.condition,
             "side": cell.side,

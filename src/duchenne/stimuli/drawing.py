@@ -221,7 +221,7 @@ class _Drawer:
             "height": picture.shape[0],
             "width": picture.shape[1],
             **facts,
-            **{f"offset_{code}": round(value, 4) for code, value in _twelve(offsets)},
+            **{f"offset_{code}": round(value, 4) for code, value in facs.by_unit(offsets).items()},
         }
         return row, content
 
@@ -308,7 +308,3 @@ def _faces(subject: Subject) -> dict[str, Any]:
     if subject.aligned is None:
         return {}
     return {"face": subject.aligned.index, "faces": subject.aligned.count}
-
-
-def _twelve(offsets: Mapping[str, float]) -> list[tuple[str, float]]:
-    return list(zip(facs.CODES, facs.to_vector(offsets), strict=True))

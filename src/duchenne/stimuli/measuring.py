@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .. import facs
 from ..errors import WeightsError
 from ..faces import landmarks
-from ..measuring import score
+from ..measuring import measures
 from ..measuring.dlib_identity import Recogniser
 from ..measuring.score import Scorer
 from ..types import Pixels
@@ -94,6 +94,6 @@ class Meter:
             reading = self._scorer.read(face, mesh)
             units = self._scorer.scale.scores(reading.measures) / facs.FULL
             points = reading.points
-            pose = score.pose(points, self._scorer.scale.template)
+            pose = measures.pose(points, self._scorer.scale.template)
         described = self._recogniser.describe(face) if person and self.means.identity else None
         return Look(mesh, units, pose, described, points)

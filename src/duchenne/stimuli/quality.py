@@ -23,7 +23,7 @@ def outlier(row: Row, rest: Row, cell: Cell, quality: Quality, *, target: bool) 
     if "height" not in row:
         return ""
     reasons = []
-    for code, asked in zip(facs.CODES, facs.to_vector(cell.descriptor), strict=True):
+    for code, asked in facs.by_unit(cell.descriptor).items():
         measured, before = row.get(f"measured_{code}"), rest.get(f"rest_{code}")
         if asked < quality.asked_at_least or measured is None or before is None:
             continue

@@ -28,10 +28,6 @@ from .measuring import Look, Meter
 
 Array = NDArray[np.float64]
 
-AT_REST = ("AU6", "AU12", "AU15", "AU17", "AU20", "AU25", "AU26")
-"""What must not act in a neutral face. Brows, lids and nose are left out: their scores hold more
-anatomy than action in a face at rest (docs/scores.md)."""
-
 UNSURE = 0.1  # of the full action: a small picture measures otherwise; the full one decides
 SIDE = 512  # of the picture that is judged finally
 
@@ -124,7 +120,7 @@ class _Screen:
         if look.pose is None or look.units is None:
             return {}
         yaw, pitch, _ = (round(float(value), 2) for value in look.pose)
-        return {"yaw": yaw, "pitch": pitch, "neutral": round(_strongest(look.units)[1], 3)}
+        return {"yaw": yaw, "pitch": pitch, "neutral": round(strongest(look.units)[1], 3)}
 
     def _reason(self, look: Look, unsure: float) -> str:
         """Why this person cannot be used, as far as pose and expression tell.
@@ -141,7 +137,7 @@ class _Screen:
                 return f"turned by {turned:.0f} degrees"
         if people.neutral is not None:
             assert look.units is not None, "checked before the run"
-            code, most = _strongest(look.units)
+            code, most = strongest(look.units)
             if most > people.neutral + unsure:
                 return f"{code} {most:.2f} at rest"
         return ""
@@ -159,8 +155,10 @@ class _Quarter(nn.Module):
         return self._readout.picture(PlainView(w))
 
 
-def _strongest(units: Array) -> tuple[str, float]:
-    return max(((code, float(units[facs.INDEX[code]])) for code in AT_REST), key=lambda x: x[1])
+def strongest(units: Array) -> tuple[str, float]:
+    """The Action Unit that acts most in a face at rest, of those that can be read there."""
+    readable = (unit.code for unit in facs.ACTION_UNITS if unit.read_at_rest)
+    return max(((code, float(units[facs.INDEX[code]])) for code in readable), key=lambda x: x[1])
 
 
 # ---------------------------------------------------------------- children

@@ -30,6 +30,7 @@ from .visitors import Sitter, Stored, Visitor, Visitors
 COOKIE = "duchenne_visitor"
 ASKING = 4  # quick questions of one visitor at a time
 MAX_SEED = 2**31 - 1
+TOLD = ("code", "number", "name", "muscle", "area", "drawing")  # of an Action Unit
 TYPES = {
     ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml",
 }  # fmt: skip
@@ -107,10 +108,7 @@ class Routes:
         return answer
 
     async def about(self, request: Request) -> Response:
-        units = [
-            {"code": u.code, "number": u.number, "name": u.name, "muscle": u.muscle, "area": u.area}
-            for u in facs.ACTION_UNITS
-        ]
+        units = [{name: getattr(unit, name) for name in TOLD} for unit in facs.ACTION_UNITS]
         return JSONResponse({
             "version": __version__,
             "units": units,

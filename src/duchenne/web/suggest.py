@@ -6,8 +6,6 @@ import random
 
 from .. import facs
 
-# Pairs that pull the same place in opposite ways; of each the weaker one is left out.
-OPPOSED = (("AU12", "AU15"), ("AU17", "AU26"), ("AU17", "AU25"), ("AU5", "AU6"))
 FAINTEST = 0.08  # below this an Action Unit does not show
 
 
@@ -26,10 +24,9 @@ def plausible(seed: int) -> facs.Descriptor:
         for key, value in facs.EXPRESSIONS[name].items():
             code, _ = facs.split_side(key)
             values[code] += strength * part * value * rng.uniform(0.8, 1.2)
-    for one, other in OPPOSED:
-        weaker = min(one, other, key=lambda code: values[code])
+    for one, other in ((u.code, other) for u in facs.ACTION_UNITS for other in u.opposes):
         if values[one] and values[other]:
-            values[weaker] = 0.0
+            values[min(one, other, key=values.__getitem__)] = 0.0
     found = {code: round(min(value, 1.0), 2) for code, value in values.items() if value >= FAINTEST}
     if "AU12" in found and rng.random() < 0.1:
         found[f"AU12{rng.choice(facs.SIDES)}"] = found.pop("AU12")

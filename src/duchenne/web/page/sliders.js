@@ -1,6 +1,4 @@
-// Twelve sliders, each whole or split into the person's right and left.
-
-import { drawing } from "./drawings.js";
+// One slider for each Action Unit, whole or split into the person's right and left.
 
 const SIDES = [["R", "right"], ["L", "left"]]; // the person's right is on the picture's left
 
@@ -24,7 +22,7 @@ export class Sliders {
   row(unit) {
     const row = document.createElement("div");
     row.className = "unit";
-    row.innerHTML = drawing(unit.code);
+    row.innerHTML = `<svg viewBox="0 0 48 48" class="drawing" aria-hidden="true" focusable="false">${unit.drawing}</svg>`;
     const name = document.createElement("div");
     name.className = "unit-name";
     name.id = `name-${unit.code}`;

@@ -1,48 +1,24 @@
-"""The Facial Action Coding System as far as the paper goes: twelve Action Units.
+"""The Facial Action Coding System as far as the paper goes, and descriptors: how strong each is.
 
-The order is DISFA's, which is also that of the paper's descriptor vector (section 4.3):
-E = [AU1, AU2, AU4, AU5, AU6, AU9, AU12, AU15, AU17, AU20, AU25, AU26].
+`units` is the table of Action Units.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
-from .errors import DescriptorError
+from ..errors import DescriptorError
+from .units import ACTION_UNITS as ACTION_UNITS
+from .units import ActionUnit as ActionUnit
 
+PAPER = tuple(f"AU{number}" for number in (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26))
+"""The paper's descriptor vector (section 4.3), which is also DISFA's order. It stays as it is,
+whatever units there are besides."""
 
-@dataclass(frozen=True)
-class ActionUnit:
-    """One FACS Action Unit: its number, FACS name, the muscle behind it, its part of the face."""
-
-    number: int
-    name: str
-    muscle: str
-    area: str
-
-    @property
-    def code(self) -> str:
-        return f"AU{self.number}"
-
-
-ACTION_UNITS: tuple[ActionUnit, ...] = (
-    ActionUnit(1, "Inner Brow Raiser", "frontalis, pars medialis", "brows"),
-    ActionUnit(2, "Outer Brow Raiser", "frontalis, pars lateralis", "brows"),
-    ActionUnit(4, "Brow Lowerer", "corrugator supercilii, depressor supercilii", "brows"),
-    ActionUnit(5, "Upper Lid Raiser", "levator palpebrae superioris", "eyes"),
-    ActionUnit(6, "Cheek Raiser", "orbicularis oculi, pars orbitalis", "eyes"),
-    ActionUnit(9, "Nose Wrinkler", "levator labii superioris alaeque nasi", "nose"),
-    ActionUnit(12, "Lip Corner Puller", "zygomaticus major", "mouth"),
-    ActionUnit(15, "Lip Corner Depressor", "depressor anguli oris", "mouth"),
-    ActionUnit(17, "Chin Raiser", "mentalis", "mouth"),
-    ActionUnit(20, "Lip Stretcher", "risorius", "mouth"),
-    ActionUnit(25, "Lips Part", "depressor labii inferioris", "mouth"),
-    ActionUnit(26, "Jaw Drop", "masseter, relaxed", "mouth"),
-)
-CODES: tuple[str, ...] = tuple(unit.code for unit in ACTION_UNITS)
+UNITS: Mapping[str, ActionUnit] = MappingProxyType({unit.code: unit for unit in ACTION_UNITS})
+CODES: tuple[str, ...] = tuple(UNITS)
 INDEX: Mapping[str, int] = MappingProxyType({code: i for i, code in enumerate(CODES)})
 
 SIDES = ("L", "R")
@@ -75,7 +51,7 @@ EXPRESSIONS: Mapping[str, Descriptor] = MappingProxyType(
 def check(descriptor: Mapping[str, float], low: float = 0.0, high: float = 1.0) -> Descriptor:
     """Normalise the keys ("12", "au12" -> "AU12") and check every intensity.
 
-    Raises DescriptorError for an AU outside the twelve or an intensity outside [low, high].
+    Raises DescriptorError for an unknown AU or an intensity outside [low, high].
     """
     checked: dict[str, float] = {}
     for key, value in descriptor.items():
@@ -107,28 +83,40 @@ def parse(text: str) -> Descriptor:
 def parse_vector(text: str) -> Descriptor:
     """Read the paper's vector of twelve numbers, "0,0,0,0,1,0,1,0,0,0,1,0"."""
     parts = [p.strip() for p in text.strip().strip("[]").split(",")]
-    if len(parts) != len(CODES):
+    if len(parts) != len(PAPER):
         raise DescriptorError(
-            f"a descriptor has {len(CODES)} numbers ({', '.join(CODES)}), not {len(parts)}"
+            f"a descriptor has {len(PAPER)} numbers ({', '.join(PAPER)}), not {len(parts)}"
         )
     return from_vector([_number(p, p) for p in parts])
 
 
 def from_vector(values: Sequence[float]) -> Descriptor:
     """[12] intensities in the paper's order -> descriptor without the zeros."""
-    if len(values) != len(CODES):
-        raise DescriptorError(f"a descriptor has {len(CODES)} numbers, not {len(values)}")
-    checked = check(dict(zip(CODES, values, strict=True)))
+    if len(values) != len(PAPER):
+        raise DescriptorError(f"a descriptor has {len(PAPER)} numbers, not {len(values)}")
+    checked = check(dict(zip(PAPER, values, strict=True)))
     return {code: value for code, value in checked.items() if value}
 
 
 def to_vector(descriptor: Descriptor) -> list[float]:
-    """Descriptor -> [12] intensities in the paper's order; one side counts half."""
-    return [(left + right) / 2 for left, right in to_sides(descriptor)]
+    """Descriptor -> [12] intensities in the paper's order; one side counts half.
+
+    Raises DescriptorError for an AU that the paper's vector has no place for.
+    """
+    units = by_unit(descriptor)
+    if other := [code for code, value in units.items() if value and code not in PAPER]:
+        raise DescriptorError(f"{', '.join(other)}: not in the paper's vector ({', '.join(PAPER)})")
+    return [units[code] for code in PAPER]
+
+
+def by_unit(descriptor: Descriptor) -> dict[str, float]:
+    """The intensity of every Action Unit, in the order of CODES; one side counts half."""
+    both = ((left + right) / 2 for left, right in to_sides(descriptor))
+    return dict(zip(CODES, both, strict=True))
 
 
 def to_sides(descriptor: Descriptor) -> list[list[float]]:
-    """Descriptor -> [12, 2] intensities in the paper's order, on each of SIDES."""
+    """Descriptor -> [12, 2] intensities in the order of CODES, on each of SIDES."""
     sides = [[0.0] * len(SIDES) for _ in CODES]
     for key, value in descriptor.items():
         code, given = split_side(key)

@@ -1,0 +1,174 @@
+"""The Action Units: everything that is known of each one, in one record.
+
+Scores, fits, evaluation, screening, the page and the tables of the docs derive from it. One more
+unit is one more record here, a fit of the boundaries and the scale, and its rows in the docs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+
+
+@dataclass(frozen=True)
+class ActionUnit:
+    """One FACS Action Unit: its number, FACS name, the muscle behind it, its part of the face.
+
+    area: the region of influence that it edits, one of `faces.regions.ZONES`.
+    evidence: which measures (`measuring.measures`) show it, and how: a negative weight means that
+    the measure falls.
+    tied: measures that it moves by anatomy, or that read the same skin another way: a fit neither
+    asks for them nor holds them still. FACS (Ekman, Friesen & Hager 2002) describes these side
+    effects; skin that folds or bulges also changes its shade.
+    kin: Action Units that share a muscle's pull or a piece of skin, so that one moves the other's
+    measure whatever the method: raising the cheeks narrows the eye, the jaw parts the lips.
+    reach: how far along its boundary it may go, in standard deviations of W, before the picture
+    stops being a natural face, judged by eye on many faces.
+    drawing: what it does, as SVG in a box of 48 x 48: "face" stays, "move" moves.
+    opposes: Action Units that pull the same place the other way; a pair is written once.
+    read_at_rest: whether it must not act in a neutral face. Brows, lids and nose are left out:
+    their scores hold more anatomy than action in a face at rest (docs/scores.md).
+    """
+
+    number: int
+    name: str
+    muscle: str
+    area: str
+    _: KW_ONLY
+    evidence: Mapping[str, float] = field(hash=False)
+    tied: tuple[str, ...]
+    kin: tuple[str, ...]
+    reach: float
+    drawing: str
+    opposes: tuple[str, ...] = ()
+    read_at_rest: bool = False
+
+    @property
+    def code(self) -> str:
+        return f"AU{self.number}"
+
+
+def _path(kind: str, d: str) -> str:
+    return f'<path class="{kind}" d="{d}"/>'
+
+
+def _arrows(x1: float, y1: float, x2: float, y2: float) -> str:
+    """An arrow from (x1, y1) to (x2, y2), and its mirror image unless it lies on the midline."""
+    angle = math.atan2(y2 - y1, x2 - x1)
+    a, b = (
+        f"{x2 + 4.2 * math.cos(t):.1f} {y2 + 4.2 * math.sin(t):.1f}"
+        for t in (angle + 2.6, angle - 2.6)
+    )
+    drawn = _path("arrow", f"M{x1:g} {y1:g}L{x2:g} {y2:g}M{a}L{x2:g} {y2:g}L{b}")
+    return drawn if x1 >= 24 else drawn + _arrows(48 - x1, y1, 48 - x2, y2)
+
+
+def _ellipse(kind: str, cx: float, cy: float, rx: float, ry: float) -> str:
+    return f'<ellipse class="{kind}" cx="{cx:g}" cy="{cy:g}" rx="{rx:g}" ry="{ry:g}"/>'
+
+
+_EYES = _ellipse("face", 13, 32, 7, 3.4) + _ellipse("face", 35, 32, 7, 3.4)
+_EYES_AND_BROWS = _EYES + _path("move", "M5 25Q12 18 21 23M27 23Q36 18 43 25")
+_PUPILS = _ellipse("dot", 12.5, 26, 3, 3) + _ellipse("dot", 35.5, 26, 3, 3)
+
+ACTION_UNITS: tuple[ActionUnit, ...] = (
+    ActionUnit(
+        1, "Inner Brow Raiser", "frontalis, pars medialis", "brows",
+        evidence={"browInnerUp": 1.0, "inner_brow": 1.0},
+        tied=("brow", "browDown", "brow_gap", "light_forehead", "rough_forehead"),
+        kin=("AU2", "AU4"), reach=7.0,
+        drawing=_EYES_AND_BROWS + _arrows(20, 17, 20, 6),
+    ),
+    ActionUnit(
+        2, "Outer Brow Raiser", "frontalis, pars lateralis", "brows",
+        evidence={"browOuterUp": 1.0, "outer_brow": 1.0},
+        tied=("brow", "browDown", "light_forehead", "rough_forehead"),
+        kin=("AU1", "AU4"), reach=7.0,
+        drawing=_EYES_AND_BROWS + _arrows(8, 17, 6, 6),
+    ),
+    ActionUnit(
+        4, "Brow Lowerer", "corrugator supercilii, depressor supercilii", "brows",
+        evidence={"browDown": 1.0, "inner_brow": -1.0, "brow_gap": -1.0},
+        tied=("browInnerUp", "browOuterUp", "brow", "eyeWide", "eyeSquint",
+              "nose_furrow", "light_glabella", "rough_glabella"),
+        kin=("AU1", "AU2", "AU9"), reach=8.0,
+        drawing=_EYES_AND_BROWS + _arrows(13, 8, 19, 17) + _path("face", "M23 12v7M25.5 12v7"),
+    ),
+    ActionUnit(
+        5, "Upper Lid Raiser", "levator palpebrae superioris", "eyes",
+        evidence={"eyeWide": 1.0, "eye_opening": 1.0},
+        tied=("eyeBlink", "eyeSquint", "eye_furrow"),
+        kin=("AU6",), reach=6.0, opposes=("AU6",),
+        drawing=_path("face", "M4 27Q13 36 21 27M27 27Q35 36 44 27") + _PUPILS
+        + _path("move", "M4 27Q12 16 21 27M27 27Q36 16 44 27") + _arrows(12.5, 17, 12.5, 6),
+    ),
+    ActionUnit(
+        6, "Cheek Raiser", "orbicularis oculi, pars orbitalis", "eyes",
+        evidence={"eyeSquint": 0.5, "lower_lid": 1.0, "cheek": 1.0, "eye_furrow": 1.0},
+        tied=("light_under_eye", "light_cheek", "rough_under_eye", "rough_cheek"),
+        kin=("AU5", "AU9"), reach=5.5, read_at_rest=True,
+        drawing=_path("face", "M4 18Q12 11 21 18Q12 23 4 18M27 18Q36 11 44 18Q36 23 27 18")
+        + _path("move", "M4 28Q13 20 21 27M27 27Q35 20 44 28") + _arrows(12, 41, 12, 30),
+    ),
+    ActionUnit(
+        9, "Nose Wrinkler", "levator labii superioris alaeque nasi", "nose",
+        evidence={"nostril_wing": 1.0, "upper_lip": 0.5, "cheek": 0.3, "nose_furrow": 0.7},
+        tied=("eyeSquint", "browDown", "mouthUpperUp", "lower_lid", "eye_opening",
+              "mouthShrugLower", "eye_furrow",
+              "light_glabella", "light_nose", "rough_glabella", "rough_nose"),
+        kin=("AU4", "AU6", "AU1"), reach=7.5,
+        drawing=_path("face", "M21 8L18 30Q24 36 30 30L27 8")
+        + _path("move", "M19 16h10M18.5 20h11") + _arrows(12, 32, 15, 18),
+    ),
+    ActionUnit(
+        12, "Lip Corner Puller", "zygomaticus major", "mouth",
+        evidence={"mouthSmile": 1.0, "lip_corner": 1.0, "mouth_width": 0.7},
+        tied=("cheek", "mouthPress", "mouthFrown", "mouthPucker", "mouthShrugLower",
+              "mouthStretch", "nostril_wing", "upper_lip", "mouthRollLower", "mouthUpperUp",
+              "eye_furrow", "light_cheek", "rough_cheek"),
+        kin=("AU6", "AU15", "AU20"), reach=7.0, opposes=("AU15",), read_at_rest=True,
+        drawing=_path("move", "M10 24Q24 40 38 24") + _arrows(9, 20, 4, 10),
+    ),
+    ActionUnit(
+        15, "Lip Corner Depressor", "depressor anguli oris", "mouth",
+        evidence={"mouthFrown": 1.0, "lip_corner": -1.0},
+        tied=("mouthSmile", "mouthPress", "mouthPucker", "mouthStretch"),
+        kin=("AU12", "AU17"), reach=7.0, read_at_rest=True,
+        drawing=_path("move", "M10 28Q24 16 38 28") + _arrows(9, 31, 5, 41),
+    ),
+    ActionUnit(
+        17, "Chin Raiser", "mentalis", "mouth",
+        evidence={"mouthShrugLower": 1.0, "lower_lip": -1.0, "chin": -0.5},
+        tied=("mouthClose", "mouthRollLower", "mouthPucker", "mouthPress", "mouthFrown",
+              "light_chin", "rough_chin"),
+        kin=("AU15", "AU25", "AU26"), reach=7.0, opposes=("AU26", "AU25"), read_at_rest=True,
+        drawing=_path("face", "M9 24Q24 20 39 24") + _path("move", "M15 31Q24 25 33 31")
+        + _path("face", "M12 34Q24 48 36 34") + _arrows(24, 42, 24, 32),
+    ),
+    ActionUnit(
+        20, "Lip Stretcher", "risorius", "mouth",
+        evidence={"mouthStretch": 1.0, "mouth_width": 1.0},
+        tied=("mouthLowerDown", "mouthPucker", "mouthPress", "mouthFrown"),
+        kin=("AU12",), reach=7.0, read_at_rest=True,
+        drawing=_path("move", "M13 24Q24 22 35 24Q24 27 13 24") + _arrows(10, 24, 2, 25),
+    ),
+    ActionUnit(
+        25, "Lips Part", "depressor labii inferioris", "mouth",
+        evidence={"lip_gap": 1.0, "mouthLowerDown": 0.7, "mouthUpperUp": 0.5},
+        tied=("mouthClose", "mouthRollLower", "mouthPress", "lower_lip", "upper_lip",
+              "mouthPucker", "mouthShrugLower"),
+        kin=("AU26", "AU17"), reach=6.0, read_at_rest=True,
+        drawing=_path("move", "M9 22Q24 14 39 22M9 25Q24 35 39 25")
+        + _arrows(24, 15, 24, 7) + _arrows(24, 33, 24, 42),
+    ),
+    ActionUnit(
+        26, "Jaw Drop", "masseter, relaxed", "mouth",
+        evidence={"jawOpen": 1.0, "chin": 1.0, "lower_lip": 1.0, "lip_gap": 0.7},
+        tied=("mouthClose", "mouthLowerDown", "mouthPress", "mouthRollLower",
+              "mouthShrugLower", "mouthPucker", "mouthStretch"),
+        kin=("AU25", "AU17"), reach=8.0, read_at_rest=True,
+        drawing=_ellipse("move", 24, 19, 11, 10)
+        + _path("face", "M8 22Q12 44 24 44Q36 44 40 22") + _arrows(24, 31, 24, 41),
+    ),
+)  # fmt: skip
