@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from duchenne import facs
 from duchenne.animate import Subject
 from duchenne.editing.boundaries import Boundaries
 from duchenne.evaluate import harness, kept, metrics
@@ -40,8 +41,8 @@ ROWS = {
 
 def seconds(settings: Settings) -> float:
     """Estimated on two free cores, with all responses to be collected."""
-    drawn = 12 * (CALIBRATED_ON * len(variants.STEPS) + settings.compared)
-    each = drawn * (FRAME + SCORE) + settings.compared * (OPEN + 12 * DESCRIBE)
+    drawn = len(facs.CODES) * (CALIBRATED_ON * len(variants.STEPS) + settings.compared)
+    each = drawn * (FRAME + SCORE) + settings.compared * (OPEN + len(facs.CODES) * DESCRIBE)
     collecting = 0 if settings.responses_folder else settings.responses * RESPONSE
     return collecting + 60 + (len(variants.NAMES) + 2) * each
 

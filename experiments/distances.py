@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 
 def seconds(settings: Settings) -> float:
     """Estimated on two free cores."""
-    return (settings.samples + settings.lengths_on * 12 * 9) * (FRAME + SCORE)
+    return (settings.samples + settings.lengths_on * len(facs.CODES) * 9) * (FRAME + SCORE)
 
 
 def run(context: Context) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def separation(
 def _distances_figure(record: dict[str, Any]) -> Any:
     figure = figures.new(10, 7)
     rng = np.random.default_rng(0)  # only spreads the marks up and down
-    for axes, code in zip(figure.subplots(3, 4).flat, facs.CODES, strict=True):
+    for axes, code in figures.of_units(figure):
         for y, name in enumerate(reversed(METHODS)):
             for part, colour, mark in (("neutral", "#2a9d4a", "o"), ("shows", "#e0b000", "s")):
                 values = np.array(record[name][code][part])
@@ -104,7 +104,7 @@ def _distances_figure(record: dict[str, Any]) -> Any:
 
 def _roc_figure(record: dict[str, Any]) -> Any:
     figure = figures.new(10, 7)
-    for axes, code in zip(figure.subplots(3, 4).flat, facs.CODES, strict=True):
+    for axes, code in figures.of_units(figure):
         for name in METHODS:
             found = record[name][code]
             axes.plot(*found["roc"], label=f"{name} {found['auc']:.2f}", linewidth=1.2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from PIL import Image
 
 from duchenne.errors import InputError
 from duchenne.faces.warp import shrink
+from duchenne.facs import CODES
 from duchenne.files import codes, pictures
 from duchenne.files.pictures import SourceType
 from duchenne.types import Pixels
@@ -37,6 +38,11 @@ def new(width: float, height: float) -> Figure:
             "figures need matplotlib, which is not installed; `pip install 'duchenne[experiments]'`"
         ) from None
     return Figure((width, height), dpi=DPI, layout="constrained")
+
+
+def of_units(figure: Figure) -> Iterator[tuple[Any, str]]:
+    """Axes for each Action Unit, four in a row, and its code."""
+    return zip(figure.subplots(-(-len(CODES) // 4), 4).flat, CODES, strict=False)
 
 
 def save(figure: Figure, folder: Path, stem: str, source: SourceType | None = None) -> list[Path]:

@@ -27,7 +27,9 @@ def seconds(settings: Settings) -> float:
     """Estimated on two free cores: all units, recipes and encodings included."""
     people = settings.identities + len(settings.photos) + 1
     edits = len(facs.CODES) * ((len(LEVELS) - 1) * (FRAME + SCORE) + DESCRIBE + SCORE)
-    lengths = settings.lengths_on * 12 * 9 * (FRAME + SCORE)  # of the conditional recipe
+    lengths = (
+        settings.lengths_on * len(facs.CODES) * 9 * (FRAME + SCORE)
+    )  # of the conditional recipe
     return len(METHODS) * people * (OPEN + edits) + ENCODE * len(settings.photos) + lengths
 
 
@@ -110,12 +112,12 @@ def _leakage_figure(methods: Mapping[str, Measured]) -> Any:
 def _agreement_figure(found: Measured) -> Any:
     figure = figures.new(10, 7)
     curves = (found.scores - found.scores[:, :, :1]) / facs.FULL
-    for i, axes in enumerate(figure.subplots(3, 4).flat):
+    for i, (axes, code) in enumerate(figures.of_units(figure)):
         mine = curves[:, i, :, i]
         axes.plot(LEVELS, mine.T, color="0.8", linewidth=0.6)
         axes.plot(LEVELS, mine.mean(axis=0), color="tab:blue", linewidth=2)
         axes.plot([0, 1], [0, 1], color="red", linewidth=0.8)
-        axes.set_title(facs.CODES[i], fontsize=9)
+        axes.set_title(code, fontsize=9)
         axes.tick_params(labelsize=7)
     figure.supxlabel("asked intensity", fontsize=9)
     figure.supylabel("measured change of intensity", fontsize=9)

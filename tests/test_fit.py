@@ -339,9 +339,9 @@ def test_the_evidence_rises_along_every_normal(fitted: Normals) -> None:
     assert (fitted.agreement >= 0.8).all()
     assert (fitted.leak > 0).all()
     slopes = responses_of(random_slopes()).slopes.mean(axis=0)  # [S, Z, R, 512]
-    for code, normal in zip(facs.CODES, fitted.normals, strict=True):
-        zone = regions.ZONES.index(facs.UNITS[code].area)
-        wanted, _ = boundaries.wishes(code)
+    for unit, normal in zip(facs.ACTION_UNITS, fitted.normals, strict=True):
+        zone = regions.ZONES.index(unit.area)
+        wanted, _ = boundaries.wishes(unit)
         rise = np.tensordot(slopes[:, zone], normal[ROWS.start : ROWS.stop], axes=2)
         assert wanted @ rise > 0
 
@@ -351,7 +351,7 @@ def test_the_normal_of_a_known_answer(mixed: float) -> None:
     """AU9's evidence answers along e1 (and as much along e2), all else along e2, up or down."""
     code = "AU9"
     zone = regions.ZONES.index(facs.UNITS[code].area)
-    wanted, kept = boundaries.wishes(code)
+    wanted, kept = boundaries.wishes(facs.UNITS[code])
     e1, e2 = np.eye(DIMENSIONS)[[0, 9]]  # in the first and in the second editable row
     rng = np.random.default_rng(6)
     white = random_slopes()

@@ -12,7 +12,7 @@ from duchenne.evaluate import bars, metrics
 from duchenne.faces.regions import SLOTS
 from duchenne.fit import boundaries, calibrate, labelled
 from duchenne.measuring.measures import MEASURES, POINTS
-from duchenne.measuring.score import FULL, Scale
+from duchenne.measuring.score import Scale
 from duchenne.motion.coders import OPENFACE
 from duchenne.motion.timeline import from_descriptor
 from duchenne.stimuli import papers, screening
@@ -46,7 +46,7 @@ ones = np.ones(len(MEASURES))
 scale = Scale(np.eye(POINTS, 3), np.arange(POINTS), 0 * ones, ones, ones)
 shown = np.array([unit.evidence.get(name, 0.0) > 0 for name in MEASURES], float)
 assert scale.scores(shown).shape == (count,)
-assert scale.scores(shown)[at] == FULL
+assert scale.scores(shown)[at] == facs.FULL
 wanted, kept = boundaries.wishes(unit)
 assert np.count_nonzero(wanted) == len(unit.evidence)
 assert (~kept).sum() == len(unit.evidence) + len(unit.tied)

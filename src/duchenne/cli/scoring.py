@@ -42,7 +42,7 @@ def score(
     table: str | None,
     pictures: str | None,
 ) -> None:
-    """Measure the twelve Action Units of the faces in IMAGES, 0 to 5.
+    """Measure the Action Units of the faces in IMAGES, 0 to 5.
 
     Needs the weights file `face-landmarker-task`. docs/scores.md says what each score measures,
     docs/fitting.md which tables --import reads.

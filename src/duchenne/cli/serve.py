@@ -35,7 +35,7 @@ def serve(
     allow_host: tuple[str, ...],
     steps: int | None,
 ) -> None:
-    """Open the web page: a face and twelve sliders.
+    """Open the web page: a face and a slider for each Action Unit.
 
     Only this machine can reach it unless --host says otherwise; then a password is required. What
     visitors upload is deleted when they leave, after half an hour without them, and at the end.

@@ -81,7 +81,7 @@ def requirement_table(lines: Sequence[Bar]) -> list[str]:
 
 
 def means_table(methods: Mapping[str, Measured]) -> list[str]:
-    """Markdown: the means over the twelve Action Units of each method."""
+    """Markdown: the means over the Action Units of each method."""
     tables = {name: found.table() for name, found in methods.items()}
     rows = ["| | " + " | ".join(tables) + " |", "|---|" + "---|" * len(tables)]
     for metric, title in COLUMNS.items():

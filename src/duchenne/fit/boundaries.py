@@ -78,7 +78,7 @@ def whitening(generator: Generator, components: int) -> NDArray[np.float32]:
 def fit_normals(
     generator: Generator, responses: Responses, settings: FitSettings | None = None
 ) -> Normals:
-    """The twelve normals; every fifth face is held out for `agreement` and `leak`, then used."""
+    """The normals; every fifth face is held out for `agreement` and `leak`, then used."""
     settings = settings or FitSettings()
     basis = whitening(generator, settings.components)
     slopes = responses.slopes @ basis.T  # [F, S, Z, R, P]

@@ -51,7 +51,7 @@ class Layout:
     needed: str = ""
 
     def columns(self, header: Mapping[str, int]) -> dict[str, int]:
-        """AU code -> column, for those of the twelve that are there."""
+        """AU code -> column, for those that are there."""
         if self.needed and self.needed not in header:
             return {}
         names = {u.code: self.unit.format(u.number) for u in facs.ACTION_UNITS}

@@ -262,7 +262,7 @@ class Service:
     def profile(
         self, sitter: Sitter, descriptor: facs.Descriptor, stale: Callable[[], bool]
     ) -> dict[str, list[float]]:
-        """The measured intensities of the face at rest and as edited, twelve each."""
+        """The measured intensities of the face at rest and as edited."""
         with self._quickly(stale):
             subject = self._subject(sitter)
             if sitter.serial not in self._rest:
