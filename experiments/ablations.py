@@ -15,6 +15,7 @@ from duchenne.editing.boundaries import Boundaries
 from duchenne.evaluate import harness, kept, metrics
 from duchenne.evaluate.harness import Measured
 from duchenne.files.pictures import SourceType
+from duchenne.measuring.identity import JUDGES
 from duchenne.weights.store import cache_root
 
 from . import claims as verdicts
@@ -31,8 +32,8 @@ RESPONSE = 12.0  # seconds for the slopes of one face
 SHOWN = ("AU4", "AU12", "AU26")
 ROWS = {
     "leakage": "leakage into other AUs",
-    "identity": "identity distance, mean",
-    "identity_95": "identity distance, 95 %",
+    **{j.key: f"identity distance ({j.name}), mean" for j in JUDGES.values()},
+    **{f"{j.key}_95": f"identity distance ({j.name}), 95 %" for j in JUDGES.values()},
     "background": "mean change outside (levels)",
     "turned": "head turned (degrees)",
     "reached": "strength reached",
@@ -93,7 +94,7 @@ def _measure(
     studio = harness.with_boundaries(context.studio, boundaries)
     return harness.evaluate(
         [replace(person, studio=studio) for person in people],
-        context.recognisers,
+        context.judges,
         context.results,
         levels=LEVELS,
         progress=lambda done, total: context.progress(f"{NAME}: {name}", done, total),
@@ -104,8 +105,8 @@ def summary(measured: Measured, reached: np.ndarray) -> dict[str, float]:
     """Means over AUs and people."""
     values = {
         "leakage": metrics.leakage(measured.scores).mean(),
-        "identity": measured.identity.mean(),
-        "identity_95": np.quantile(measured.identity, 0.95),
+        **{key: found.mean() for key, found in measured.distances.items()},
+        **{f"{key}_95": np.quantile(found, 0.95) for key, found in measured.distances.items()},
         "background": measured.background.mean(),
         "turned": measured.turned.mean(),
         "reached": reached.mean(),
@@ -150,8 +151,10 @@ def claims(records: Records) -> list[Claim]:
 def section(records: Records) -> str:
     """The part of the page."""
     record = records[NAME]
+    # The record may be older than a judge of identity.
+    columns = {key: title for key, title in ROWS.items() if key in record["variants"][SHIPPED]}
     rows = [
-        [name, *(f"{values[key]:.3f}" for key in ROWS)]
+        [name, *(f"{values[key]:.3f}" for key in columns)]
         for name, values in record["variants"].items()
     ]
     return "\n\n".join(
@@ -162,7 +165,7 @@ def section(records: Records) -> str:
             "shipped boundaries saw more, and only they are refined and go farther on far faces. "
             "Strength reached under 1: the variant cannot go so far within its reach, and looks "
             "better than it is.",
-            verdicts.table(rows, ["", *ROWS.values()]),
+            verdicts.table(rows, ["", *columns.values()]),
             verdicts.picture(FIGURE, f"One person under every variant: {', '.join(SHOWN)}"),
         ]
     )

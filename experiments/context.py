@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from duchenne import demo
 from duchenne.animate import Studio, Subject
 from duchenne.errors import WeightsError
-from duchenne.evaluate import harness, kept, recipes
-from duchenne.evaluate.harness import Recognisers
+from duchenne.evaluate import harness, kept
 from duchenne.evaluate.kept import Kept
 from duchenne.faces import align
 from duchenne.files import pictures
 from duchenne.files.pictures import SourceType
+from duchenne.fit import baselines
 from duchenne.measuring.dlib_identity import Recogniser
-from duchenne.measuring.expression_classifier import Judge
-from duchenne.measuring.facenet import Outsider
+from duchenne.measuring.expression_classifier import ExpressionClassifier
+from duchenne.measuring.identity import Network
 from duchenne.types import AlignedFace
 
 from . import figures
@@ -51,8 +51,8 @@ class Settings:
     shown: int = 5
     frames: int = 7
     film: int = 24
-    samples: int = recipes.SAMPLES
-    lengths_on: int = recipes.LENGTHS_ON
+    samples: int = baselines.SAMPLES
+    lengths_on: int = baselines.LENGTHS_ON
     responses: int = 24
     compared: int = 6
     responses_folder: Path | None = None
@@ -85,19 +85,19 @@ class Context:
 
     @cached_property
     def recogniser(self) -> Recogniser:
-        """The outside judge of identity."""
+        """dlib, where one judge of identity is enough."""
         return Recogniser()
 
     @cached_property
-    def recognisers(self) -> Recognisers:
-        """That judge, and one that no fit has asked."""
-        return Recognisers(self.recogniser, Outsider())
+    def judges(self) -> dict[str, Network]:
+        """Every judge of identity."""
+        return harness.open_judges()
 
     @cached_property
-    def judge(self) -> Judge | None:
+    def classifier(self) -> ExpressionClassifier | None:
         """The outside judge of expressions; None where its network cannot be had."""
         try:
-            return Judge()
+            return ExpressionClassifier()
         except WeightsError:
             return None
 
@@ -128,7 +128,7 @@ class Context:
         """The studio of "default", "paper" or "conditional"; recipes are fitted once and kept."""
         if name == "default":
             return self.studio
-        found = recipes.recipe(
+        found = baselines.fit(
             name,
             self.studio,
             self.results,

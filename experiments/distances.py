@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score, roc_curve
 
 from duchenne import facs
 from duchenne.editing.boundaries import Boundaries
 from duchenne.editing.edit import signed_distances
 from duchenne.errors import InputError
-from duchenne.evaluate import recipes
-from duchenne.fit import paper
+from duchenne.fit import baselines, paper
+from duchenne.fit import boundaries as svm
 
 from . import claims as verdicts
 from . import figures
@@ -35,7 +34,7 @@ def seconds(settings: Settings) -> float:
 
 def run(context: Context) -> dict[str, Any]:
     """Distances of the codes that neither method was fitted on."""
-    samples = recipes.samples(
+    samples = baselines.samples(
         context.studio, context.results, context.settings.samples, context.progress
     )
     held_out = np.arange(len(samples.w)) % 4 == 3  # those of `fit.paper.fit`
@@ -72,10 +71,11 @@ def separation(
     one = slice(unit, unit + 1)
     signed = signed_distances(samples.w, boundaries.normals[one], boundaries.biases[one])[:, 0]
     distances = signed[chosen] / signed[held_out].std()
-    false, true, _ = roc_curve(shown, distances)
+    metrics = svm.scikit_learn("metrics")
+    false, true, _ = metrics.roc_curve(shown, distances)
     return {
         "accuracy": round(float(((distances > 0) == shown).mean()), 4),
-        "auc": round(float(roc_auc_score(shown, distances)), 4),
+        "auc": round(float(metrics.roc_auc_score(shown, distances)), 4),
         "neutral": np.round(distances[~shown], 3).tolist(),
         "shows": np.round(distances[shown], 3).tolist(),
         "roc": [np.round(false, 3).tolist(), np.round(true, 3).tolist()],

@@ -23,7 +23,7 @@ from duchenne.encoding.inversion import PRESETS, Encoder, EncodeSettings
 from duchenne.evaluate import kept
 from duchenne.files import pictures
 from duchenne.files.pictures import SourceType
-from duchenne.measuring.dlib_identity import SAME_PERSON
+from duchenne.measuring.identity import DLIB
 from duchenne.types import Pixels
 
 from . import claims as verdicts
@@ -228,7 +228,7 @@ def _draw_curves(context: Context, found: list[dict[str, Any]]) -> list[str]:
         axis.set_xlabel("iterations")
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
-    axes[1].axhline(SAME_PERSON, color="grey", linestyle=":", linewidth=1)
+    axes[1].axhline(DLIB.same_person, color="grey", linestyle=":", linewidth=1)
     axes[0].legend(fontsize=8)
     return context.save(figure, CURVES)
 
@@ -297,11 +297,11 @@ def claims(records: Records) -> list[Claim]:
         Claim("Figs. 6, 7", "the fitted start and the VGG loss converge faster than a random start "
               "with the pixel loss", numbers, judged(holds)),
         Claim("4.2", "512 iterations are enough", f"largest identity distance of the photos at 512 "
-              f"iterations {last:.2f} (same person below {SAME_PERSON:g})",
-              judged(last < SAME_PERSON)),
+              f"iterations {last:.2f} (same person below {DLIB.same_person:g})",
+              judged(last < DLIB.same_person)),
         Claim("Figs. 7, 8", "the picture is very similar after 16 iterations", "mean identity "
               f"distance of the photos after 16 iterations {early:.2f} "
-              f"(same person below {SAME_PERSON:g})", judged(early < SAME_PERSON)),
+              f"(same person below {DLIB.same_person:g})", judged(early < DLIB.same_person)),
     ]  # fmt: skip
 
 

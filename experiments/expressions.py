@@ -51,7 +51,7 @@ def run(context: Context) -> dict[str, Any]:
     rows = [_from_rest(context, s) for s in map(replace, shown)]
     figure = figures.strips(rows, labels, ["at rest", *columns[1:]])
     record["files"] += context.save(figure, FIGURES[1], SourceType.GENERATED)
-    record["judged"] = None if context.judge is None else _judged(context, people)
+    record["judged"] = None if context.classifier is None else _judged(context, people)
     return record
 
 
@@ -121,7 +121,7 @@ def _judged(context: Context, people: list[Subject]) -> dict[str, Any]:
 
 
 def _judge_one(context: Context, person: Subject, protocol: str) -> dict[str, list[float]]:
-    assert context.judge is not None
+    assert context.classifier is not None
     person = replace(person)  # a copy, so that its scene is not kept
     if protocol == "from rest":
         frames = _from_rest(context, person)
@@ -130,7 +130,7 @@ def _judge_one(context: Context, person: Subject, protocol: str) -> dict[str, li
         frames = [before, *(person.edit(d) for d in facs.EXPRESSIONS.values())]
     names = ["neutral", *facs.EXPRESSIONS]
     return {
-        name: np.round(context.judge.probabilities(frame), 4).tolist()
+        name: np.round(context.classifier.probabilities(frame), 4).tolist()
         for name, frame in zip(names, frames, strict=True)
     }
 

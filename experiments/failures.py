@@ -12,7 +12,7 @@ from duchenne.animate import Subject
 from duchenne.evaluate import harness, metrics
 from duchenne.evaluate.harness import Measured
 from duchenne.files.pictures import SourceType
-from duchenne.measuring.dlib_identity import SAME_PERSON
+from duchenne.measuring.identity import JUDGES
 
 from . import claims as verdicts
 from . import figures
@@ -36,7 +36,7 @@ def run(context: Context) -> dict[str, Any]:
     people = context.held_out(context.settings.identities)
     measured = harness.evaluate(
         people,
-        context.recognisers,
+        context.judges,
         context.results,
         progress=lambda done, total: context.progress(f"{NAME}: measure", done, total),
     )
@@ -79,7 +79,7 @@ def why(measured: Measured) -> dict[tuple[int, int], list[str]]:
                 found.append("does not respond")
             if own[f, i] <= other[f, i]:
                 found.append("another AU moves more")
-            if measured.identity[f, i] >= SAME_PERSON:
+            if any(measured.distances[j.key][f, i] >= j.same_person for j in JUDGES.values()):
                 found.append("another person")
             result[f, i] = found
     return result

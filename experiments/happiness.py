@@ -44,7 +44,7 @@ def run(context: Context) -> dict[str, Any]:
             {
                 "code": kept.of_code(person.code),
                 "frames": len(timeline),
-                "judge": context.judge is not None,
+                "judge": context.classifier is not None,
             },
             lambda person=person, frames=frames: _measure(context, person, frames),  # type: ignore[misc]
         )
@@ -62,8 +62,11 @@ def _measure(context: Context, person: Subject, frames: list[np.ndarray]) -> dic
         "scores": np.round(scores, 3).tolist(),
         "identity": round(context.recogniser.distance(frames[0], frames[-1]), 4),
     }
-    if context.judge is not None:
-        result["judged"] = [context.judge.label(frames[0]), context.judge.label(frames[-1])]
+    if context.classifier is not None:
+        result["judged"] = [
+            context.classifier.label(frames[0]),
+            context.classifier.label(frames[-1]),
+        ]
     return result
 
 
@@ -114,9 +117,9 @@ def section(records: Records) -> str:
     header = ["", *record["asked"], "identity distance", "outside judge of expressions"]
     return "\n\n".join(
         [
-            f"Descriptor [{record['descriptor']}], linear λ. The scores run from 0 to 5, measured "
-            "on the first and the last frame. The last person is the public-domain photo of the "
-            "demo, encoded.",
+            f"Descriptor [{record['descriptor']}], linear λ. The scores, on the scale 0 to 5 "
+            "but not clipped, are of the first and the last frame. The last person is the "
+            "public-domain photo of the demo, encoded.",
             verdicts.picture(FIGURE, "Neutral to happy; compare with the paper's Fig. 1"),
             verdicts.table(rows, header),
         ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from duchenne.files import codes
 
@@ -17,16 +19,16 @@ Section 4 of [Fan et al. 2020](https://doi.org/10.1002/cav.1946), made again by 
 numbers where the paper has pictures, and what the paper does not show. Everything below comes from
 the JSON files beside this page, and the verdicts are computed from them:
 
-    duchenne experiments all -o docs/experiments
-    duchenne experiments page -o docs/experiments
+    python -m experiments all -o docs/experiments
+    python -m experiments page -o docs/experiments
 
 Scores are this program's own ([scores.md](../scores.md)), the same that the boundaries were fitted
-with. Three judges are other people's: dlib's face recognition network for identity, which the fit
-of our boundaries asks too, about other faces; FaceNet for the same, and a small classifier of
-expressions, both of which no fit has seen. "Paper's recipe" is section 3.3 to the letter: one
-linear SVM for each AU between random faces that show it and random faces that do not, in W, acting
-on the whole picture of our generator. It stands in for the paper's boundaries, which were never
-published.
+with, on the scale 0 to 5. They are not clipped: a face may lie below 0 or above 5. The judges are
+other people's: face recognition networks for identity, of which the fit of our boundaries asks
+dlib's, about other faces, and a small classifier of expressions, which no fit has seen. "Paper's
+recipe" is section 3.3 to the letter: one linear SVM for each AU between random faces that show it
+and random faces that do not, in W, acting on the whole picture of our generator. It stands in for
+the paper's boundaries, which were never published.
 """
 
 DIFFERENT = (
@@ -88,11 +90,11 @@ def text(records: Records) -> str:
     parts = [HEAD, _made_with(records), "## Every figure and claim of section 4", ""]
     found = _networks_and_data(records) + [
         claim
-        for experiment in registry.available()
+        for experiment in registry.EXPERIMENTS
         for claim in registry.module(experiment.name).claims(records)
     ]
     parts += [_summary(found), _claims_table(found), _missing(records)]
-    for experiment in registry.available():
+    for experiment in registry.EXPERIMENTS:
         if experiment.name in records:
             parts.append(f"## {experiment.title} ({experiment.shows})")
             parts.append(registry.module(experiment.name).section(records))
@@ -120,9 +122,8 @@ def _networks_and_data(records: Records) -> list[Claim]:
     """What section 4.1 says that the experiments were made with, against what these were."""
     if not records:
         return []
-    record = next(iter(records.values()))
-    generator = record["made_with"]["generator"]
-    fit = json.dumps(record.get("fit", {}))
+    generator = next(iter(records.values()))["made_with"]["generator"]
+    fit: Mapping[str, Any] = next((r["fit"] for r in records.values() if "fit" in r), {})
     return [
         Claim(
             "4.1",
@@ -133,21 +134,27 @@ def _networks_and_data(records: Records) -> list[Claim]:
         Claim(
             "4.1",
             "AU faces from DISFA, intensities 4 and 5",
-            f"boundaries: {record.get('fit', {}).get('method', 'unknown')}; the commands for "
-            "DISFA are at the end",
-            judged("disfa" in fit.lower()),
+            f"boundaries: {fit.get('method', 'unknown')}; the commands for DISFA are at the end",
+            judged("disfa" in json.dumps(fit).lower()),
         ),
     ]
 
 
 def _made_with(records: Records) -> str:
-    """What the numbers hang on; said if the records do not agree."""
-    made = {tuple(sorted(r["made_with"].items())) for r in records.values()}
+    """What the numbers depend on, and which experiment on what where they do not agree."""
+    made: dict[str, dict[str, list[str]]] = {}
+    for name, record in records.items():
+        for key, value in record["made_with"].items():
+            made.setdefault(key, {}).setdefault(value, []).append(name)
     if not made:
         return "No experiment has been run yet."
-    lines = [", ".join(f"{key} `{value}`" for key, value in facts) for facts in sorted(made)]
-    mixed = "" if len(made) == 1 else " **The experiments were run with different ones:**"
-    return f"Made with{mixed} {'; '.join(lines)}."
+    parts = []
+    for key, users in made.items():
+        found = [
+            f"`{v}`" + (f" ({', '.join(n)})" if len(users) > 1 else "") for v, n in users.items()
+        ]
+        parts.append(f"{key} {' and '.join(found)}")
+    return f"Made with {'; '.join(parts)}."
 
 
 def _summary(found: list[Claim]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,17 +20,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Experiment:
-    """name: of the module, the command and the JSON; shows: what of the paper it makes again."""
+    """name: of the module, the command and the JSON; shows: what of the paper it makes again.
+
+    made_with: what its numbers depend on (`Context.fingerprints`).
+    """
 
     name: str
     shows: str
     title: str
+    made_with: tuple[str, ...] = ("generator", "boundaries", "scale")
 
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment("happiness", "Fig. 1", "Neutral to happy"),
     Experiment("distances", "Fig. 5", "Distances of AU codes and neutral codes"),
-    Experiment("encoding", "Figs. 6 to 8", "Encoding"),
+    Experiment("encoding", "Figs. 6 to 8", "Encoding", ("generator",)),
     Experiment("units", "Fig. 9", "Single Action Units"),
     Experiment("expressions", "Fig. 10", "Expressions as combinations of AUs"),
     Experiment("tables", "beyond", "Response, leakage, identity, background"),
@@ -62,25 +65,22 @@ class Module(Protocol):
         ...
 
 
-def available() -> tuple[Experiment, ...]:
-    """Those whose module is there."""
-    return tuple(e for e in EXPERIMENTS if importlib.util.find_spec(_module_name(e.name)))
-
-
 def module(name: str) -> Module:
     """The module of an experiment."""
-    return cast(Module, importlib.import_module(_module_name(name)))
+    return cast(Module, importlib.import_module(f"{__package__}.{name}"))
 
 
 def run(name: str, context: Context) -> Path:
     """Run one experiment and write its record; returns the path."""
     record = module(name).run(context)
+    made_with = EXPERIMENTS[NAMES.index(name)].made_with
+    fit = {"fit": dict(context.studio.boundaries.provenance)} if "boundaries" in made_with else {}
     settings = {key: value for key, value in asdict(context.settings).items()
                 if key not in ("responses_folder", "photos")}  # fmt: skip
     settings["photos"] = len(context.settings.photos) + 1
     whole = {
-        "made_with": context.fingerprints,
-        "fit": dict(context.studio.boundaries.provenance),
+        "made_with": {key: context.fingerprints[key] for key in made_with},
+        **fit,
         "settings": settings,
         **record,
     }
@@ -92,7 +92,7 @@ def run(name: str, context: Context) -> Path:
 def read(folder: Path) -> dict[str, Mapping[str, Any]]:
     """Every record in a folder; InputError for a damaged one."""
     records = {}
-    for experiment in available():
+    for experiment in EXPERIMENTS:
         path = folder / f"{experiment.name}.json"
         if not path.is_file():
             continue
@@ -101,7 +101,7 @@ def read(folder: Path) -> dict[str, Mapping[str, Any]]:
         except ValueError as error:
             raise InputError(
                 f"{path}: expected the JSON of an experiment ({error}); run "
-                f"`duchenne experiments {experiment.name}` again"
+                f"`python -m experiments {experiment.name}` again"
             ) from None
     return records
 
@@ -109,7 +109,3 @@ def read(folder: Path) -> dict[str, Mapping[str, Any]]:
 def estimate(names: Sequence[str], settings: Settings) -> dict[str, float]:
     """Name -> seconds on two free cores, if nothing is kept yet."""
     return {name: module(name).seconds(settings) for name in names}
-
-
-def _module_name(name: str) -> str:
-    return f"{__package__}.{name}"

@@ -81,7 +81,7 @@ NEEDS_STORE = ("duchenne demo", "duchenne weights fetch", "duchenne weights veri
 # Their workers are processes of their own: test_stimuli.py and test_batch.py run them.
 OTHER_PROCESSES = ("duchenne stimuli", "duchenne batch")
 # Twenty minutes each; what they call is tested in test_fit.py and test_evaluate.py.
-TOO_LONG = ("duchenne fit", "duchenne evaluate", "duchenne experiments", *OTHER_PROCESSES)
+TOO_LONG = ("duchenne fit", "duchenne evaluate", *OTHER_PROCESSES)
 TOO_LONG += ("duchenne serve",)  # runs until it is stopped: test_studio_serve.py
 GROUPS = {"duchenne", "duchenne weights", "duchenne fit", "duchenne generator"}
 

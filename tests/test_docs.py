@@ -25,12 +25,14 @@ from duchenne.files import codes, films
 from duchenne.files.pictures import SourceType, read_synthetic_mark
 from duchenne.types import LatentCode
 from duchenne.weights import store
+from experiments.__main__ import experiments
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 DOCS = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
 PICTURES = {"happiness.webp": 2_500_000, "action_units.jpg": 500_000}  # bytes at most
 CONSTANTS = {"ACTION_UNITS", "EXPRESSIONS", "__version__"}
+EXPERIMENTS = "python -m experiments "
 # What runs on the tiny generator: the others need the real weights, and have tests of their own.
 OFFLINE = ("duchenne animate", "duchenne edit", "duchenne encode", "duchenne sample")
 
@@ -43,12 +45,15 @@ def code_of(text: str) -> list[str]:
 
 
 def command_lines(text: str) -> list[str]:
-    return [line for line in code_of(text) if line.startswith("duchenne ")]
+    return [line for line in code_of(text) if line.startswith(("duchenne ", EXPERIMENTS))]
 
 
 def mentions(text: str) -> list[str]:
     """`duchenne ...` in running text; `duchenne COMMAND` stands for any."""
-    found = (" ".join(span.split()) for span in re.findall(r"`(duchenne [^`]+)`", text))
+    found = (
+        " ".join(span.split())
+        for span in re.findall(rf"`((?:duchenne |{EXPERIMENTS})[^`]+)`", text)
+    )
     return [span for span in found if not span.split()[1].isupper()]
 
 
@@ -62,6 +67,8 @@ def leaves(group: click.Group = commands, name: str = "duchenne") -> Iterator[st
 
 def resolve(line: str) -> tuple[click.Command, list[str]]:
     """The command of a line and its arguments."""
+    if line.startswith(EXPERIMENTS):
+        return experiments, shlex.split(line.removeprefix(EXPERIMENTS), comments=True)
     command: click.Command = commands
     arguments = shlex.split(line, comments=True)[1:]
     while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):

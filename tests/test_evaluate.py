@@ -18,9 +18,10 @@ from duchenne.evaluate import bars, harness, kept, metrics, report
 from duchenne.evaluate.harness import LEVELS, Measured
 from duchenne.evaluate.kept import Kept
 from duchenne.faces import align, regions
-from duchenne.measuring import expression_classifier, facenet
+from duchenne.measuring import expression_classifier
 from duchenne.measuring.dlib_identity import Recogniser
-from duchenne.measuring.facenet import Outsider
+from duchenne.measuring.facenet import FaceNet
+from duchenne.measuring.identity import FACENET, JUDGES
 from duchenne.types import Photo
 
 FACES, UNITS = 3, len(facs.CODES)
@@ -80,8 +81,7 @@ def measured(
     zeros = np.zeros(scores.shape[:2])
     return Measured(
         scores=scores,
-        identity=zeros + identity,
-        outsider=zeros + outsider,
+        distances={"identity": zeros + identity, "outsider": zeros + outsider},
         outside=zeros + outside,
         background=zeros + outside / 10,
         turned=zeros,
@@ -127,11 +127,11 @@ def test_report(tmp_path: Path) -> None:
             measured(leaking(2.0)),
             {"leakage into other AUs, mean over AUs", "leakage against the paper's recipe"},
         ),
-        (measured(perfect(), 0.31), None, {"identity distance under 0.3 at E = 1"}),
+        (measured(perfect(), 0.31), None, {"identity distance by dlib, under 0.3 at E = 1"}),
         (
             measured(perfect(), outsider=0.56),
             None,
-            {"the same by FaceNet, which no fit has asked: under 0.55"},
+            {"identity distance by FaceNet, which no fit has asked, under 0.55 at E = 1"},
         ),
         (measured(perfect(), 0.1, 1.0), None, {"change outside the regions"}),
         (
@@ -145,6 +145,19 @@ def test_requirements(ours: Measured, theirs: Measured | None, failing: set[str]
     lines = bars.bars(ours, theirs)
     assert len(lines) == (8 if theirs else 7)
     assert {line.name for line in lines if not line.passed} == failing
+
+
+def test_one_more_judge_is_asked_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    third = replace(FACENET, key="third", name="Third", same_person=0.2)
+    for module in (harness, bars, report):
+        monkeypatch.setattr(module, "JUDGES", {**JUDGES, "Third": third})
+    found = measured(perfect())
+    record = {**found.as_json(), "third": np.full((FACES, UNITS), 0.11).tolist()}
+    found = Measured.from_json(record)
+    (failing,) = [bar.name for bar in bars.bars(found) if not bar.passed]
+    assert failing.startswith("identity distance by Third")
+    assert found.table()["third_ok"]["AU1"] == 0
+    assert "(Third), 95 % of all edits | 0.110 |" in report.means_table({"default": found})[-1]
 
 
 def test_agreement_of_asked_and_measured() -> None:
@@ -217,29 +230,28 @@ def test_confusion() -> None:
 
 def test_a_judge_without_its_network() -> None:
     with pytest.raises(WeightsError):
-        expression_classifier.Judge()
+        expression_classifier.ExpressionClassifier()
 
 
-# The recogniser that no fit asks
+# The judge that no fit asks
 
 
-def test_an_outsider_without_its_network() -> None:
+def test_facenet_without_its_network() -> None:
     with pytest.raises(WeightsError, match="face-outsider"):
-        Outsider()
+        FaceNet()
 
 
 @pytest.mark.weights
-def test_the_outsider_tells_people_apart(
+def test_facenet_tells_people_apart(
     astronaut: np.ndarray, mobile_renderer: Renderer, mobile_sample: np.ndarray
 ) -> None:
-    judge = Outsider()
+    judge = FaceNet()
     photo = align.align(Photo(astronaut, "photo"), size=512).pixels
     told = judge.describe(photo)
     assert told.shape == (512,)
     assert np.linalg.norm(told) == pytest.approx(1)
-    half = facenet.SAME_PERSON / 2
     for same in (photo[:, ::-1], (photo * 0.8).astype(np.uint8)):  # mirrored; darker
-        assert np.linalg.norm(judge.describe(np.ascontiguousarray(same)) - told) < half
+        assert np.linalg.norm(judge.describe(np.ascontiguousarray(same)) - told) < FACENET.limit
     stranger = judge.describe(mobile_renderer.plain(mobile_sample))
     assert np.linalg.norm(stranger - told) > 0.9
 
@@ -252,13 +264,13 @@ def test_a_face_is_measured_once_and_kept(tmp_path: Path, landmarker_task: Path)
     pytest.importorskip("dlib")
     studio = Studio(threads=1)
     (subject,) = harness.held_out(studio, 1)
-    results, recognisers = Kept(tmp_path), harness.Recognisers.load()
-    found = harness.evaluate([subject], recognisers, results, levels=(0.0, 1.0))
+    results, judges = Kept(tmp_path), harness.open_judges()
+    found = harness.evaluate([subject], judges, results, levels=(0.0, 1.0))
     assert found.scores.shape == (1, UNITS, 2, UNITS)
     assert found.outside.max() == 0
     assert (metrics.own_change(found.scores) > 0).all()
-    assert 0 < found.identity.min() <= found.identity.max() < 1.5
-    again = harness.evaluate([subject], recognisers, Kept(tmp_path), levels=(0.0, 1.0))
+    assert all(0 < d.min() <= d.max() < 1.5 for d in found.distances.values())
+    again = harness.evaluate([subject], judges, Kept(tmp_path), levels=(0.0, 1.0))
     assert again.scores == pytest.approx(found.scores)
     assert len(list(tmp_path.iterdir())) == 1
     whole = harness.with_boundaries(studio, replace(studio.boundaries, regional=False))

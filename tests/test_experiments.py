@@ -16,6 +16,18 @@ import numpy as np
 import pytest
 import tiny
 from click.testing import CliRunner
+from PIL import Image
+
+from duchenne import facs
+from duchenne.editing.render import editable_rows
+from duchenne.errors import InputError
+from duchenne.evaluate.harness import LEVELS, Measured
+from duchenne.evaluate.kept import Kept
+from duchenne.faces.regions import ZONES
+from duchenne.files.pictures import SourceType, read_synthetic_mark
+from duchenne.fit import paper
+from duchenne.fit.probe import NAMES as MEASURES
+from duchenne.fit.responses import Responses
 from experiments import (
     ablations,
     claims,
@@ -30,21 +42,8 @@ from experiments import (
     tables,
     variants,
 )
+from experiments.__main__ import experiments
 from experiments.claims import Claim, Verdict
-from PIL import Image
-
-from duchenne import facs
-from duchenne.cli import commands
-from duchenne.cli.experiments import NAMES
-from duchenne.editing.render import editable_rows
-from duchenne.errors import InputError
-from duchenne.evaluate.harness import LEVELS, Measured
-from duchenne.evaluate.kept import Kept
-from duchenne.faces.regions import ZONES
-from duchenne.files.pictures import SourceType, read_synthetic_mark
-from duchenne.fit import paper
-from duchenne.fit.probe import NAMES as MEASURES
-from duchenne.fit.responses import Responses
 
 UNITS = len(facs.CODES)
 
@@ -58,7 +57,8 @@ def measured(
     for i in range(UNITS):
         scores[:, i, :, i] = 0.5 + rise * np.array(LEVELS)
     zeros = np.zeros((faces, UNITS))
-    return Measured(scores, zeros + identity, zeros, zeros, zeros, zeros)
+    distances = {"identity": zeros + identity, "outsider": zeros}
+    return Measured(scores, distances, zeros, zeros, zeros)
 
 
 def table_record(ours: Measured, theirs: Measured) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def test_a_jump_is_not_smooth() -> None:
 def test_what_fails_and_why() -> None:
     found = measured(0.1)
     found.scores[0, 0, -1, 0] = 0.6  # no answer, and the others (0.1) move as much
-    found.identity[1, 2] = 0.61
+    found.distances["identity"][1, 2] = 0.61
     reasons = failures.why(found)
     assert reasons[0, 0] == ["does not respond", "another AU moves more"]
     assert reasons[1, 2] == ["another person"]
@@ -301,11 +301,7 @@ def test_every_figure_of_the_tables_can_be_drawn(tmp_path: Path) -> None:
 # Registry and page
 
 
-def test_the_command_knows_the_registry() -> None:
-    assert NAMES == registry.NAMES
-
-
-@pytest.mark.parametrize("experiment", registry.available(), ids=lambda e: e.name)
+@pytest.mark.parametrize("experiment", registry.EXPERIMENTS, ids=lambda e: e.name)
 def test_every_experiment_has_its_parts(experiment: registry.Experiment) -> None:
     module = registry.module(experiment.name)
     assert module.seconds(context.Settings()) > 0
@@ -314,8 +310,7 @@ def test_every_experiment_has_its_parts(experiment: registry.Experiment) -> None
 
 
 def test_all_of_it_is_meant_for_ninety_minutes() -> None:
-    names = [e.name for e in registry.available()]
-    assert sum(registry.estimate(names, context.Settings()).values()) < 90 * 60
+    assert sum(registry.estimate(registry.NAMES, context.Settings()).values()) < 90 * 60
 
 
 def write_record(folder: Path, name: str, record: Mapping[str, Any]) -> None:
@@ -324,7 +319,7 @@ def write_record(folder: Path, name: str, record: Mapping[str, Any]) -> None:
 
 def test_the_page_is_made_from_the_json_alone(tmp_path: Path) -> None:
     write_record(tmp_path, "tables", table_record(measured(0.1), measured(2.0)))
-    result = CliRunner().invoke(commands, ["experiments", "page", "-o", str(tmp_path)])
+    result = CliRunner().invoke(experiments, ["page", "-o", str(tmp_path)])
     assert result.exit_code == 0, result.output
     text = (tmp_path / "README.md").read_text()
     assert "| Fig. 9 | AU4 is animated by linear interpolation" in text
@@ -348,17 +343,21 @@ def test_the_networks_and_the_data_are_judged_too(tmp_path: Path) -> None:
     )
 
 
-def test_records_of_different_boundaries_are_said_to_differ(tmp_path: Path) -> None:
+def test_the_page_says_what_each_experiment_was_made_with() -> None:
     record = table_record(measured(), measured())
-    write_record(tmp_path, "tables", record)
-    other = {"made_with": {**record["made_with"], "boundaries": "c"}, "judged": None, "files": []}
-    write_record(tmp_path, "expressions", other)
-    assert "run with different ones" in page.text(registry.read(tmp_path))
+    other = {"made_with": {"generator": "stylegan-ffhq", "boundaries": "c"}, "judged": None}
+    text = page.text({"tables": record, "expressions": other})
+    assert "boundaries `b` (tables) and `c` (expressions); generator `stylegan-ffhq`; scale" in text
+
+
+def test_the_committed_page_is_what_its_json_gives() -> None:
+    folder = Path(__file__).parents[1] / "docs" / "experiments"
+    assert page.text(registry.read(folder)) == (folder / "README.md").read_text()
 
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / "tables.json").write_text("{")
-    with pytest.raises(InputError, match=r"tables\.json.*duchenne experiments tables"):
+    with pytest.raises(InputError, match=r"tables\.json.*python -m experiments tables"):
         registry.read(tmp_path)
 
 

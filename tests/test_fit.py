@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -60,6 +61,12 @@ def test_shades_count_from_the_faces_own_tone() -> None:
     np.testing.assert_allclose(plain[: lights[0]], values[:, : lights[0]].std(axis=0))
     values[:, lights] += 10 * rng.standard_normal((20, 1))
     np.testing.assert_allclose(boundaries.spread(values), plain)
+
+
+def test_fitting_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.svm", None)
+    with pytest.raises(InputError, match=r"duchenne\[fit\]"):
+        boundaries.scikit_learn("svm")
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from ..errors import DuchenneError
 from . import (
     animation,
     demo,
-    experiments,
     faces,
     fitting,
     generators,
@@ -40,7 +39,7 @@ COMMANDS: tuple[click.Command, ...] = (
     judging.evaluate,
     many.stimuli,
     many.batch,
-    experiments.experiments,
+    judging.experiments,
     serve.serve,
     demo.demo,
     generators.generator,
@@ -50,7 +49,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count
 TERMINATED = 143  # 128 + SIGTERM
 
 
-class Commands(click.Group):
+class OneLineErrors(click.Command):
     """Turns user errors and an interrupt into one line and an exit code; bugs propagate."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -63,6 +62,8 @@ class Commands(click.Group):
             what = f"complete are {', '.join(map(str, done))}" if done else "nothing was written"
             raise _failure(f"interrupted; {what}", INTERRUPTED) from error
 
+
+class Commands(OneLineErrors, click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # the main ones first, not by the alphabet
 
@@ -101,11 +102,12 @@ for _command in COMMANDS:
     commands.add_command(_command)
 
 
-def main() -> NoReturn:
-    """Entry point of the program."""
+def main(command: click.Command = commands, name: str = "duchenne") -> NoReturn:
+    """Entry point of the program, and of `python -m experiments`."""
     signal.signal(signal.SIGTERM, _terminate)
     logging.captureWarnings(True)  # other libraries' warnings: shown with --verbose
-    commands(prog_name="duchenne")
+    _log_to_stderr(0)
+    command(prog_name=name)
     raise AssertionError("click ends the process")
 
 

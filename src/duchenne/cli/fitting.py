@@ -111,7 +111,9 @@ def fit_boundaries(
     """
     from ..editing import boundaries
     from ..files import codes, pictures
+    from ..fit.boundaries import scikit_learn
 
+    scikit_learn("svm")  # what is missing is said before half an hour is spent
     for path in filter(None, (output, scale)):
         pictures.check_writable(path, (codes.SUFFIX,))
     if distances is not None:

@@ -1,4 +1,4 @@
-"""`evaluate`: boundaries measured on faces that no fit has seen."""
+"""`evaluate`: boundaries measured on faces that no fit has seen; `experiments`: where they are."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def evaluate(
     For each AU: how many faces respond, monotonicity, leakage into the other AUs, identity by two
     recognisers, change outside the regions, change of pose; then every requirement, passed or
     failed. Generated identities and photos are counted apart. Needs `pip install
-    duchenne[evaluate]` and the weights files `face-landmarker-task` and `face-outsider` (87 MB,
+    duchenne[evaluate,fit]` and the weights files `face-landmarker-task` and `face-outsider` (87 MB,
     fetched). About 40 minutes on two cores; what is done is kept.
 
     \b
@@ -67,11 +67,12 @@ def evaluate(
     from ..evaluate import harness, report
     from ..evaluate.kept import Kept
     from ..files import pictures
+    from ..measuring.identity import JUDGES
 
     folder = Path(output)
     with pictures.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    recognisers = harness.Recognisers.load()
+    judges = harness.open_judges()
     results = Kept(Path(work) if work else harness.default_work())
     studio = Studio()
     with run.stages("recipes"), progress_bars() as tell:
@@ -81,15 +82,18 @@ def evaluate(
         if photos:
             people["photos"] = [studio.face(photo) for photo in photos]
     with run.stages("evaluate"), progress_bars() as tell:
-        measured = _measure(studios, people, recognisers, results, tell)
+        measured = _measure(studios, people, judges, results, tell)
     facts = {
         "identities": identities,
         "photos": len(photos),
         "first_seed": harness.FIRST_SEED,
         "generator": studio.generator.fingerprint,
         "scorer": "this project's own (see docs/scores.md)",
-        "recogniser": "dlib face_recognition_resnet_model_v1, same person under 0.6",
-        "second recogniser": "FaceNet 20180408-102900, same person under 1.1",
+        **{
+            f"judge of identity, {judge.name}": f"{judge.model}, same person under "
+            f"{judge.same_person:g}"
+            for judge in JUDGES.values()
+        },
     }
     for written in report.write(folder, measured, facts):
         run.wrote(written)
@@ -106,12 +110,29 @@ def evaluate(
             run.wrote(folder / name)
 
 
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="")
+@recorded
+def experiments(run: Run, arguments: tuple[str, ...]) -> None:
+    """Say where the paper's experiments are: in a checkout, not in the package.
+
+    \b
+    Examples:
+      duchenne experiments
+    """
+    where = "in a checkout, run python -m experiments all -o docs/experiments"
+    if arguments:
+        raise click.UsageError(f"the experiments are not in the package; {where}")
+    run.say(f"The experiments of the paper: {where}")
+
+
 def _studios(
     studio: Studio, files: tuple[str, ...], with_recipes: bool, results: Kept, tell: Any
 ) -> dict[str, Studio]:
     """Name of the method -> its studio, `default` first."""
     from ..editing.boundaries import load_boundaries
-    from ..evaluate import harness, recipes
+    from ..evaluate import harness
+    from ..fit import baselines
 
     studios = {"default": studio}
     for text in files:
@@ -119,9 +140,9 @@ def _studios(
         if not path or name in studios:
             raise click.UsageError(f"--boundaries {text}: write NAME=FILE, each name once")
         studios[name] = harness.with_boundaries(studio, load_boundaries(Path(path)))
-    for name in recipes.NAMES if with_recipes else ():
+    for name in baselines.NAMES if with_recipes else ():
         if name not in studios:
-            found = recipes.recipe(name, studio, results, progress=tell)
+            found = baselines.fit(name, studio, results, progress=tell)
             studios[name] = harness.with_boundaries(studio, found)
     return studios
 
@@ -129,7 +150,7 @@ def _studios(
 def _measure(
     studios: dict[str, Studio],
     people: dict[str, list[Subject]],
-    recognisers: Any,
+    judges: Any,
     results: Kept,
     tell: Any,
 ) -> dict[str, dict[str, Any]]:
@@ -142,7 +163,7 @@ def _measure(
         who: {
             name: harness.evaluate(
                 [replace(subject, studio=studio) for subject in subjects],
-                recognisers,
+                judges,
                 results,
                 progress=lambda done, total, what=f"{name}, {who}": tell(what, done, total),  # type: ignore[misc]
             )

@@ -111,7 +111,7 @@ def recorded(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(*, json_file: str | None, **parameters: Any) -> None:
         context = click.get_current_context()
-        name = context.command_path.partition(" ")[2]
+        name = context.command_path.removeprefix("duchenne ")
         settings = {
             k: asdict(v) if is_dataclass(v) and not isinstance(v, type) else v
             for k, v in parameters.items()

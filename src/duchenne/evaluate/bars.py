@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import facs
-from ..measuring import facenet
-from ..measuring.dlib_identity import SAME_PERSON
+from ..measuring.identity import JUDGES, Judge
 from . import metrics
 from .harness import Measured
 
@@ -46,10 +46,6 @@ def bars(measured: Measured, paper: Measured | None = None) -> list[Bar]:
     """
     table = measured.table()
     leakage = _mean(table["leakage"])
-    small = float((measured.identity < SAME_PERSON / 2).mean())
-    percentile = float(np.quantile(measured.identity, EDITS))
-    half = facenet.SAME_PERSON / 2
-    agreed = float((measured.outsider < half).mean())
     change = float(measured.outside.max())
     found = [
         _worst("every AU responds", table["responds"], FACES, "of the faces"),
@@ -61,19 +57,7 @@ def bars(measured: Measured, paper: Measured | None = None) -> list[Bar]:
             f"{leakage:.3f}",
             leakage <= OF_THE_TARGET,
         ),
-        Bar(
-            f"identity distance under {SAME_PERSON / 2:g} at E = 1",
-            f"in {EDITS:.0%} of the edits",
-            f"in {small:.0%}; the {EDITS:.0%} quantile is {percentile:.2f}",
-            small >= EDITS,
-        ),
-        Bar(
-            f"the same by FaceNet, which no fit has asked: under {half:g}",
-            f"in {EDITS:.0%} of the edits",
-            f"in {agreed:.0%}; the {EDITS:.0%} quantile is "
-            f"{float(np.quantile(measured.outsider, EDITS)):.2f}",
-            agreed >= EDITS,
-        ),
+        *(_same_person(judge, measured.distances[judge.key]) for judge in JUDGES.values()),
         Bar("change outside the regions", "0 grey levels", f"{change:g}", change == 0),
     ]
     if paper is not None:
@@ -87,6 +71,17 @@ def bars(measured: Measured, paper: Measured | None = None) -> list[Bar]:
         )
         found.insert(4, line)
     return found
+
+
+def _same_person(judge: Judge, distances: NDArray[np.float64]) -> Bar:
+    near = float((distances < judge.limit).mean())
+    unasked = "" if judge.asked else ", which no fit has asked"
+    return Bar(
+        f"identity distance by {judge.name}{unasked}, under {judge.limit:g} at E = 1",
+        f"in {EDITS:.0%} of the edits",
+        f"in {near:.0%}; the {EDITS:.0%} quantile is {float(np.quantile(distances, EDITS)):.2f}",
+        near >= EDITS,
+    )
 
 
 def tied() -> str:

@@ -6,7 +6,7 @@ Each face under each method is one unit of work, kept as JSON (`Kept`): a run ca
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,8 @@ from .. import facs
 from ..animate import Studio, Subject
 from ..editing.boundaries import Boundaries, slot_intensities
 from ..faces import landmarks
-from ..measuring import facenet, measures, score
-from ..measuring.dlib_identity import SAME_PERSON, Recogniser
-from ..measuring.facenet import Outsider
+from ..measuring import measures, score
+from ..measuring.identity import JUDGES, Network
 from ..types import Pixels
 from . import kept, metrics
 from .kept import Kept
@@ -39,15 +38,13 @@ Progress = Callable[[int, int], None]
 class Measured:
     """What edits did to F faces, K levels each, the first being the unedited face.
 
-    scores: [F, 12, K, 12]; identity: [F, 12] distance at the last level, and outsider: [F, 12] by
-    the recogniser that no fit has asked; outside: [F, 12] largest change in grey levels where the
-    AU has no influence; background: [F, 12] mean change there; turned: [F, 12] change of head pose
-    in degrees.
+    scores: [F, 12, K, 12]; distances: key of a judge of identity -> [F, 12] at the last level;
+    outside: [F, 12] largest change in grey levels where the AU has no influence; background:
+    [F, 12] mean change there; turned: [F, 12] change of head pose in degrees.
     """
 
     scores: Array
-    identity: Array
-    outsider: Array
+    distances: Mapping[str, Array]
     outside: Array
     background: Array
     turned: Array
@@ -64,9 +61,7 @@ class Measured:
             "leakage": metrics.leakage(self.scores),
             "change": metrics.own_change(self.scores).mean(axis=0),
             "nonlinear": metrics.linearity(self.scores),
-            "identity_95": np.quantile(self.identity, 0.95, axis=0),
-            "identity_ok": (self.identity < SAME_PERSON / 2).mean(axis=0),
-            "outsider_ok": (self.outsider < facenet.SAME_PERSON / 2).mean(axis=0),
+            **self._identity(),
             "outside": self.outside.max(axis=0),
             "background": self.background.mean(axis=0),
             "turned": self.turned.mean(axis=0),
@@ -76,37 +71,40 @@ class Measured:
             for name, values in columns.items()
         }
 
+    def _identity(self) -> dict[str, Array]:
+        """How far edits go from the person, and how many stay within a judge's limit."""
+        columns = {}
+        for judge in JUDGES.values():
+            found = self.distances[judge.key]
+            columns[f"{judge.key}_95"] = np.quantile(found, 0.95, axis=0)
+            columns[f"{judge.key}_ok"] = (found < judge.limit).mean(axis=0)
+        return columns
+
+    def _arrays(self) -> dict[str, Array]:
+        named = vars(self).copy()
+        return {**named.pop("distances"), **named}
+
     def as_json(self) -> dict[str, Any]:
         """Nested lists, to four digits."""
-        return {f.name: np.round(getattr(self, f.name), 4).tolist() for f in fields(self)}
+        return {name: np.round(array, 4).tolist() for name, array in self._arrays().items()}
 
     @staticmethod
     def from_json(record: Mapping[str, Any]) -> Measured:
         """The inverse of `as_json`, to its precision."""
-        return Measured(**{name: np.array(values) for name, values in record.items()})
+        arrays = {name: np.array(values, float) for name, values in record.items()}
+        distances = {judge.key: arrays.pop(judge.key) for judge in JUDGES.values()}
+        return Measured(distances=distances, **arrays)
 
     @staticmethod
     def join(parts: Sequence[Measured]) -> Measured:
         """The faces of all parts, in order."""
-        names = [f.name for f in fields(Measured)]
-        return Measured(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
+        found = [part._arrays() for part in parts]
+        return Measured.from_json({n: np.concatenate([one[n] for one in found]) for n in found[0]})
 
 
-@dataclass(frozen=True)
-class Recognisers:
-    """Who says whether it is still the same person."""
-
-    dlib: Recogniser
-    outsider: Outsider
-
-    @staticmethod
-    def load() -> Recognisers:
-        """Raises WeightsError where one of them cannot be had."""
-        return Recognisers(Recogniser(), Outsider())
-
-    def describe(self, face: Pixels) -> tuple[Array, Array]:
-        """The descriptors of an aligned face, uint8 [S, S, 3]."""
-        return self.dlib.describe(face), self.outsider.describe(face)
+def open_judges() -> dict[str, Network]:
+    """Key -> network of every judge of identity; WeightsError where one cannot be had."""
+    return {judge.key: judge.open() for judge in JUDGES.values()}
 
 
 def held_out(studio: Studio, count: int) -> list[Subject]:
@@ -128,7 +126,7 @@ def with_boundaries(studio: Studio, boundaries: Boundaries) -> Studio:
 
 def evaluate(
     subjects: Sequence[Subject],
-    recognisers: Recognisers,
+    judges: Mapping[str, Network],
     results: Kept,
     *,
     levels: Sequence[float] = LEVELS,
@@ -140,7 +138,7 @@ def evaluate(
         record = results.get(
             "face",
             inputs_of(subject, levels),
-            lambda subject=subject: measure(subject, recognisers, levels).as_json(),  # type: ignore[misc]
+            lambda subject=subject: measure(subject, judges, levels).as_json(),  # type: ignore[misc]
         )
         parts.append(Measured.from_json(record))
         if progress:
@@ -153,6 +151,7 @@ def inputs_of(subject: Subject, levels: Sequence[float] = LEVELS) -> dict[str, A
     studio = subject.studio
     return {
         "version": VERSION,
+        "judges": list(JUDGES),
         "generator": subject.code.generator,
         "boundaries": kept.of_boundaries(studio.boundaries),
         "scale": kept.of_scale(studio.scorer.scale),
@@ -162,7 +161,7 @@ def inputs_of(subject: Subject, levels: Sequence[float] = LEVELS) -> dict[str, A
 
 
 def measure(
-    subject: Subject, recognisers: Recognisers, levels: Sequence[float] = LEVELS
+    subject: Subject, judges: Mapping[str, Network], levels: Sequence[float] = LEVELS
 ) -> Measured:
     """One face, every Action Unit at every level; levels: rising, the first 0."""
     assert levels[0] == 0, "the first level is the unedited face"
@@ -171,7 +170,8 @@ def measure(
     subject = replace(subject)  # a copy, so that its rendered scene is not kept
     units = len(facs.CODES)
     before = unedited(subject)
-    person, pose, rest = recognisers.describe(before), _pose(before, scorer), scores(before, scorer)
+    pose, rest = _pose(before, scorer), scores(before, scorer)
+    person = {key: network.describe(before) for key, network in judges.items()}
     measured = np.zeros((units, len(levels), units))
     rows = []
     for i, code in enumerate(facs.CODES):
@@ -182,11 +182,12 @@ def measure(
             measured[i, k] = scores(frame, scorer)
         elsewhere = outside_of(subject, np.asarray(table.any(axis=0)))
         difference = np.abs(frame.astype(int) - before).max(axis=2)[elsewhere]
-        found = zip(recognisers.describe(frame), person, strict=True)
-        apart = [np.linalg.norm(after - unchanged) for after, unchanged in found]
+        row = {key: np.linalg.norm(n.describe(frame) - person[key]) for key, n in judges.items()}
         turned = np.abs(_pose(frame, scorer) - pose).max()
-        rows.append((*apart, difference.max(), difference.mean(), turned))
-    return Measured(measured[None], *(column[None] for column in np.array(rows, float).T))
+        row |= {"outside": difference.max(), "background": difference.mean(), "turned": turned}
+        rows.append(row)
+    columns = {name: [[row[name] for row in rows]] for name in rows[0]}
+    return Measured.from_json({"scores": measured[None], **columns})
 
 
 def unedited(subject: Subject) -> Pixels:

@@ -14,8 +14,7 @@ from PIL import Image, ImageDraw
 from .. import facs
 from ..animate import Subject
 from ..files import codes, pictures
-from ..measuring import facenet
-from ..measuring.dlib_identity import SAME_PERSON
+from ..measuring.identity import JUDGES
 from ..types import Pixels
 from . import metrics
 from .bars import Bar, bars, tied
@@ -31,9 +30,8 @@ COLUMNS: Mapping[str, str] = {
     "leads": "target moves most",
     "leakage": "leakage into other AUs",
     "nonlinear": "largest departure from linear",
-    "identity_95": "identity distance, 95 %",
-    "identity_ok": f"identity under {SAME_PERSON / 2:g}",
-    "outsider_ok": f"identity under {facenet.SAME_PERSON / 2:g} (FaceNet)",
+    **{f"{j.key}_95": f"identity distance ({j.name}), 95 %" for j in JUDGES.values()},
+    **{f"{j.key}_ok": f"identity under {j.limit:g} ({j.name})" for j in JUDGES.values()},
     "outside": "largest change outside (levels)",
     "background": "mean change outside (levels)",
     "turned": "head turned (degrees)",
@@ -87,8 +85,10 @@ def means_table(methods: Mapping[str, Measured]) -> list[str]:
     for metric, title in COLUMNS.items():
         means = [np.mean(list(table[metric].values())) for table in tables.values()]
         rows.append(f"| {title} | " + " | ".join(f"{m:.3f}" for m in means) + " |")
-    whole = [float(np.quantile(found.identity, 0.95)) for found in methods.values()]
-    rows.append("| identity, 95 % of all edits | " + " | ".join(f"{v:.3f}" for v in whole) + " |")
+    for judge in JUDGES.values():
+        whole = [np.quantile(found.distances[judge.key], 0.95) for found in methods.values()]
+        cells = [f"identity ({judge.name}), 95 % of all edits", *(f"{v:.3f}" for v in whole)]
+        rows.append(f"| {' | '.join(cells)} |")
     return rows
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from ..types import Face, Pixels
 from . import detector
@@ -139,6 +140,14 @@ def face_size(mesh: Mesh) -> tuple[float, float]:
     low, high = _extent(mesh)
     width, height = high - low
     return float(width), float(height)
+
+
+def face_oval(mesh: Mesh, size: int) -> NDArray[np.bool_]:
+    """[size, size], True inside the mesh's outline (forehead to chin, without hair and ears)."""
+    picture = Image.new("1", (size, size))
+    outline = [(float(x), float(y)) for x, y in mesh[list(FACE_OVAL), :2]]
+    ImageDraw.Draw(picture).polygon(outline, fill=1)
+    return np.array(picture)
 
 
 def _extent(mesh: Mesh) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -18,15 +18,17 @@ For each Action Unit, in coordinates where W is white (so that length means impr
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.svm import LinearSVC
 
 from .. import facs
 from ..editing.render import editable_rows
+from ..errors import InputError
 from ..faces import regions
 from ..generators.base import Generator, draw_w
 from ..measuring import skin
@@ -64,6 +66,16 @@ class Normals:
     white: Array
     agreement: Array
     leak: Array
+
+
+def scikit_learn(module: str) -> Any:
+    """A module of scikit-learn; InputError where it is not installed."""
+    try:
+        return importlib.import_module(f"sklearn.{module}")
+    except ImportError:
+        raise InputError(
+            "fitting boundaries needs scikit-learn; install it with pip install 'duchenne[fit]'"
+        ) from None
 
 
 def whitening(generator: Generator, components: int) -> NDArray[np.float32]:
@@ -130,7 +142,9 @@ def _normal(local: Array, wanted: Array, kept: NDArray[np.bool_], settings: FitS
     asked = kept | (wanted != 0)
     pairs = np.stack([_pair(a[asked], wanted[asked], settings.pair_ridge) for a in local])
     pairs /= np.linalg.norm(pairs, axis=1, keepdims=True)
-    machine = LinearSVC(C=settings.margin, fit_intercept=False, max_iter=100_000)
+    machine = scikit_learn("svm").LinearSVC(
+        C=settings.margin, fit_intercept=False, max_iter=100_000
+    )
     machine.fit(np.concatenate([-pairs / 2, pairs / 2]), np.repeat([0, 1], len(pairs)))
     normal = _project(machine.coef_[0], local[:, kept], settings.purity)
     return normal / np.linalg.norm(normal)

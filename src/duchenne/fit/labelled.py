@@ -27,8 +27,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
-from sklearn.svm import LinearSVC
 
 from .. import facs
 from ..editing.boundaries import Boundaries
@@ -151,7 +149,7 @@ def _separate(
         y, kept = _centred(y, labels, people)
         y, labels = y[kept] / np.linalg.norm(y[kept], axis=1).mean(), labels[kept]
     centre = y.mean(axis=0)
-    machine = LinearSVC(
+    machine = svm.scikit_learn("svm").LinearSVC(
         C=space.settings.margin if space.method == "pairs" else space.settings.plain_margin,
         class_weight="balanced",  # neutral faces are many
         fit_intercept=space.method != "pairs",
@@ -367,7 +365,7 @@ def _judged(column: Array, data: Labelled, unit: int) -> dict[str, Any]:
     pairs = (roles == AU_FACE) & judged & ~np.isnan(own)
     agreement = (column[pairs] > own[pairs]).mean() if pairs.any() else None
     return {
-        "held_out_auc": round(float(roc_auc_score(labels, found)), 3),
+        "held_out_auc": round(float(svm.scikit_learn("metrics").roc_auc_score(labels, found)), 3),
         "held_out_accuracy": round(float(hits[0] + 1 - hits[1]) / 2, 3),
         "held_out_agreement": None if agreement is None else round(float(agreement), 3),
     }

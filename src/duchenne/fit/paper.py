@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.svm import LinearSVC
 
 from .. import facs
 from ..editing.boundaries import Boundaries
@@ -24,6 +23,7 @@ from ..faces.landmarks import mesh_of_aligned
 from ..generators.base import draw_w, truncate
 from ..measuring import score
 from ..types import WIDTH
+from .boundaries import scikit_learn
 from .calibrate import measure_with
 
 Array = NDArray[np.float64]
@@ -119,7 +119,7 @@ def _boundary(
     chosen = (strength <= low) | (strength >= high)
     labels = strength >= high
     centre = samples.w.mean(axis=0)
-    machine = LinearSVC(C=0.01, max_iter=100_000)
+    machine = scikit_learn("svm").LinearSVC(C=0.01, max_iter=100_000)
     train = chosen & ~held_out
     machine.fit(samples.w[train] - centre, labels[train])
     test = chosen & held_out

@@ -38,8 +38,8 @@ from ..errors import DuchenneError, InputError
 from ..faces import landmarks, regions
 from ..files import codes, pictures
 from ..generators.base import Generator, draw_w, truncate
-from ..measuring.dlib_identity import SAME_PERSON, Recogniser
-from ..stimuli.matching import face_oval
+from ..measuring.dlib_identity import Recogniser
+from ..measuring.identity import DLIB
 from . import boundaries as svm
 from .boundaries import Normals
 from .person import PersonNetwork
@@ -150,7 +150,7 @@ class _Studio:
 
 def _around(mesh: landmarks.Mesh, side: int, eyes: float) -> NDArray[np.float32]:
     """[S, S]: 1 where an expression changes nothing, 0 on the face and where the jaw may come."""
-    oval = face_oval(mesh, side).astype(np.uint8)
+    oval = landmarks.face_oval(mesh, side).astype(np.uint8)
     around: NDArray[np.float32] = 1 - maximum_filter(oval, int(MARGIN * eyes) | 1).astype(
         np.float32
     )
@@ -348,7 +348,7 @@ class _Descent:
         picture, values, person = self.studio.look(model.sitter, model.chip, offsets.to(device))
         change = values - model.values
         leak = (change / self.unit)[self.kept].square().mean()
-        other = (person - model.person).square().sum() / (SAME_PERSON / 2) ** 2
+        other = (person - model.person).square().sum() / DLIB.limit**2
         seen = (picture - model.picture).square() * model.around
         surroundings = seen.sum() / model.area / VISIBLE**2
         restraints = (

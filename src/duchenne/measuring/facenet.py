@@ -2,7 +2,7 @@
 
 FaceNet (Schroff, Kalenichenko & Philbin 2015) as trained by David Sandberg on CASIA-WebFace: an
 Inception-ResNet that maps a face to a point on the unit sphere in 512 dimensions. dlib's network
-(`evaluate.identity`) has a say in the fit of the boundaries; this one has none.
+(`measuring.dlib_identity`) has a say in the fit of the boundaries; this one has none.
 """
 
 from __future__ import annotations
@@ -19,14 +19,11 @@ from ..types import Pixels
 from ..weights import store
 
 WEIGHTS = "face-outsider"
-# The paper's threshold on LFW is a squared distance of 1.242. Aligned photos of one politician lie
-# 0.66 apart here, those of different people 1.3.
-SAME_PERSON = 1.1
 SIDE = 160
 BOX = (0.16, 0.20, 0.84, 0.90)  # of FFHQ framing: the face with the margin of the training pictures
 
 
-class Outsider:
+class FaceNet:
     """Describes faces in FFHQ framing by 512 numbers of unit length.
 
     file: the network (frozen TensorFlow graph); None is the weights file `face-outsider`.

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from .. import facs
 from ..errors import DescriptorError, InputError
 from ..files.film_formats import set_suffixes
+from ..measuring.identity import DLIB
 
 SIDES = ("both", "left", "right")
 STILLS = (".png", ".jpg", ".webp")
@@ -95,7 +96,7 @@ class Quality:
 
     reached: float = 0.25
     asked_at_least: float = 0.4
-    identity: float = 0.6
+    identity: float = DLIB.same_person
     redraw: bool = False
     tolerated: float = 0.0
     rounds: int = 3

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from ..faces import align, landmarks
 from ..faces.warp import Affine, Warp, shrink
@@ -40,14 +40,6 @@ def light_of(pixels: Pixels, inside: NDArray[np.bool_]) -> tuple[float, float]:
     """Mean and standard deviation of L* where `inside` [H, W]."""
     values = lightness(pixels)[inside]
     return float(values.mean()), float(values.std())
-
-
-def face_oval(mesh: landmarks.Mesh, size: int) -> NDArray[np.bool_]:
-    """[size, size], True inside the mesh's outline (forehead to chin, without hair and ears)."""
-    picture = Image.new("1", (size, size))
-    outline = [(float(x), float(y)) for x, y in mesh[list(landmarks.FACE_OVAL), :2]]
-    ImageDraw.Draw(picture).polygon(outline, fill=1)
-    return np.array(picture)
 
 
 def to_framing(mesh: landmarks.Mesh, size: int) -> Affine:
@@ -114,11 +106,11 @@ def oval_of(base: Pixels, mesh: landmarks.Mesh, correction: Correction) -> NDArr
 def _oval_after(mesh: landmarks.Mesh, side: int, correction: Correction) -> NDArray[np.bool_]:
     size = correction.size
     if correction.frame is None:
-        return face_oval(mesh * (size / side), size)
+        return landmarks.face_oval(mesh * (size / side), size)
     to_crop = to_framing(mesh, size)
     back = np.linalg.inv(to_crop[:, :2])
     points = (mesh[:, :2] - to_crop[:, 2]) @ back.T
-    return face_oval(points.astype(np.float32), size)
+    return landmarks.face_oval(points.astype(np.float32), size)
 
 
 def _lightness(luminance: Array) -> Array:

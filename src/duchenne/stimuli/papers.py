@@ -13,6 +13,7 @@ import numpy as np
 from .. import __version__, facs
 from ..animate import Studio
 from ..files import pictures
+from ..measuring.identity import DLIB
 from ..types import Pixels
 from .design import Cell, Design
 from .measuring import Means
@@ -33,8 +34,8 @@ IN_FILE: Mapping[str, str] = {
     "width": "in pixels",
     "height": "in pixels",
     "frames": "1 for a still",
-    "identity_distance": "dlib's distance from the same person at rest; 0.6 and more would be "
-    "another person",
+    "identity_distance": "dlib's distance from the same person at rest; "
+    f"{DLIB.same_person:g} and more would be another person",
     "luminance": "mean CIE L* inside the outline of the face, 0 to 100",
     "contrast": "standard deviation of L* there",
     **MEASURED,

@@ -11,10 +11,11 @@ from ..animate import Studio
 from ..editing import boundaries
 from ..editing.boundaries import Boundaries
 from ..errors import DuchenneError
+from ..evaluate import kept
+from ..evaluate.kept import Kept
 from ..files import codes
-from ..fit import paper
-from . import kept
-from .kept import Kept
+from . import paper
+from .boundaries import scikit_learn
 
 NAMES = ("paper", "conditional")
 SAMPLES = 500
@@ -42,7 +43,7 @@ def samples(
     return paper.Samples(tensors["w"], tensors["scores"])
 
 
-def recipe(
+def fit(
     name: str,
     studio: Studio,
     results: Kept,
@@ -59,6 +60,7 @@ def recipe(
     path = results.path(name, inputs, codes.SUFFIX)
     if path.is_file():
         return boundaries.load_boundaries(path)
+    scikit_learn("svm")  # what is missing is said before ten minutes are spent
     known = samples(studio, results, count, progress)
 
     def tell(stage: str, done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""`experiments`: the paper's figures and tables, made again and compared."""
+"""`python -m experiments`: the paper's figures and tables, made again and compared."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .run import Run, progress_bars, recorded
+from duchenne.cli import OneLineErrors, main
+from duchenne.cli.run import Run, progress_bars, recorded
+
+from . import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from .context import Context, Settings
 
-    from experiments.context import Context, Settings
-
-# Those of experiments.registry, in its order (a test compares), written out so that help is light.
-NAMES = (
-    *("happiness", "distances", "encoding", "units", "expressions"),
-    *("tables", "smoothness", "ablations", "failures"),
-)
 ALL, PAGE = "all", "page"
 
 
-@click.command()
+@click.command(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument(
-    "names", nargs=-1, required=True, metavar="NAMES...", type=click.Choice([ALL, *NAMES, PAGE])
+    "names",
+    nargs=-1,
+    required=True,
+    metavar="NAMES...",
+    type=click.Choice([ALL, *registry.NAMES, PAGE]),
 )
 @click.option("-o", "--output", required=True, metavar="FOLDER", help="Figures, JSON, README.md.")
 @click.option("--work", metavar="FOLDER", help="Keeps what is done, so that a run can resume.")
@@ -55,22 +55,22 @@ def experiments(
     NAMES: all, page (only README.md, from the JSON that is there), or some of happiness (Fig. 1),
     distances (Fig. 5), encoding (Figs. 6 to 8), units (Fig. 9), expressions (Fig. 10), tables,
     smoothness, ablations and failures. An interrupted run goes on where it stopped. Needs `pip
-    install duchenne[demo,evaluate,experiments]` and the weights file `face-landmarker-task`.
+    install duchenne[experiments]` and the weights file `face-landmarker-task`.
 
     \b
     Examples:
-      duchenne experiments all -o docs/experiments
-      duchenne experiments units expressions -o out/experiments --quick
-      duchenne experiments page -o docs/experiments
+      python -m experiments all -o docs/experiments
+      python -m experiments units expressions -o out/experiments --quick
+      python -m experiments page -o docs/experiments
     """
-    from experiments import page
+    from duchenne.files import pictures
 
-    from ..files import pictures
+    from . import page
 
     folder = Path(output)
     with pictures.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    chosen = _chosen(names)
+    chosen = [name for name in registry.NAMES if name in names or ALL in names]
     if chosen:
         settings = _settings(responses, photos, identities, quick)
         with progress_bars() as tell:
@@ -79,21 +79,8 @@ def experiments(
     run.wrote(page.write(folder))
 
 
-def _chosen(names: Sequence[str]) -> list[str]:
-    """The experiments to run, in the order of the page."""
-    from experiments import registry
-
-    there = [experiment.name for experiment in registry.available()]
-    for name in names:
-        if name not in (*there, ALL, PAGE):
-            raise click.UsageError(f"{name}: this experiment is not in this version")
-    return there if ALL in names else [name for name in there if name in names]
-
-
-def _run(run: Run, chosen: Sequence[str], context: Context) -> None:
+def _run(run: Run, chosen: list[str], context: Context) -> None:
     """Every chosen experiment, with the time that is left by the estimate."""
-    from experiments import registry
-
     left = registry.estimate(chosen, context.settings)
     run.note(f"about {_minutes(sum(left.values()))} on two free cores, less what is kept")
     for name in chosen:
@@ -114,7 +101,7 @@ def _settings(
 ) -> Settings:
     from dataclasses import replace
 
-    from experiments.context import QUICK, Settings
+    from .context import QUICK, Settings
 
     settings = QUICK if quick else Settings()
     if identities is not None:
@@ -126,13 +113,17 @@ def _settings(
 def _context(
     folder: Path, work: str | None, settings: Settings, steps: int | None, tell: object
 ) -> Context:
-    from experiments.context import Context
+    from duchenne.animate import Studio
+    from duchenne.encoding.inversion import EncodeSettings
+    from duchenne.evaluate import harness
+    from duchenne.evaluate.kept import Kept
 
-    from ..animate import Studio
-    from ..encoding.inversion import EncodeSettings
-    from ..evaluate import harness
-    from ..evaluate.kept import Kept
+    from .context import Context
 
     options = {} if steps is None else {"settings": EncodeSettings(steps=steps)}
     kept = Kept(Path(work) if work else harness.default_work())
     return Context(Studio(**options), folder, kept, settings, progress=tell)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main(experiments, "python -m experiments")
