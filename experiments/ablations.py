@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def _measure(
         context.judges,
         context.results,
         levels=LEVELS,
-        progress=lambda done, total: context.progress(f"{NAME}: {name}", done, total),
+        progress=partial(context.progress, f"{NAME}: {name}"),
     )
 
 
@@ -105,10 +106,8 @@ def summary(measured: Measured, reached: np.ndarray) -> dict[str, float]:
     """Means over AUs and people."""
     values = {
         "leakage": metrics.leakage(measured.scores).mean(),
-        **{key: found.mean() for key, found in measured.distances.items()},
-        **{f"{key}_95": np.quantile(found, 0.95) for key, found in measured.distances.items()},
-        "background": measured.background.mean(),
-        "turned": measured.turned.mean(),
+        **{f"{j.key}_95": np.quantile(measured.last[j.key], 0.95) for j in JUDGES.values()},
+        **{name: found.mean() for name, found in measured.last.items() if name != "outside"},
         "reached": reached.mean(),
     }
     return {name: round(float(value), 4) for name, value in values.items()}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def run(context: Context) -> dict[str, Any]:
             runs[way] = context.results.get(
                 "encoding",
                 inputs,
-                lambda face=face, true=true, way=way: _run(context, face, true, encoders(way)),  # type: ignore[misc]
+                partial(_run, context, face, true, encoders, way),
             )
             context.progress(NAME, n * (len(WAYS) + 1) + k + 1, total)
         presets = None
@@ -82,7 +83,7 @@ def run(context: Context) -> dict[str, Any]:
             presets = context.results.get(
                 "presets",
                 _made_by(context, face),
-                lambda face=face: _presets(context, face),  # type: ignore[misc]
+                partial(_presets, context, face),
             )
         context.progress(NAME, (n + 1) * (len(WAYS) + 1), total)
         pictures[who] = face
@@ -135,8 +136,9 @@ class _Encoders:
 
 
 def _run(
-    context: Context, face: Pixels, true: np.ndarray | None, encoder: Encoder
+    context: Context, face: Pixels, true: np.ndarray | None, encoders: _Encoders, way: str
 ) -> dict[str, Any]:
+    encoder = encoders(way)
     target = torch.from_numpy(pictures.to_planes(face))[None]
     descent = Descent(encoder, target)
     codes = {0: descent.code().detach().clone()}

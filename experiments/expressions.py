@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,7 @@ def _judged(context: Context, people: list[Subject]) -> dict[str, Any]:
                 context.keep(
                     "expressions",
                     inputs,
-                    lambda p=person, q=protocol: _judge_one(context, p, q),  # type: ignore[misc]
+                    partial(_judge_one, context, person, protocol),
                 )
             )
             context.progress(f"{NAME}: {protocol}", n + 1, len(people))

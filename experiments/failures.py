@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def run(context: Context) -> dict[str, Any]:
         people,
         context.judges,
         context.results,
-        progress=lambda done, total: context.progress(f"{NAME}: measure", done, total),
+        progress=partial(context.progress, f"{NAME}: measure"),
     )
     reasons = why(measured)
     every = [(f, i) for f in range(len(people)) for i in range(len(facs.CODES))]
@@ -79,7 +80,7 @@ def why(measured: Measured) -> dict[tuple[int, int], list[str]]:
                 found.append("does not respond")
             if own[f, i] <= other[f, i]:
                 found.append("another AU moves more")
-            if any(measured.distances[j.key][f, i] >= j.same_person for j in JUDGES.values()):
+            if any(measured.last[j.key][f, i] >= j.same_person for j in JUDGES.values()):
                 found.append("another person")
             result[f, i] = found
     return result

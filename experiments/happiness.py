@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from duchenne import demo, facs
-from duchenne.animate import Subject
 from duchenne.evaluate import harness, kept, metrics
 from duchenne.files.pictures import SourceType
 from duchenne.motion.timeline import from_descriptor
@@ -46,7 +46,7 @@ def run(context: Context) -> dict[str, Any]:
                 "frames": len(timeline),
                 "judge": context.classifier is not None,
             },
-            lambda person=person, frames=frames: _measure(context, person, frames),  # type: ignore[misc]
+            partial(_measure, context, frames),
         )
         found.append({"who": label, **record})
         context.progress(NAME, n + 1, len(people))
@@ -56,7 +56,7 @@ def run(context: Context) -> dict[str, Any]:
     return {"descriptor": demo.DESCRIPTOR, "asked": list(wanted), "people": found, "files": files}
 
 
-def _measure(context: Context, person: Subject, frames: list[np.ndarray]) -> dict[str, Any]:
+def _measure(context: Context, frames: list[np.ndarray]) -> dict[str, Any]:
     scores = np.array([harness.scores(frame, context.studio.scorer) for frame in frames])
     result: dict[str, Any] = {
         "scores": np.round(scores, 3).tolist(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def run(context: Context) -> dict[str, Any]:
                 found = context.keep(
                     "film",
                     inputs,
-                    lambda p=person, f=film: _film(context, p, f),  # type: ignore[misc]
+                    partial(_film, context, person, film),
                 )
                 record["films"].setdefault(method, {}).setdefault(film, []).append(found)
                 done += 1

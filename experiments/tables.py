@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,9 +48,7 @@ def run(context: Context) -> dict[str, Any]:
                 context.under(name, people),
                 context.judges,
                 context.results,
-                progress=lambda done, total, w=f"{NAME}: {name}, {group}": context.progress(  # type: ignore[misc]
-                    w, done, total
-                ),
+                progress=partial(context.progress, f"{NAME}: {name}, {group}"),
             )
             for name in METHODS
         }
@@ -80,8 +79,8 @@ def summary(found: Measured) -> dict[str, Any]:
         "faces": len(found),
         "table": {name: dict(values) for name, values in found.table().items()},
         **{
-            f"{key}_95": round(float(np.quantile(distances, 0.95)), 4)
-            for key, distances in found.distances.items()
+            f"{judge.key}_95": round(float(np.quantile(found.last[judge.key], 0.95)), 4)
+            for judge in JUDGES.values()
         },
         "leakage_matrix": np.round(metrics.leakage_matrix(found.scores), 3).tolist(),
         "agreement": {

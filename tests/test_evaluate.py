@@ -81,10 +81,13 @@ def measured(
     zeros = np.zeros(scores.shape[:2])
     return Measured(
         scores=scores,
-        distances={"identity": zeros + identity, "outsider": zeros + outsider},
-        outside=zeros + outside,
-        background=zeros + outside / 10,
-        turned=zeros,
+        last={
+            "identity": zeros + identity,
+            "outsider": zeros + outsider,
+            "outside": zeros + outside,
+            "background": zeros + outside / 10,
+            "turned": zeros,
+        },
     )
 
 
@@ -152,8 +155,7 @@ def test_one_more_judge_is_asked_everywhere(monkeypatch: pytest.MonkeyPatch) -> 
     for module in (harness, bars, report):
         monkeypatch.setattr(module, "JUDGES", {**JUDGES, "Third": third})
     found = measured(perfect())
-    record = {**found.as_json(), "third": np.full((FACES, UNITS), 0.11).tolist()}
-    found = Measured.from_json(record)
+    found = replace(found, last={**found.last, "third": np.full((FACES, UNITS), 0.11)})
     (failing,) = [bar.name for bar in bars.bars(found) if not bar.passed]
     assert failing.startswith("identity distance by Third")
     assert found.table()["third_ok"]["AU1"] == 0
@@ -267,9 +269,9 @@ def test_a_face_is_measured_once_and_kept(tmp_path: Path, landmarker_task: Path)
     results, judges = Kept(tmp_path), harness.open_judges()
     found = harness.evaluate([subject], judges, results, levels=(0.0, 1.0))
     assert found.scores.shape == (1, UNITS, 2, UNITS)
-    assert found.outside.max() == 0
+    assert found.last["outside"].max() == 0
     assert (metrics.own_change(found.scores) > 0).all()
-    assert all(0 < d.min() <= d.max() < 1.5 for d in found.distances.values())
+    assert all(0 < found.last[j.key].min() < found.last[j.key].max() < 1.5 for j in JUDGES.values())
     again = harness.evaluate([subject], judges, Kept(tmp_path), levels=(0.0, 1.0))
     assert again.scores == pytest.approx(found.scores)
     assert len(list(tmp_path.iterdir())) == 1

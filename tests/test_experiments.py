@@ -57,8 +57,8 @@ def measured(
     for i in range(UNITS):
         scores[:, i, :, i] = 0.5 + rise * np.array(LEVELS)
     zeros = np.zeros((faces, UNITS))
-    distances = {"identity": zeros + identity, "outsider": zeros}
-    return Measured(scores, distances, zeros, zeros, zeros)
+    names = ("outsider", "outside", "background", "turned")
+    return Measured(scores, {"identity": zeros + identity, **dict.fromkeys(names, zeros)})
 
 
 def table_record(ours: Measured, theirs: Measured) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def test_a_jump_is_not_smooth() -> None:
 def test_what_fails_and_why() -> None:
     found = measured(0.1)
     found.scores[0, 0, -1, 0] = 0.6  # no answer, and the others (0.1) move as much
-    found.distances["identity"][1, 2] = 0.61
+    found.last["identity"][1, 2] = 0.61
     reasons = failures.why(found)
     assert reasons[0, 0] == ["does not respond", "another AU moves more"]
     assert reasons[1, 2] == ["another person"]

@@ -63,6 +63,7 @@ def evaluate(
       duchenne evaluate -o report --no-recipes --photo anna.jpg --photo ben.jpg
       duchenne evaluate -o report --boundaries paper=paper.safetensors
     """
+    from .. import facs
     from ..animate import Studio
     from ..evaluate import harness, report
     from ..evaluate.kept import Kept
@@ -102,12 +103,11 @@ def evaluate(
             run.say(f"{'pass' if bar.passed else 'FAIL'}  {who}: {bar.name}: {bar.found}")
     with run.stages("contact sheets"):
         shown = [*people.get("photos", []), *people["generated identities"]][:SHOWN]
-        for name, picture in (
-            ("action_units.jpg", report.sheet(shown)),
-            ("expressions.jpg", report.expressions(shown)),
-        ):
-            pictures.save_image(picture, folder / name)
-            run.wrote(folder / name)
+        full = {code: {code: 1.0} for code in facs.CODES}
+        for name, edits in (("action_units", full), ("expressions", facs.EXPRESSIONS)):
+            path = folder / f"{name}.jpg"
+            pictures.save_image(report.sheet(shown, edits), path)
+            run.wrote(path)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -156,6 +156,7 @@ def _measure(
 ) -> dict[str, dict[str, Any]]:
     """Whose faces -> method -> measurements."""
     from dataclasses import replace
+    from functools import partial
 
     from ..evaluate import harness
 
@@ -165,7 +166,7 @@ def _measure(
                 [replace(subject, studio=studio) for subject in subjects],
                 judges,
                 results,
-                progress=lambda done, total, what=f"{name}, {who}": tell(what, done, total),  # type: ignore[misc]
+                progress=partial(tell, f"{name}, {who}"),
             )
             for name, studio in studios.items()
         }

@@ -46,7 +46,7 @@ def bars(measured: Measured, paper: Measured | None = None) -> list[Bar]:
     """
     table = measured.table()
     leakage = _mean(table["leakage"])
-    change = float(measured.outside.max())
+    change = float(measured.last["outside"].max())
     found = [
         _worst("every AU responds", table["responds"], FACES, "of the faces"),
         _worst("every AU is monotone", table["monotone"], SPEARMAN, "Spearman"),
@@ -57,7 +57,7 @@ def bars(measured: Measured, paper: Measured | None = None) -> list[Bar]:
             f"{leakage:.3f}",
             leakage <= OF_THE_TARGET,
         ),
-        *(_same_person(judge, measured.distances[judge.key]) for judge in JUDGES.values()),
+        *(_same_person(judge, measured.last[judge.key]) for judge in JUDGES.values()),
         Bar("change outside the regions", "0 grey levels", f"{change:g}", change == 0),
     ]
     if paper is not None:

@@ -38,16 +38,13 @@ Progress = Callable[[int, int], None]
 class Measured:
     """What edits did to F faces, K levels each, the first being the unedited face.
 
-    scores: [F, 12, K, 12]; distances: key of a judge of identity -> [F, 12] at the last level;
-    outside: [F, 12] largest change in grey levels where the AU has no influence; background:
-    [F, 12] mean change there; turned: [F, 12] change of head pose in degrees.
+    scores: [F, 12, K, 12]. last: name -> [F, 12] at the last level: for the key of each judge of
+    identity its distance; `outside`, the largest change in grey levels where the AU has no
+    influence; `background`, the mean change there; `turned`, of the head pose in degrees.
     """
 
     scores: Array
-    distances: Mapping[str, Array]
-    outside: Array
-    background: Array
-    turned: Array
+    last: Mapping[str, Array]
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -61,45 +58,34 @@ class Measured:
             "leakage": metrics.leakage(self.scores),
             "change": metrics.own_change(self.scores).mean(axis=0),
             "nonlinear": metrics.linearity(self.scores),
-            **self._identity(),
-            "outside": self.outside.max(axis=0),
-            "background": self.background.mean(axis=0),
-            "turned": self.turned.mean(axis=0),
         }
+        for judge in JUDGES.values():
+            found = self.last[judge.key]
+            columns[f"{judge.key}_95"] = np.quantile(found, 0.95, axis=0)
+            columns[f"{judge.key}_ok"] = (found < judge.limit).mean(axis=0)
+        columns["outside"] = self.last["outside"].max(axis=0)
+        columns |= {name: self.last[name].mean(axis=0) for name in ("background", "turned")}
         return {
             name: {code: round(float(v), 4) for code, v in zip(facs.CODES, values, strict=True)}
             for name, values in columns.items()
         }
 
-    def _identity(self) -> dict[str, Array]:
-        """How far edits go from the person, and how many stay within a judge's limit."""
-        columns = {}
-        for judge in JUDGES.values():
-            found = self.distances[judge.key]
-            columns[f"{judge.key}_95"] = np.quantile(found, 0.95, axis=0)
-            columns[f"{judge.key}_ok"] = (found < judge.limit).mean(axis=0)
-        return columns
-
-    def _arrays(self) -> dict[str, Array]:
-        named = vars(self).copy()
-        return {**named.pop("distances"), **named}
-
     def as_json(self) -> dict[str, Any]:
         """Nested lists, to four digits."""
-        return {name: np.round(array, 4).tolist() for name, array in self._arrays().items()}
+        arrays = {"scores": self.scores, **self.last}
+        return {name: np.round(array, 4).tolist() for name, array in arrays.items()}
 
     @staticmethod
     def from_json(record: Mapping[str, Any]) -> Measured:
         """The inverse of `as_json`, to its precision."""
         arrays = {name: np.array(values, float) for name, values in record.items()}
-        distances = {judge.key: arrays.pop(judge.key) for judge in JUDGES.values()}
-        return Measured(distances=distances, **arrays)
+        return Measured(arrays.pop("scores"), arrays)
 
     @staticmethod
     def join(parts: Sequence[Measured]) -> Measured:
         """The faces of all parts, in order."""
-        found = [part._arrays() for part in parts]
-        return Measured.from_json({n: np.concatenate([one[n] for one in found]) for n in found[0]})
+        last = {name: np.concatenate([part.last[name] for part in parts]) for name in parts[0].last}
+        return Measured(np.concatenate([part.scores for part in parts]), last)
 
 
 def open_judges() -> dict[str, Network]:
@@ -186,8 +172,8 @@ def measure(
         turned = np.abs(_pose(frame, scorer) - pose).max()
         row |= {"outside": difference.max(), "background": difference.mean(), "turned": turned}
         rows.append(row)
-    columns = {name: [[row[name] for row in rows]] for name in rows[0]}
-    return Measured.from_json({"scores": measured[None], **columns})
+    columns = {name: np.array([[row[name] for row in rows]], float) for name in rows[0]}
+    return Measured(measured[None], columns)
 
 
 def unedited(subject: Subject) -> Pixels:

@@ -86,7 +86,7 @@ def means_table(methods: Mapping[str, Measured]) -> list[str]:
         means = [np.mean(list(table[metric].values())) for table in tables.values()]
         rows.append(f"| {title} | " + " | ".join(f"{m:.3f}" for m in means) + " |")
     for judge in JUDGES.values():
-        whole = [np.quantile(found.distances[judge.key], 0.95) for found in methods.values()]
+        whole = [np.quantile(found.last[judge.key], 0.95) for found in methods.values()]
         cells = [f"identity ({judge.name}), 95 % of all edits", *(f"{v:.3f}" for v in whole)]
         rows.append(f"| {' | '.join(cells)} |")
     return rows
@@ -132,19 +132,9 @@ def matrix_picture(matrix: NDArray[np.float64]) -> Pixels:
     return np.asarray(image)
 
 
-def sheet(subjects: Sequence[Subject], level: float = 1.0, tile: int = 128) -> Pixels:
-    """Every subject (rows) with every Action Unit (columns) at one level."""
-    rows = []
-    for subject in subjects:
-        edited = [subject.edit({code: level}) for code in facs.CODES]
-        rows.append([subject.scene.base, *edited])
-    return pictures.contact_sheet(rows, column_labels=["as it is", *facs.CODES], tile=tile)
-
-
-def expressions(subjects: Sequence[Subject], tile: int = 128) -> Pixels:
-    """Every subject (rows) with the seven expressions (columns)."""
-    rows = []
-    for subject in subjects:
-        edited = [subject.edit(descriptor) for descriptor in facs.EXPRESSIONS.values()]
-        rows.append([subject.scene.base, *edited])
-    return pictures.contact_sheet(rows, column_labels=["as it is", *facs.EXPRESSIONS], tile=tile)
+def sheet(
+    subjects: Sequence[Subject], edits: Mapping[str, Mapping[str, float]], tile: int = 128
+) -> Pixels:
+    """Every subject (rows) as it is and with every edit (columns): name -> descriptor."""
+    rows = [[s.scene.base, *map(s.edit, edits.values())] for s in subjects]
+    return pictures.contact_sheet(rows, column_labels=["as it is", *edits], tile=tile)

@@ -72,6 +72,18 @@ def read_tensors(
         raise InputError(f"{path}: expected {expected}, but cannot read it ({error})") from error
 
 
+def read_kept(
+    path: Path, file_format: str, expected: str, generator: str | None = None
+) -> tuple[dict[str, Any], Mapping[str, Any]] | None:
+    """`read_tensors` of what an earlier run may have left; None if it is missing or damaged, or if
+    it is another generator's than the one with this fingerprint."""
+    try:
+        tensors, metadata = read_tensors(path, file_format, expected)
+    except InputError:
+        return None
+    return (tensors, metadata) if generator in (None, metadata.get("generator")) else None
+
+
 def write_tensors(
     tensors: Mapping[str, NDArray[Any]],
     metadata: Mapping[str, Any],

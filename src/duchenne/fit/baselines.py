@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-
-import numpy as np
 
 from ..animate import Studio
 from ..editing import boundaries
 from ..editing.boundaries import Boundaries
-from ..errors import DuchenneError
 from ..evaluate import kept
 from ..evaluate.kept import Kept
 from ..files import codes
@@ -30,8 +26,8 @@ def samples(
 ) -> paper.Samples:
     """Random faces with their scores, rendered once."""
     path = results.path("samples", _inputs(studio, count), codes.SUFFIX)
-    tensors = _read(path)
-    if tensors is None:
+    kept_samples = codes.read_kept(path, SAMPLE_FORMAT, "scored random faces")
+    if kept_samples is None:
         found = paper.sample(studio.renderer, studio.scorer, count, progress)
         codes.write_tensors(
             {"w": found.w, "scores": found.scores},
@@ -40,6 +36,7 @@ def samples(
             path,
         )
         return found
+    tensors, _ = kept_samples
     return paper.Samples(tensors["w"], tensors["scores"])
 
 
@@ -86,12 +83,3 @@ def _inputs(studio: Studio, count: int) -> dict[str, object]:
         "count": count,
         "first_seed": paper.FIRST_SEED,
     }
-
-
-def _read(path: Path) -> dict[str, np.ndarray] | None:
-    if not path.is_file():
-        return None
-    try:
-        return codes.read_tensors(path, SAMPLE_FORMAT, "scored random faces")[0]
-    except DuchenneError:  # damaged: made again
-        return None

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from ..encoding import features
 from ..encoding.encoder import COMPONENTS, Cells, Head, InitialCode
-from ..errors import DuchenneError
 from ..files import codes, pictures
 from ..generators.base import Generator, draw_w
 from . import pairs
@@ -90,13 +89,10 @@ def fit_cells(generator: Generator, folder: Path) -> Cells:
     cells = Cells(features.load())
     cells.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     path = folder / f"components{codes.SUFFIX}"
-    try:
-        stored, metadata = codes.read_tensors(path, FEATURES_FORMAT, "components of features")
-        if metadata["generator"] == generator.fingerprint:
-            cells.components.load_state_dict({k: torch.from_numpy(v) for k, v in stored.items()})
-            return cells.requires_grad_(False).eval()
-    except DuchenneError:
-        pass  # absent or damaged: fitted below
+    kept = codes.read_kept(path, FEATURES_FORMAT, "components", generator.fingerprint)
+    if kept is not None:
+        cells.components.load_state_dict({k: torch.from_numpy(v) for k, v in kept[0].items()})
+        return cells.requires_grad_(False).eval()
     pictures = pairs.load(generator, PCA_PICTURES, folder / "pairs").pictures
     with torch.no_grad():
         seen = [cells.seen(_planes(batch)) for batch in np.array_split(pictures, 64)]
@@ -128,8 +124,10 @@ def collect_features(
         version, shard = divmod(job, shards)
         part = slice(shard * pairs.SHARD, min((shard + 1) * pairs.SHARD, settings.pairs))
         path = folder / "features" / f"version{version}_{shard:05d}{codes.SUFFIX}"
-        stored = _stored_features(path, generator)
-        if stored is None:
+        kept = codes.read_kept(path, FEATURES_FORMAT, "features", generator.fingerprint)
+        if kept is not None:
+            stored = kept[0]["features"]
+        else:
             stored = _features(generator, cells, folder, version, shard)
             path.parent.mkdir(exist_ok=True)
             metadata = {"format": FEATURES_FORMAT, "generator": generator.fingerprint}
@@ -137,14 +135,6 @@ def collect_features(
         found[version, part] = stored[: part.stop - part.start]
         tell("features", job + 1, total)
     return found
-
-
-def _stored_features(path: Path, generator: Generator) -> NDArray[np.float16] | None:
-    try:
-        tensors, metadata = codes.read_tensors(path, FEATURES_FORMAT, "features of pairs")
-    except DuchenneError:
-        return None
-    return tensors["features"] if metadata["generator"] == generator.fingerprint else None
 
 
 def _features(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import DuchenneError, InputError
+from ..errors import InputError
 from ..files import codes, pictures
 from ..generators.base import Generator, PlainView, draw_w
 from ..generators.readout import Readout
@@ -120,9 +120,10 @@ def load(generator: Generator, count: int, folder: Path) -> Pairs:
 def shard(generator: Generator, number: int, folder: Path) -> Pairs:
     """The pairs of one file; InputError if it is not there."""
     path = _path(folder, number)
-    if not done(generator, number, folder):
+    kept = codes.read_kept(path, FORMAT, "training pairs", generator.fingerprint)
+    if kept is None:
         raise InputError(f"{path}: expected pairs of this generator; collect them first")
-    tensors, _ = codes.read_tensors(path, FORMAT, "training pairs")
+    tensors, _ = kept
     return Pairs(tensors["w"], tensors["pictures"], tensors["true"])
 
 
@@ -161,11 +162,5 @@ def _path(folder: Path, number: int) -> Path:
 
 def done(generator: Generator, number: int, folder: Path) -> bool:
     """Is the whole file `number` there, of this generator? A damaged file is not."""
-    path = _path(folder, number)
-    if not path.exists():
-        return False
-    try:
-        _, metadata = codes.read_tensors(path, FORMAT, "training pairs")
-    except DuchenneError:
-        return False
-    return bool(metadata["generator"] == generator.fingerprint)
+    expected, path = "training pairs", _path(folder, number)
+    return codes.read_kept(path, FORMAT, expected, generator.fingerprint) is not None

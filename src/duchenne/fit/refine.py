@@ -34,7 +34,7 @@ from torch.nn import functional as F
 
 from .. import facs
 from ..editing import boundaries
-from ..errors import DuchenneError, InputError
+from ..errors import InputError
 from ..faces import landmarks, regions
 from ..files import codes, pictures
 from ..generators.base import Generator, draw_w, truncate
@@ -252,17 +252,13 @@ def missing(given: Given, folder: Path) -> list[str]:
 
 def read(given: Given, code: str, folder: Path) -> NDArray[np.float32] | None:
     """The offset [L, 512] kept for an Action Unit, if it was made from what is given."""
-    path = _path(folder, code)
-    if not path.exists():
+    kept = codes.read_kept(_path(folder, code), FORMAT, "a refined boundary", given.generator)
+    if kept is None:
         return None
-    try:
-        tensors, metadata = codes.read_tensors(path, FORMAT, "a refined boundary")
-    except DuchenneError:
-        return None  # damaged: it is made again
+    tensors, metadata = kept
     start = given.start(code)
     same = (
-        metadata["generator"] == given.generator
-        and metadata["provenance"] == asdict(given.settings)
+        metadata["provenance"] == asdict(given.settings)
         and tensors["start"].shape == start.shape
         # Threads round the last digits of the fit otherwise.
         and np.abs(tensors["start"] - start).max() < SAME * np.abs(start).max()

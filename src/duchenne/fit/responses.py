@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from ..errors import DuchenneError, InputError
+from ..errors import InputError
 from ..faces import landmarks
 from ..files import codes, pictures
 from ..generators.base import Generator, draw_w, truncate
@@ -100,7 +101,8 @@ def collect(
 
 def load(generator: Generator, count: int, folder: Path) -> Responses:
     """The responses of faces 0 to count - 1 that were faces."""
-    tensors = list(_read(generator, count, folder))
+    found = (_read(generator, number, folder) for number in range(count))
+    tensors = [tensor for tensor in found if tensor is not None]
     if len(tensors) < 2:
         raise InputError(f"{folder}: expected the responses of {count} faces; collect them first")
     return Responses(
@@ -110,15 +112,10 @@ def load(generator: Generator, count: int, folder: Path) -> Responses:
     )
 
 
-def _read(
-    generator: Generator, count: int, folder: Path
-) -> Iterator[dict[str, NDArray[np.float32]]]:
-    for number in range(count):
-        path = _path(folder, number)
-        if path.exists():
-            tensors, metadata = codes.read_tensors(path, FORMAT, "the response of a face")
-            if metadata["generator"] == generator.fingerprint:
-                yield tensors
+def _read(generator: Generator, number: int, folder: Path) -> dict[str, Any] | None:
+    expected = "the response of a face"
+    kept = codes.read_kept(_path(folder, number), FORMAT, expected, generator.fingerprint)
+    return kept and kept[0]
 
 
 def _path(folder: Path, number: int) -> Path:
@@ -127,11 +124,4 @@ def _path(folder: Path, number: int) -> Path:
 
 def done(generator: Generator, number: int, folder: Path) -> bool:
     """Is the whole response of face `number` there, of this generator? A damaged file is not."""
-    path = _path(folder, number)
-    if not path.exists():
-        return False
-    try:
-        _, metadata = codes.read_tensors(path, FORMAT, "the response of a face")
-    except DuchenneError:
-        return False
-    return bool(metadata["generator"] == generator.fingerprint)
+    return _read(generator, number, folder) is not None
