@@ -20,14 +20,12 @@ from duchenne.fit import baselines
 from duchenne.measuring.dlib_identity import Recogniser
 from duchenne.measuring.expression_classifier import ExpressionClassifier
 from duchenne.measuring.identity import Network
-from duchenne.types import AlignedFace
+from duchenne.types import AlignedFace, StageProgress
 
 from . import figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Progress = Callable[[str, int, int], None]
 
 # What the estimates hang on: seconds of drawing a frame, of scoring one, of describing a face, of
 # opening one, of encoding a photo. Processor time of one core, rounded up; two cores are faster.
@@ -81,7 +79,7 @@ class Context:
     output: Path
     results: Kept
     settings: Settings = field(default_factory=Settings)
-    progress: Progress = _quiet
+    progress: StageProgress = _quiet
 
     @cached_property
     def recogniser(self) -> Recogniser:
@@ -158,6 +156,4 @@ class Context:
 
     def save(self, figure: Figure, stem: str, source: SourceType | None = None) -> list[str]:
         """Write a figure into the output folder; returns the files' names."""
-        with pictures.reporting_disk_errors(self.output):
-            self.output.mkdir(parents=True, exist_ok=True)
         return [path.name for path in figures.save(figure, self.output, stem, source)]

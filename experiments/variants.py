@@ -27,6 +27,7 @@ from duchenne.evaluate import harness
 from duchenne.fit import boundaries as svm
 from duchenne.fit import recipe, responses
 from duchenne.fit.responses import Responses
+from duchenne.types import StageProgress
 
 FULL_METHOD = "not refined"
 NO_REGIONS = "no regions of influence"
@@ -40,7 +41,7 @@ STEPS = (1 / 3, 2 / 3, 1.0)  # of a variant's reach, where its response is measu
 Array = NDArray[np.float64]
 
 
-def collect(studio: Studio, folder: Path, faces: int, progress: recipe.Progress) -> Responses:
+def collect(studio: Studio, folder: Path, faces: int, progress: StageProgress) -> Responses:
     """The responses of `faces` people; those in the folder are not computed again."""
     settings = recipe.RecipeSettings(faces=faces)
     recipe.collect_share(studio.generator, folder, settings, (0, 1), progress)

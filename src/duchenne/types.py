@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,11 @@ Pixels = NDArray[np.uint8]
 
 WIDTH = 512
 """Numbers in a row of W+: of every published face network, of codes, of boundaries."""
+
+StepProgress = Callable[[int, int], None]
+"""Called with (done, total)."""
+StageProgress = Callable[[str, int, int], None]
+"""Called with (stage, done, total)."""
 
 
 @dataclass(frozen=True)

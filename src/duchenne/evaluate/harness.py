@@ -5,7 +5,7 @@ Each face under each method is one unit of work, kept as JSON (`Kept`): a run ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +20,7 @@ from ..editing.boundaries import Boundaries, slot_intensities
 from ..faces import landmarks
 from ..measuring import measures, score
 from ..measuring.identity import JUDGES, Network
-from ..types import Pixels
+from ..types import Pixels, StepProgress
 from . import kept, metrics
 from .kept import Kept
 
@@ -30,8 +30,6 @@ LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 FIRST_SEED = 300_000  # held-out identities; fits use `responses.FIRST_SEED` and up to 100,000 more
 TRUNCATION = 0.6
 VERSION = 3  # of what `measure` does: results of another one are not taken for these
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ def evaluate(
     results: Kept,
     *,
     levels: Sequence[float] = LEVELS,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> Measured:
     """Edit, render and measure every subject with its studio's boundaries; kept units are read."""
     parts = []

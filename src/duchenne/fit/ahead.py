@@ -28,14 +28,12 @@ from ..files import codes, pictures
 from ..files.films import read_video
 from ..generators.base import Generator
 from ..stimuli.drawing import Studios
-from ..types import Photo, Pixels
+from ..types import Photo, Pixels, StageProgress
 from . import disfa, imported, pairs, recipe, refine, responses
 from .labels import UNUSED
 from .probe import Probe
 
 log = logging.getLogger(__name__)
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Job:
     count: int
 
 
-def run(job: Job, slots: Slots, throughput: Throughput, progress: Progress) -> None:
+def run(job: Job, slots: Slots, throughput: Throughput, progress: StageProgress) -> None:
     """Make what is missing. slots: workers that `job.build` makes."""
     with pictures.reporting_disk_errors(job.folder):
         job.folder.mkdir(parents=True, exist_ok=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ..animate import Studio
 from ..editing import boundaries
 from ..editing.boundaries import Boundaries
 from ..evaluate import kept
 from ..evaluate.kept import Kept
 from ..files import codes
+from ..types import StageProgress
 from . import paper
 from .boundaries import scikit_learn
 
@@ -18,11 +17,9 @@ SAMPLES = 500
 LENGTHS_ON = 6  # faces that the lengths are measured on
 SAMPLE_FORMAT = "duchenne-samples-1"
 
-Progress = Callable[[str, int, int], None]
-
 
 def samples(
-    studio: Studio, results: Kept, count: int = SAMPLES, progress: Progress | None = None
+    studio: Studio, results: Kept, count: int = SAMPLES, progress: StageProgress | None = None
 ) -> paper.Samples:
     """Random faces with their scores, rendered once."""
     path = results.path("samples", _inputs(studio, count), codes.SUFFIX)
@@ -46,7 +43,7 @@ def fit(
     results: Kept,
     count: int = SAMPLES,
     lengths_on: int = LENGTHS_ON,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Boundaries:
     """The paper's literal recipe ("paper") or the one with projection ("conditional").
 

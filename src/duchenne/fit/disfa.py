@@ -32,8 +32,7 @@ from ..errors import DuchenneError, InputError, NoFaceFound
 from ..faces import align
 from ..files import codes, pictures
 from ..files.films import read_video
-from ..types import LatentCode, Photo, Pixels
-from .labelled import Progress
+from ..types import LatentCode, Photo, Pixels, StageProgress
 from .labels import AU_FACE, NEUTRAL, UNUSED, Labelled, by_intensity
 
 log = logging.getLogger(__name__)
@@ -79,7 +78,7 @@ def collect(
     settings: DisfaSettings | None = None,
     *,
     share: tuple[int, int] = (0, 1),
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Labelled:
     """Choose, align and encode frames of a copy of DISFA.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import pickle
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from ..encoding import features
 from ..encoding.encoder import COMPONENTS, Cells, Head, InitialCode
 from ..files import codes, pictures
 from ..generators.base import Generator, draw_w
+from ..types import StageProgress
 from . import pairs
 from .degrade import degrade
 
@@ -31,8 +31,6 @@ FEATURES_FORMAT = "duchenne-encoder-features-1"
 HELD_OUT = 1024  # pairs at the end, never trained on
 PCA_PICTURES = 512
 BATCH_OF_TRUNK = 16
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def fit(
     folder: Path,
     settings: EncoderFitSettings | None = None,
     *,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> tuple[InitialCode, dict[str, Any]]:
     """The network and its training curve; intermediate results are kept in `folder`."""
     settings = settings or EncoderFitSettings()
@@ -114,7 +112,11 @@ def fit_cells(generator: Generator, folder: Path) -> Cells:
 
 
 def collect_features(
-    generator: Generator, cells: Cells, folder: Path, settings: EncoderFitSettings, tell: Progress
+    generator: Generator,
+    cells: Cells,
+    folder: Path,
+    settings: EncoderFitSettings,
+    tell: StageProgress,
 ) -> NDArray[np.float16]:
     """[versions, pairs, D]: one file for each shard and version; good ones are kept."""
     shards = -(-settings.pairs // pairs.SHARD)
@@ -178,7 +180,7 @@ def train(
     targets: Targets,
     folder: Path,
     settings: EncoderFitSettings,
-    tell: Progress,
+    tell: StageProgress,
 ) -> tuple[Head, list[dict[str, float]]]:
     """Train the head; a checkpoint after each epoch. The curve has one entry an epoch."""
     torch.manual_seed(settings.seed)

@@ -16,7 +16,7 @@ from ..errors import InputError, NoFaceFound
 from ..faces import align
 from ..files import codes, pictures
 from ..motion.coders import Scores, stem
-from .labelled import Progress
+from ..types import StageProgress
 from .labels import Labelled, by_intensity, by_rank
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def collect(
     *,
     strong: float | None = None,
     share: tuple[int, int] = (0, 1),
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Labelled:
     """The faces of a folder with what was scored on them, matched by file name.
 

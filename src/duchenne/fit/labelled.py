@@ -20,7 +20,6 @@ built-in boundaries have beyond the paper, as far as labels can give it:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -35,7 +34,7 @@ from ..editing.render import Renderer, editable_rows
 from ..errors import InputError
 from ..generators.base import Generator
 from ..measuring import score
-from ..types import WIDTH
+from ..types import WIDTH, StageProgress
 from . import boundaries as svm
 from . import calibrate
 from .labels import AU_FACE, NEUTRAL, UNUSED, Labelled
@@ -46,9 +45,6 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 METHODS = ("pairs", "paper", "conditional")
-
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total)."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +206,7 @@ def fit(
     scorer: score.Scorer | None = None,
     settings: LabelledSettings | None = None,
     provenance: dict[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Boundaries:
     """Boundaries from labelled codes.
 
@@ -288,7 +284,7 @@ def _measured(
     scorer: score.Scorer,
     planes: _Planes,
     faces: int,
-    tell: Progress,
+    tell: StageProgress,
 ) -> Array:
     """[12, KNOTS] lengths from edits of rendered faces; zero where nothing answers."""
     unknown = np.zeros(len(facs.CODES))
@@ -338,7 +334,7 @@ def _own_neutral(column: Array, data: Labelled, unit: int) -> Array:
 # ---------------------------------------------------------------- what is reported
 
 
-def _held_out(y: Array, data: Labelled, space: _Space, tell: Progress) -> list[dict[str, Any]]:
+def _held_out(y: Array, data: Labelled, space: _Space, tell: StageProgress) -> list[dict[str, Any]]:
     """For each Action Unit, how well distances tell faces of people whom the fit has not seen."""
     people = np.unique(data.people)
     folds = min(space.settings.folds, len(people))

@@ -25,7 +25,7 @@ from ..files import codes, pictures
 from ..generators.base import Generator, PlainView, draw_w
 from ..generators.readout import Readout
 from ..programs.compiling import Compiler, Program
-from ..types import WIDTH
+from ..types import WIDTH, StepProgress
 
 FORMAT = "duchenne-pairs-1"
 SIDE = 128  # pixels of a picture
@@ -35,8 +35,6 @@ FIRST_SEED = 500_000  # shard k draws with seed FIRST_SEED + k; evaluations use 
 TRUNCATIONS = (0.5, 1.0)
 MIXED, MOVED = 0.4, 0.7  # shares of pairs with the rows of two people, with every row moved
 LARGEST_MOVE = 0.4  # in units of the latent's standard deviation
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def collect(
     *,
     share: tuple[int, int] = (0, 1),
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> None:
     """Write shards until `folder` has `count` pairs; good ones are kept.
 

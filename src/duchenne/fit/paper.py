@@ -8,7 +8,6 @@ them; here they are the generator's own, chosen by score.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +21,7 @@ from ..errors import NoFaceFound
 from ..faces.landmarks import mesh_of_aligned
 from ..generators.base import draw_w, truncate
 from ..measuring import score
-from ..types import WIDTH
+from ..types import WIDTH, StageProgress
 from .boundaries import scikit_learn
 from .calibrate import measure_with
 
@@ -34,8 +33,6 @@ TRUNCATION = 0.85
 SHARE = 0.15  # the strongest and the weakest faces on each side of a boundary
 STEPS = 8
 
-Progress = Callable[[str, int, int], None]
-
 
 @dataclass(frozen=True)
 class Samples:
@@ -46,7 +43,7 @@ class Samples:
 
 
 def sample(
-    renderer: Renderer, scorer: score.Scorer, count: int, progress: Progress | None = None
+    renderer: Renderer, scorer: score.Scorer, count: int, progress: StageProgress | None = None
 ) -> Samples:
     """Random faces with their scores; those without a visible face are left out."""
     generator = renderer.generator
@@ -76,7 +73,7 @@ def fit(
     *,
     conditional: bool = False,
     faces: int = 8,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Boundaries:
     """Boundaries in W from scored samples.
 
@@ -144,7 +141,7 @@ def _lengths(
     samples: Samples,
     unit: NDArray[np.float32],
     faces: int,
-    progress: Progress | None,
+    progress: StageProgress | None,
 ) -> NDArray[np.float32]:
     """[12, 1]: where the mean score has risen by FULL less a FACS step, or the data's extent."""
     measure = measure_with(scorer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,12 @@ from ..editing.edit import signed_distances
 from ..editing.render import Renderer
 from ..generators.base import Generator, draw_w
 from ..measuring import measures, score
+from ..types import StageProgress
 from . import boundaries as svm
 from . import calibrate, refine, responses
 from .probe import Probe
 
 TYPICAL = 0.65  # truncation of a typical face
-
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def fit(
     folder: Path,
     settings: RecipeSettings | None = None,
     *,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> tuple[Boundaries, score.Scale]:
     """Boundaries and score scale of a generator; intermediate results are kept in `folder`."""
     settings = settings or RecipeSettings()
@@ -108,7 +106,7 @@ def collect_share(
     folder: Path,
     settings: RecipeSettings,
     share: tuple[int, int],
-    progress: Progress,
+    progress: StageProgress,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fill one share of the responses in `folder` (see `responses.collect`).
 
@@ -133,7 +131,7 @@ def _calibrate(
     template: np.ndarray,
     mirror: np.ndarray,
     settings: RecipeSettings,
-    tell: Progress,
+    tell: StageProgress,
 ) -> tuple[svm.Normals, score.Scale, np.ndarray]:
     """The normals without crosstalk, the scale, and the lengths."""
     renderer = Renderer(generator)

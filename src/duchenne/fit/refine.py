@@ -40,6 +40,7 @@ from ..files import codes, pictures
 from ..generators.base import Generator, draw_w, truncate
 from ..measuring.dlib_identity import Recogniser
 from ..measuring.identity import DLIB
+from ..types import StepProgress
 from . import boundaries as svm
 from .boundaries import Normals
 from .person import PersonNetwork
@@ -60,7 +61,6 @@ MARGIN = 0.12  # eye distances around the oval of the face that still belong to 
 JAW = 0.55  # eye distances on each side of the chin where the jaw may reach below the oval
 
 Array = NDArray[np.float64]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class Refiner:
         self.generator, self.given = generator, given
 
     def run(
-        self, folder: Path, *, share: tuple[int, int] = (0, 1), progress: Progress | None = None
+        self, folder: Path, *, share: tuple[int, int] = (0, 1), progress: StepProgress | None = None
     ) -> None:
         """Write one file an Action Unit into `folder`; those that are there are kept.
 
@@ -270,7 +270,7 @@ def _path(folder: Path, code: str) -> Path:
     return folder / f"refined_{code}{codes.SUFFIX}"
 
 
-def _told(progress: Progress | None, before: int, total: int, steps: int) -> None:
+def _told(progress: StepProgress | None, before: int, total: int, steps: int) -> None:
     if progress:
         progress(before + steps, total)
 

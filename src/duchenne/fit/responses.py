@@ -17,14 +17,13 @@ from ..faces import landmarks
 from ..files import codes, pictures
 from ..generators.base import Generator, draw_w, truncate
 from ..measuring import measures
+from ..types import StepProgress
 from .probe import NAMES, Probe
 
 FORMAT = "duchenne-response-2"
 FIRST_SEED = 80_000  # of the faces that fits see; evaluations use others
 TRUNCATIONS = (0.45, 0.75)
 ASYMMETRY = 0.05  # of the distance between the eyes: median distance of mirror points of a face
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def collect(
     folder: Path,
     *,
     share: tuple[int, int] = (0, 1),
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> None:
     """Compute the responses of faces 0 to count - 1; those already in `folder` are kept.
 

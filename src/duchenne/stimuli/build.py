@@ -15,8 +15,9 @@ from ..engine.base import Engine, Item, Outcome, Slots, Throughput
 from ..engine.folder import OutputFolder
 from ..errors import InputError
 from ..files import pictures
+from ..types import StageProgress
 from . import papers, quality
-from .casting import Casting, Person, Progress, named_people
+from .casting import Casting, Person, named_people
 from .design import Cell, Design
 from .drawing import Drawing, OpenStudio, Request
 from .measuring import Means
@@ -67,7 +68,7 @@ def build(
     throughput: Throughput,
     *,
     retry: bool = False,
-    progress: Progress = lambda stage, done, total: None,
+    progress: StageProgress = lambda stage, done, total: None,
 ) -> Result:
     """Make a set, or the rest of one that was begun.
 
@@ -102,7 +103,7 @@ class _Run:
         engine: Engine,
         facts: Mapping[str, Any],
         throughput: Throughput,
-        progress: Progress,
+        progress: StageProgress,
     ) -> None:
         self._design, self._out, self._engine = design, out, engine
         self._facts, self._throughput, self._progress = facts, throughput, progress

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -15,14 +15,12 @@ from ..engine.base import Engine, Item, Throughput
 from ..engine.folder import OutputFolder
 from ..errors import InputError
 from ..files.pictures import reporting_disk_errors
+from ..types import StageProgress
 from .design import Design
 from .drawing import Source
 from .screening import Seed
 
 MOST_TRIES = 400  # seeds for each person that is wanted; a strict screening passes one in fifty
-
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total)."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class Casting:
         self.tried: list[int] = []
         """Seeds in order, up to the last that was taken."""
 
-    def take(self, wanted: int, *, asks: bool, progress: Progress) -> list[Person]:
+    def take(self, wanted: int, *, asks: bool, progress: StageProgress) -> list[Person]:
         """The first `wanted` people of the seeds that pass. InputError if too few do."""
         if not asks:
             return [synthetic(self._design, s) for s, _ in zip(self._seeds(), range(wanted))]  # noqa: B905
