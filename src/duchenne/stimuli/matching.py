@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ..faces import align, landmarks
 from ..faces.warp import Affine, Warp, shrink
