@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from duchenne.animate import Studio
 from duchenne.cli import OneLineErrors, main
 from duchenne.cli.run import Run, progress_bars, recorded
+from duchenne.encoding.inversion import EncodeSettings
+from duchenne.evaluate import harness
+from duchenne.evaluate.kept import Kept
+from duchenne.files import pictures
 
-from . import registry
-
-if TYPE_CHECKING:
-    from .context import Context, Settings
+from . import page, registry
+from .context import QUICK, Context, Settings
 
 ALL, PAGE = "all", "page"
 
@@ -63,19 +66,21 @@ def experiments(
       python -m experiments units expressions -o out/experiments --quick
       python -m experiments page -o docs/experiments
     """
-    from duchenne.files import pictures
-
-    from . import page
-
     folder = Path(output)
     with pictures.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     chosen = [name for name in registry.NAMES if name in names or ALL in names]
     if chosen:
-        settings = _settings(responses, photos, identities, quick)
+        settings = replace(
+            QUICK if quick else Settings(),
+            responses_folder=Path(responses) if responses else None,
+            photos=photos,
+            **({} if identities is None else {"identities": identities}),
+        )
+        studio = Studio(settings=None if steps is None else EncodeSettings(steps=steps))
+        results = Kept(Path(work) if work else harness.default_work())
         with progress_bars() as tell:
-            context = _context(folder, work, settings, steps, tell)
-            _run(run, chosen, context)
+            _run(run, chosen, Context(studio, folder, results, settings, tell))
     run.wrote(page.write(folder))
 
 
@@ -94,35 +99,6 @@ def _run(run: Run, chosen: list[str], context: Context) -> None:
 
 def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.1f} min"
-
-
-def _settings(
-    responses: str | None, photos: tuple[str, ...], identities: int | None, quick: bool
-) -> Settings:
-    from dataclasses import replace
-
-    from .context import QUICK, Settings
-
-    settings = QUICK if quick else Settings()
-    if identities is not None:
-        settings = replace(settings, identities=identities)
-    folder = Path(responses) if responses else None
-    return replace(settings, responses_folder=folder, photos=photos)
-
-
-def _context(
-    folder: Path, work: str | None, settings: Settings, steps: int | None, tell: object
-) -> Context:
-    from duchenne.animate import Studio
-    from duchenne.encoding.inversion import EncodeSettings
-    from duchenne.evaluate import harness
-    from duchenne.evaluate.kept import Kept
-
-    from .context import Context
-
-    options = {} if steps is None else {"settings": EncodeSettings(steps=steps)}
-    kept = Kept(Path(work) if work else harness.default_work())
-    return Context(Studio(**options), folder, kept, settings, progress=tell)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -64,10 +64,6 @@ QUICK = Settings(
 """To see that everything runs; its numbers say nothing."""
 
 
-def _quiet(stage: str, done: int, total: int) -> None:
-    """No progress shown."""
-
-
 @dataclass(frozen=True)
 class Context:
     """studio: the built-in generator with its boundaries. output: where figures and JSON go.
@@ -79,7 +75,7 @@ class Context:
     output: Path
     results: Kept
     settings: Settings = field(default_factory=Settings)
-    progress: StageProgress = _quiet
+    progress: StageProgress = lambda stage, done, total: None
 
     @cached_property
     def recogniser(self) -> Recogniser:

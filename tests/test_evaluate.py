@@ -78,17 +78,9 @@ def test_no_answer() -> None:
 def measured(
     scores: np.ndarray, identity: float = 0.1, outside: float = 0.0, outsider: float = 0.2
 ) -> Measured:
-    zeros = np.zeros(scores.shape[:2])
-    return Measured(
-        scores=scores,
-        last={
-            "identity": zeros + identity,
-            "outsider": zeros + outsider,
-            "outside": zeros + outside,
-            "background": zeros + outside / 10,
-            "turned": zeros,
-        },
-    )
+    last = {"identity": identity, "outsider": outsider}
+    last |= {"outside": outside, "background": outside / 10, "turned": 0.0}
+    return Measured(scores, {name: np.full(scores.shape[:2], v) for name, v in last.items()})
 
 
 def leaking(change: float) -> np.ndarray:
@@ -221,26 +213,18 @@ def test_other_boundaries_have_another_fingerprint() -> None:
 def test_confusion() -> None:
     happy, sad = np.eye(7)[expression_classifier.LABELS.index("happiness")], np.eye(7)[4]
     table = expression_classifier.confusion(["fear", "happiness", "fear"], [sad, happy, happy])
-    assert table["fear"] == pytest.approx(
-        {
-            name: 0.5 if name in ("sadness", "happiness") else 0
-            for name in expression_classifier.LABELS
-        }
-    )
+    none = dict.fromkeys(expression_classifier.LABELS, 0.0)
+    assert table["fear"] == pytest.approx({**none, "sadness": 0.5, "happiness": 0.5})
     assert table["happiness"]["happiness"] == 1
 
 
-def test_a_judge_without_its_network() -> None:
-    with pytest.raises(WeightsError):
-        expression_classifier.ExpressionClassifier()
-
-
-# The judge that no fit asks
-
-
-def test_facenet_without_its_network() -> None:
-    with pytest.raises(WeightsError, match="face-outsider"):
-        FaceNet()
+@pytest.mark.parametrize(
+    ("judge", "file"),
+    [(expression_classifier.ExpressionClassifier, "expression-judge"), (FaceNet, "face-outsider")],
+)
+def test_a_judge_without_its_network(judge: type, file: str) -> None:
+    with pytest.raises(WeightsError, match=file):
+        judge()
 
 
 @pytest.mark.weights

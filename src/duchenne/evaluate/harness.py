@@ -21,6 +21,7 @@ from ..faces import landmarks
 from ..measuring import measures, score
 from ..measuring.identity import JUDGES, Network
 from ..types import Pixels, StepProgress
+from ..weights.store import cache_root
 from . import kept, metrics
 from .kept import Kept
 
@@ -198,8 +199,6 @@ def scores(frame: Pixels, scorer: score.Scorer) -> Array:
 
 def default_work() -> Path:
     """Where results are kept unless a folder is named."""
-    from ..weights.store import cache_root
-
     return cache_root() / "evaluate"
 
 
