@@ -38,34 +38,37 @@ def faces(photos: list[Path]) -> dict[str, Any]:
     return found
 
 
-def steps(encoder: Any, face: Any, rounds: int) -> dict[str, Any]:
+def steps(inversion: Any, face: Any, rounds: int) -> dict[str, Any]:
     """Seconds of a step and of a look at the true picture."""
+    from functools import partial
+
     import torch
 
-    from duchenne.encoding.descent import VARIABLES, Descent, Objective
+    from duchenne.encoding.descent import Descent
+    from duchenne.encoding.problem import VARIABLES
     from duchenne.files import pictures
     from duchenne.programs import derivative
 
-    descent = Descent(encoder, torch.from_numpy(pictures.to_planes(face))[None])
+    made, problem = inversion.steps, inversion.steps.problem
+    target = torch.from_numpy(pictures.to_planes(face))[None]
+    descent = Descent(made, target, inversion.start(target)[0])
     code = descent.code().detach()[None]
     descent._check(0)
     runs = {
-        "true picture, compiled": lambda: encoder.true_picture(code),
-        "true picture, PyTorch": lambda: encoder.draw_true(code),
+        "true picture, compiled": lambda: made.true_picture(code),
+        "true picture, PyTorch": lambda: problem.draw(code, problem.true_side),
     }
-    for side in (encoder.true_side, *encoder._readouts):
-        kept = descent._wanted(side)
-        inputs = [descent._common, descent._rows, descent._correction(side), *kept]
-        inputs = [x.detach() for x in inputs]
-        reference = derivative.by_autograd(Objective(encoder, side), VARIABLES)
-        name = "true" if side == encoder.true_side else f"{side} px"
-        runs[f"step on {name}, compiled"] = lambda s=side, i=inputs: encoder.step(s, i)
+    for side in {problem.side(0), problem.true_side}:
+        inputs = descent.inputs(side, descent._correction(side))
+        reference = derivative.by_autograd(partial(problem.objective, side), VARIABLES)
+        name = "true" if side == problem.true_side else f"{side} px"
+        runs[f"step on {name}, compiled"] = lambda s=side, i=inputs: made.step(s, i)
         runs[f"step on {name}, autograd"] = lambda r=reference, i=inputs: r(*i)
     with torch.no_grad():
         return {name: summary(times) for name, times in interleaved(runs, rounds).items()}
 
 
-def judged(encoder: Any, face: Any, recogniser: Any) -> dict[str, float]:
+def judged(inversion: Any, face: Any, recogniser: Any) -> dict[str, float]:
     """One encoding: seconds, steps, loss of the true picture, identity distance."""
     import torch
 
@@ -73,9 +76,9 @@ def judged(encoder: Any, face: Any, recogniser: Any) -> dict[str, float]:
     from duchenne.files import pictures
 
     started = time.perf_counter()
-    code = encoder.encode(face)
+    code = inversion.encode(face)
     seconds = time.perf_counter() - started
-    network = encoder.generator
+    network = inversion.generator
     if code.tuning is not None:
         network = tuning.tuned(network, code.tuning)
     with torch.no_grad():
@@ -96,7 +99,8 @@ def main(args: list[str]) -> None:
     import torch
 
     from duchenne.animate import Studio
-    from duchenne.encoding.inversion import PRESETS, Encoder, EncodeSettings
+    from duchenne.encoding.inversion import Inversion
+    from duchenne.encoding.settings import PRESETS, EncodeSettings
     from duchenne.measuring.dlib_identity import Recogniser
 
     torch.set_num_threads(options.threads)
@@ -105,14 +109,14 @@ def main(args: list[str]) -> None:
     warm, step_times = {}, {}
     long = EncodeSettings(steps=LONG, tolerance=-1e9)  # never slows down, never stops early
     for name, settings in {**PRESETS, f"{LONG} steps": long}.items():
-        encoder = Encoder(generator, settings)
+        inversion = Inversion(generator, settings)
         started = time.perf_counter()
-        encoder.warm_up()
+        inversion.warm_up()
         warm[name] = round(time.perf_counter() - started, 1)
-        if name == "balanced":
-            step_times = steps(encoder, next(iter(people.values())), options.rounds)
+        if name in ("fast", "balanced"):
+            step_times |= steps(inversion, next(iter(people.values())), options.rounds)
         for who, face in people.items():
-            found[who][name] = judged(encoder, face, recogniser)
+            found[who][name] = judged(inversion, face, recogniser)
     for one in found.values():
         one["balanced, loss above that of 512 steps"] = round(
             one["balanced"]["loss"] / one[f"{LONG} steps"]["loss"] - 1, 4

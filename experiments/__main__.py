@@ -11,7 +11,7 @@ import click
 from duchenne.animate import Studio
 from duchenne.cli import OneLineErrors, main
 from duchenne.cli.run import Run, progress_bars, recorded
-from duchenne.encoding.inversion import EncodeSettings
+from duchenne.encoding.settings import EncodeSettings
 from duchenne.evaluate import harness
 from duchenne.evaluate.kept import Kept
 from duchenne.files import pictures

@@ -92,7 +92,7 @@ def default_responses(context: Context) -> Path:
 def _measure(
     context: Context, boundaries: Boundaries, people: Sequence[Subject], name: str
 ) -> Measured:
-    studio = harness.with_boundaries(context.studio, boundaries)
+    studio = context.studio.replace(boundaries=boundaries)
     return harness.evaluate(
         [replace(person, studio=studio) for person in people],
         context.judges,
@@ -116,7 +116,7 @@ def summary(measured: Measured, reached: np.ndarray) -> dict[str, float]:
 def _figure(context: Context, shown: dict[str, Boundaries], person: Subject) -> Any:
     rows = []
     for boundaries in shown.values():
-        studio = harness.with_boundaries(context.studio, boundaries)
+        studio = context.studio.replace(boundaries=boundaries)
         mine = replace(person, studio=studio)
         rows.append([harness.unedited(mine), *(mine.edit({code: 1.0}) for code in SHOWN)])
     labels = [name.replace(", ", ",\n").replace(" of influence", "") for name in shown]

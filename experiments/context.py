@@ -98,10 +98,8 @@ class Context:
     @cached_property
     def photo(self) -> Subject:
         """The public-domain photo, encoded; InputError without scikit-image."""
-        source = demo.photo()
-        aligned = align.align(source, size=self.studio.generator.size)
-        return self.studio.encode(
-            source, aligned, progress=lambda done, total, _: self.progress("encode", done, total)
+        return self.studio.face(
+            demo.photo(), progress=lambda done, total, _: self.progress("encode", done, total)
         )
 
     @cached_property
@@ -130,7 +128,7 @@ class Context:
             self.settings.lengths_on,
             self.progress,
         )
-        return harness.with_boundaries(self.studio, found)
+        return self.studio.replace(boundaries=found)
 
     def under(self, name: str, subjects: Sequence[Subject]) -> list[Subject]:
         """The same people with the boundaries of a method."""

@@ -20,7 +20,9 @@ import torch
 from duchenne.animate import Subject
 from duchenne.encoding import features, inversion, losses
 from duchenne.encoding.descent import Descent
-from duchenne.encoding.inversion import PRESETS, Encoder, EncodeSettings
+from duchenne.encoding.inversion import Inversion
+from duchenne.encoding.problem import Steps
+from duchenne.encoding.settings import PRESETS, EncodeSettings
 from duchenne.evaluate import kept
 from duchenne.files import pictures
 from duchenne.files.pictures import SourceType
@@ -64,7 +66,7 @@ def seconds(settings: Settings) -> float:
 
 def run(context: Context) -> dict[str, Any]:
     """Encode every face in every way, judge what was on the way, draw the figures."""
-    faces, encoders = _faces(context), _Encoders(context)
+    faces, descents = _faces(context), _Descents(context)
     found: list[dict[str, Any]] = []
     pictures: dict[str, Pixels] = {}
     total = len(faces) * (len(WAYS) + 1)
@@ -75,7 +77,7 @@ def run(context: Context) -> dict[str, Any]:
             runs[way] = context.results.get(
                 "encoding",
                 inputs,
-                partial(_run, context, face, true, encoders, way),
+                partial(_run, context, face, true, descents, way),
             )
             context.progress(NAME, n * (len(WAYS) + 1) + k + 1, total)
         presets = None
@@ -117,30 +119,28 @@ def _faces(context: Context) -> list[tuple[str, Pixels, np.ndarray | None]]:
     return found
 
 
-class _Encoders:
-    """The encoder of a way. Ways with the same loss share one, so that it is compiled once."""
+class _Descents:
+    """The descent of a way. Ways with the same loss share its steps, compiled once."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._by_loss: dict[str, Encoder] = {}
+        self._by_loss: dict[str, Steps] = {}
 
-    def __call__(self, way: str) -> Encoder:
+    def __call__(self, way: str, face: Pixels) -> Descent:
         # No loss is a stall at this tolerance, so none slows down or stops before the last one.
         settings = EncodeSettings(steps=ITERATIONS[-1], tolerance=NEVER, **WAYS[way])
+        inversion = Inversion(self._context.studio.generator, settings)
         if settings.loss not in self._by_loss:
-            self._by_loss[settings.loss] = Encoder(self._context.studio.generator, settings)
-        encoder = self._by_loss[settings.loss]
-        encoder.settings = settings
-        encoder.warm_up()
-        return encoder
+            inversion.warm_up()
+            self._by_loss[settings.loss] = inversion.steps
+        target = torch.from_numpy(pictures.to_planes(face))[None]
+        return Descent(self._by_loss[settings.loss], target, inversion.start(target)[0])
 
 
 def _run(
-    context: Context, face: Pixels, true: np.ndarray | None, encoders: _Encoders, way: str
+    context: Context, face: Pixels, true: np.ndarray | None, descents: _Descents, way: str
 ) -> dict[str, Any]:
-    encoder = encoders(way)
-    target = torch.from_numpy(pictures.to_planes(face))[None]
-    descent = Descent(encoder, target)
+    descent = descents(way, face)
     codes = {0: descent.code().detach().clone()}
     moments, started = {0: 0.0}, time.monotonic()
 
@@ -157,7 +157,7 @@ def _run(
     }
     result["seconds"] = [round(moments[step], 2) for step in ITERATIONS]
     if true is not None:
-        deviation = encoder._deviation.numpy()
+        deviation = descent.problem.deviation.numpy()
         result["code"] = [
             round(float((((codes[s].numpy() - true) / deviation) ** 2).mean()), 4)
             for s in ITERATIONS
@@ -202,10 +202,10 @@ def _presets(context: Context, face: Pixels) -> dict[str, Any]:
     """Seconds, loss and identity distance of each preset, networks loaded before."""
     found, judge = {}, _Judge(context, face)
     for name, settings in PRESETS.items():
-        encoder = Encoder(context.studio.generator, settings)
-        encoder.warm_up()
+        inversion = Inversion(context.studio.generator, settings)
+        inversion.warm_up()
         started = time.monotonic()
-        code = encoder.encode(face)
+        code = inversion.encode(face)
         spent = time.monotonic() - started
         drawn = pictures.to_planes(Subject(context.studio, code).scene.base)
         seen = judge.picture(torch.from_numpy(drawn)[None])

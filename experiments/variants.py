@@ -97,7 +97,7 @@ def matched(
     steps = np.concatenate([[0.0], STEPS])
     curves = np.zeros((len(people), len(facs.CODES), len(steps)))
     for f, given in enumerate(people):
-        person = replace(given, studio=harness.with_boundaries(given.studio, boundaries))
+        person = replace(given, studio=given.studio.replace(boundaries=boundaries))
         scorer = person.studio.scorer
         rest = harness.scores(harness.unedited(person), scorer)
         for i, code in enumerate(facs.CODES):

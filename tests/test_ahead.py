@@ -89,7 +89,7 @@ def test_frames_of_disfa_are_found_encoded(copy: Path, tmp_path: Path) -> None:
     assert throughput.items == 6
     assert told[-1] == ("encoding", 6, 6)
     data = disfa.collect(copy, studio, tmp_path / "work", settings)
-    assert studio.encoder.seen == 0  # all were there
+    assert studio.inversion.seen == 0  # all were there
     np.testing.assert_array_equal(data.w, alone.w)
     again, _ = work(ahead.codes_of_disfa(copy, studio, TinyStudios(), settings))
     assert again.items == 0
@@ -104,14 +104,14 @@ def test_pictures_are_found_encoded_and_a_bad_one_is_left_to_the_fit(
     for i in range(3):
         Image.new("RGB", (64, 64), (40 * i,) * 3).save(faces / f"{i}.png")
     studio = tiny_studio(tmp_path)
-    encode = tiny.TinyEncoder.encode
+    encode = tiny.TinyInversion.encode
 
-    def fails_on_black(self: tiny.TinyEncoder, face: np.ndarray, **options: Any) -> Any:
+    def fails_on_black(self: tiny.TinyInversion, face: np.ndarray, **options: Any) -> Any:
         if not face.any():
             raise ZeroDivisionError("black")
         return encode(self, face, **options)
 
-    monkeypatch.setattr(tiny.TinyEncoder, "encode", fails_on_black)
+    monkeypatch.setattr(tiny.TinyInversion, "encode", fails_on_black)
     throughput, _ = work(ahead.codes_of_pictures(faces, studio, TinyStudios()))
     assert (throughput.items, throughput.set_aside, throughput.retried) == (3, 1, 2)
     assert "0.png: set aside after 3 tries: ZeroDivisionError: black" in caplog.text

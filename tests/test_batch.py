@@ -71,7 +71,7 @@ def tiny_workers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def use_tiny_workers(replace: object = setattr) -> None:
     assert callable(replace)
-    replace(many, "studios_of", lambda *files: open_tiny)
+    replace(many, "opening_of", lambda *encoding, **files: open_tiny)
     replace(many, "new_studio", lambda run, *encoding, **files: tiny.TinyStudio())
     replace(animate, "find_regions", tiny.golden_regions)
     replace(Means, "found", lambda: Means(scores=False, identity=False))

@@ -12,7 +12,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import foreign
@@ -24,6 +26,8 @@ from PIL import Image
 
 from duchenne import animate
 from duchenne.cli import commands
+from duchenne.encoding.settings import EncodeSettings
+from duchenne.errors import InputError
 from duchenne.files import codes, films, pictures
 from duchenne.files.pictures import SourceType, read_synthetic_mark
 from duchenne.motion import easing, timeline
@@ -304,11 +308,41 @@ def test_encode_says_where_a_code_comes_from(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("tiny_studio")
+def test_a_face_from_a_file_a_picture_an_array_and_a_photo(folder: Path) -> None:
+    """The same face of each, and the stages in turn."""
+    studio, begun = tiny.TinyStudio(), []
+    photo = pictures.load_photo("photo.jpg")
+    faces = [
+        studio.face(source, index=1, stages=lambda s: (begun.append(s), nullcontext())[1])
+        for source in ("photo.jpg", Path("photo.jpg"), Image.open("photo.jpg"), photo.pixels, photo)
+    ]
+    assert begun == ["load", "align", "encode"] * len(faces)
+    assert len({face.code.w.tobytes() for face in faces}) == 1
+    assert all(face.aligned.index == 1 for face in faces)
+    for bad in (photo.pixels[..., 0], photo.pixels / 255):
+        with pytest.raises(InputError, match=r"expected uint8 \[H, W, 3\]"):
+            studio.face(bad)
+
+
+def test_a_studio_with_something_exchanged_keeps_the_rest() -> None:
+    encoder = SimpleNamespace(require_space=lambda generator: None, version="mine")
+    studio = animate.Studio(generator=tiny.GENERATOR, encoder=encoder, threads=1)
+    other = studio.replace(settings=EncodeSettings(steps=3)).replace(
+        boundaries=tiny.boundaries(tiny.GENERATOR)
+    )
+    assert (other.inversion.settings.steps, other.inversion.encoder_version) == (3, "mine")
+    assert other.renderer is studio.renderer
+    assert other.cache is studio.cache
+    assert studio.settings == EncodeSettings()
+    assert other.boundaries.provenance == {"made_by": "tests"}
+
+
+@pytest.mark.usefixtures("tiny_studio")
 def test_the_same_face_is_encoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    encode = tiny.TinyEncoder.encode
+    encode = tiny.TinyInversion.encode
     monkeypatch.setattr(
-        tiny.TinyEncoder, "encode", lambda *a, **k: (calls.append(1), encode(*a, **k))[1]
+        tiny.TinyInversion, "encode", lambda *a, **k: (calls.append(1), encode(*a, **k))[1]
     )
     for name, steps in (("a", "2"), ("b", "2"), ("c", "3")):
         done("encode", "photo.jpg", "--steps", steps, "-o", f"{name}.safetensors")

@@ -21,7 +21,8 @@ from duchenne.cli import commands
 from duchenne.editing import boundaries
 from duchenne.editing.edit import signed_distances
 from duchenne.editing.render import editable_rows
-from duchenne.encoding.inversion import EncodeCache, EncodeSettings
+from duchenne.encoding.inversion import EncodeCache
+from duchenne.encoding.settings import EncodeSettings
 from duchenne.errors import DescriptorError, InputError, NoFaceFound
 from duchenne.faces import landmarks
 from duchenne.fit import labelled
@@ -188,7 +189,7 @@ def test_frames_are_capped_and_spread() -> None:
 # Encoding
 
 
-class CountingEncoder(tiny.TinyEncoder):
+class CountingInversion(tiny.TinyInversion):
     """Remembers what it was asked for; interrupts the run after `patience` faces."""
 
     patience = 99
@@ -203,7 +204,7 @@ class CountingEncoder(tiny.TinyEncoder):
 
 def tiny_studio(folder: Path, steps: int = 1) -> tiny.TinyStudio:
     studio = tiny.TinyStudio(EncodeSettings(steps=steps))
-    studio.encoder = CountingEncoder(GENERATOR, studio.settings)
+    studio.inversion = CountingInversion(GENERATOR, studio.settings)
     studio.cache = EncodeCache(folder / "codes")
     return studio
 
@@ -217,7 +218,7 @@ def golden(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_killed_run_goes_on_where_it_was(copy: Path, tmp_path: Path) -> None:
     settings = DisfaSettings(per_person=1)
     studio = tiny_studio(tmp_path / "work")
-    studio.encoder.patience = 3
+    studio.inversion.patience = 3
     with pytest.raises(KeyboardInterrupt):
         collect(copy, studio, tmp_path / "work", settings)
     again = tiny_studio(tmp_path / "work")
@@ -226,22 +227,22 @@ def test_a_killed_run_goes_on_where_it_was(copy: Path, tmp_path: Path) -> None:
         copy, again, tmp_path / "work", settings, progress=lambda *done: told.append(done)
     )
     assert told[-1] == ("encoding", 6, 6)  # an AU face and two neutral ones of each
-    assert again.encoder.seen == 3
+    assert again.inversion.seen == 3
     assert data.w.shape == (6, GENERATOR.rows, 512)
     assert sorted(set(data.people)) == ["SN001", "SN002"]
     assert data.roles[:, facs.INDEX["AU12"]].tolist().count(AU_FACE) == 2
     third = tiny_studio(tmp_path / "work")
     same = collect(copy, third, tmp_path / "work", settings)
-    assert third.encoder.seen == 0
+    assert third.inversion.seen == 0
     np.testing.assert_array_equal(same.w, data.w)
     other = tiny_studio(tmp_path / "work", steps=2)  # other settings give other codes
     collect(copy, other, tmp_path / "work", settings)
-    assert other.encoder.seen == 6
+    assert other.inversion.seen == 6
 
 
 @pytest.mark.usefixtures("golden")
 def test_frames_keep_their_numbers(copy: Path, tmp_path: Path) -> None:
-    """The tiny encoder's code is the brightness of the frame, which the fixture chose."""
+    """The tiny inversion's code is the brightness of the frame, which the fixture chose."""
     data = collect(copy, tiny_studio(tmp_path), tmp_path, DisfaSettings(per_person=4))
     for name, w in zip(data.names, data.w, strict=True):
         person, _, number = name.split()
@@ -259,7 +260,7 @@ def test_frames_without_a_face_are_skipped_once(
 ) -> None:
     asked = []
 
-    def align(photo: Any, *, size: int) -> Any:
+    def align(photo: Any, *, size: int, face: None) -> Any:
         asked.append(photo.name)
         if photo.pixels.mean() < 40:
             raise NoFaceFound(f"{photo.name}: no face")

@@ -20,7 +20,7 @@ import duchenne
 from duchenne import facs
 from duchenne.cli import commands
 from duchenne.editing.render import Renderer
-from duchenne.encoding.inversion import Encoder
+from duchenne.encoding.inversion import Inversion
 from duchenne.files import codes, films
 from duchenne.files.pictures import SourceType, read_synthetic_mark
 from duchenne.types import LatentCode
@@ -176,11 +176,11 @@ def test_the_readmes_python_runs_with_the_real_weights(
     The renderer is the one of the other tests, which is compiled already.
     """
 
-    def sampled(self: Encoder, face: np.ndarray, **_: Any) -> LatentCode:
+    def sampled(self: Inversion, face: np.ndarray, **_: Any) -> LatentCode:
         assert face.shape == (1024, 1024, 3)
         return LatentCode(mobile_sample, self.generator.fingerprint)
 
-    monkeypatch.setattr(Encoder, "encode", sampled)
+    monkeypatch.setattr(Inversion, "encode", sampled)
     monkeypatch.setattr("duchenne.animate.mobile.load", lambda: mobile_renderer.generator)
     monkeypatch.setattr("duchenne.animate.Renderer", lambda *_, **__: mobile_renderer)
     exec(python_block(), {})

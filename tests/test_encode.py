@@ -13,14 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from duchenne.encoding import inversion, losses, tuning
-from duchenne.encoding.descent import Descent, Objective, Orthogonal
-from duchenne.encoding.encoder import InitialCode
-from duchenne.encoding.inversion import PRESETS, EncodeCache, Encoder, EncodeSettings
+from duchenne.encoding import losses, problem, tuning
+from duchenne.encoding.descent import Descent, Orthogonal
+from duchenne.encoding.encoder import Encoder
+from duchenne.encoding.inversion import EncodeCache, Inversion
+from duchenne.encoding.problem import Steps
+from duchenne.encoding.settings import INITS, PRESETS, EncodeSettings, preset
 from duchenne.errors import SpaceMismatch
 from duchenne.files import codes, pictures
 from duchenne.generators import readout
-from duchenne.generators.base import PlainView, draw_w, draw_z
+from duchenne.generators.base import PlainView, draw_w, draw_z, many_w, w_deviation
 from duchenne.generators.readout import Readout
 from duchenne.types import LatentCode, Pixels
 
@@ -49,16 +51,17 @@ def small() -> tiny.TinyGenerator:
     return tiny.TinyGenerator(seed=5)
 
 
-def encoder_for(small: tiny.TinyGenerator, settings: EncodeSettings = SETTINGS) -> Encoder:
-    encoder = Encoder(small, settings)
-    if settings.loss == "default":
-        encoder._loss = losses.DefaultLoss(SmallTrunk())  # type: ignore[arg-type]
-    return encoder
+def inversion_for(
+    small: tiny.TinyGenerator, settings: EncodeSettings = SETTINGS, encoder: Any = None
+) -> Inversion:
+    trunk = SmallTrunk()
+    loss = losses.DefaultLoss(trunk) if settings.loss == "default" else None  # type: ignore[arg-type]
+    return Inversion(small, settings, encoder, loss=loss)
 
 
 @pytest.fixture(scope="module")
-def encoder(small: tiny.TinyGenerator) -> Encoder:
-    return encoder_for(small)
+def inversion(small: tiny.TinyGenerator) -> Inversion:
+    return inversion_for(small)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +80,7 @@ def face(small: tiny.TinyGenerator, true_w: Tensor) -> Pixels:
 @pytest.fixture
 def readouts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A read-out of 16 px, so that the tiny generator has one."""
-    monkeypatch.setattr(inversion, "DRAFT_SIDE", 16)
+    monkeypatch.setattr(problem, "DRAFT_SIDE", 16)
 
 
 def planes(face: Pixels) -> Tensor:
@@ -89,6 +92,11 @@ class Knows:
 
     def __init__(self, w: Tensor) -> None:
         self.w = w
+
+    def to(self, _: object) -> Knows:
+        return self
+
+    require_space = to
 
     def predict(self, pictures: Tensor, generator: object) -> Tensor:
         assert pictures.shape[1] == 3
@@ -105,7 +113,7 @@ def test_settings_are_frozen_and_plain() -> None:
     assert all(isinstance(v, int | float | str) for v in dataclasses.asdict(settings).values())
 
 
-@pytest.mark.parametrize(("field", "known"), [("init", inversion.INITS), ("loss", losses.NAMES)])
+@pytest.mark.parametrize(("field", "known"), [("init", INITS), ("loss", losses.NAMES)])
 def test_unknown_names_are_refused(field: str, known: tuple[str, ...]) -> None:
     for name in known:
         assert getattr(EncodeSettings(**{field: name}), field) == name  # type: ignore[arg-type]
@@ -116,15 +124,15 @@ def test_unknown_names_are_refused(field: str, known: tuple[str, ...]) -> None:
 
 def test_presets_by_name() -> None:
     assert list(PRESETS) == ["fast", "balanced", "high"]
-    assert inversion.preset("balanced") == EncodeSettings()
-    assert inversion.preset("fast").steps < inversion.preset("balanced").steps
-    assert inversion.preset("high").tuning_steps > 0
-    changed = inversion.preset("high", init="mean", steps=3)
+    assert preset("balanced") == EncodeSettings()
+    assert preset("fast").steps < preset("balanced").steps
+    assert preset("high").tuning_steps > 0
+    changed = preset("high", init="mean", steps=3)
     assert changed == dataclasses.replace(PRESETS["high"], init="mean", steps=3)
     with pytest.raises(ValueError, match=r"^quality 'best': expected one of fast, balanced, high$"):
-        inversion.preset("best")
+        preset("best")
     with pytest.raises(ValueError, match="init 'best'"):
-        inversion.preset("fast", init="best")
+        preset("fast", init="best")
 
 
 # The start
@@ -135,7 +143,7 @@ def test_a_generator_without_a_fitted_network_starts_from_the_mean(
 ) -> None:
     """And says so; no weights are needed to find that out."""
     settings = dataclasses.replace(SETTINGS, init="encoder", steps=0)
-    code = encoder_for(small, settings).encode(face)
+    code = inversion_for(small, settings).encode(face)
     assert code.provenance["start"] == "mean"
     assert code.provenance["settings"]["init"] == "encoder"
     assert code.provenance["steps"] == 0
@@ -146,9 +154,8 @@ def test_the_guess_of_a_fitted_network(
     small: tiny.TinyGenerator, face: Pixels, true_w: Tensor
 ) -> None:
     rows = true_w + torch.linspace(-0.1, 0.1, small.rows)[:, None]  # every row its own
-    encoder = encoder_for(small, dataclasses.replace(SETTINGS, init="encoder", steps=0))
-    encoder._initial = Knows(rows)  # type: ignore[assignment]
-    code = encoder.encode(face)
+    settings = dataclasses.replace(SETTINGS, init="encoder", steps=0)
+    code = inversion_for(small, settings, Knows(rows)).encode(face)
     assert code.provenance["start"] == "encoder"
     np.testing.assert_allclose(code.w, rows.numpy(), atol=1e-6)
 
@@ -157,9 +164,8 @@ def test_mean_and_random_do_not_ask_the_network(small: tiny.TinyGenerator, face:
     found = {}
     for init, seed in (("mean", 0), ("random", 0), ("random", 1)):
         settings = dataclasses.replace(SETTINGS, init=init, seed=seed, steps=0)
-        encoder = encoder_for(small, settings)
-        encoder._initial = Knows(torch.full((small.rows, 512), 9.0))  # type: ignore[assignment]
-        code = encoder.encode(face)
+        knows = Knows(torch.full((small.rows, 512), 9.0))
+        code = inversion_for(small, settings, knows).encode(face)
         assert code.provenance["start"] == init
         found[init, seed] = code.w
     assert (found["mean", 0] == small.w_mean.numpy()).all()
@@ -171,9 +177,9 @@ def test_mean_and_random_do_not_ask_the_network(small: tiny.TinyGenerator, face:
 def test_a_good_start_ends_nearer_than_a_bad_one(
     small: tiny.TinyGenerator, face: Pixels, true_w: Tensor
 ) -> None:
-    near = encoder_for(small, dataclasses.replace(SETTINGS, init="encoder", steps=4))
-    near._initial = Knows(true_w * 0.95)  # type: ignore[assignment]
-    far = encoder_for(small, dataclasses.replace(SETTINGS, steps=4))
+    settings = dataclasses.replace(SETTINGS, init="encoder", steps=4)
+    near = inversion_for(small, settings, Knows(true_w * 0.95))
+    far = inversion_for(small, dataclasses.replace(SETTINGS, steps=4))
     assert near.encode(face).provenance["loss"] < 0.5 * far.encode(face).provenance["loss"]
 
 
@@ -190,7 +196,11 @@ def rates_of(descent: Descent) -> list[float]:
 
 def descent_for(small: tiny.TinyGenerator, face: Pixels, **changes: Any) -> Descent:
     settings = dataclasses.replace(SETTINGS, warmup=1, rate=0.1, **changes)
-    return Descent(encoder_for(small, settings), planes(face))
+    return descent_of(inversion_for(small, settings), face)
+
+
+def descent_of(inversion: Inversion, face: Pixels) -> Descent:
+    return Descent(inversion.steps, planes(face), inversion.start(planes(face))[0])
 
 
 def plain_rates(small: tiny.TinyGenerator, face: Pixels, **changes: Any) -> list[float]:
@@ -202,7 +212,7 @@ def test_the_rate_rises_at_first_and_falls_to_little(
     small: tiny.TinyGenerator, face: Pixels
 ) -> None:
     settings = dataclasses.replace(SETTINGS, steps=24, check_every=6, warmup=5, tolerance=-1e9)
-    rates = rates_of(Descent(encoder_for(small, settings), planes(face)))
+    rates = rates_of(descent_of(inversion_for(small, settings), face))
     assert len(rates) == 24
     assert rates[0] == pytest.approx(settings.rate / 5)
     assert (np.diff(rates[:5]) > 0).all()
@@ -297,9 +307,7 @@ def test_the_best_code_is_kept_when_later_ones_are_worse(
 ) -> None:
     """From the very code of the picture, a rate of 5 deviations a step only leads away."""
     settings = dataclasses.replace(SETTINGS, init="encoder", rate=5.0, warmup=1, prior_weight=0.0)
-    encoder = encoder_for(small, settings)
-    encoder._initial = Knows(true_w)  # type: ignore[assignment]
-    code = encoder.encode(face)
+    code = inversion_for(small, settings, Knows(true_w)).encode(face)
     trace = code.provenance["trace"]
     assert all(loss > 10 * trace[0][1] for _, loss in trace[1:])
     np.testing.assert_allclose(code.w, true_w.numpy(), atol=1e-6)
@@ -313,13 +321,11 @@ def test_where_the_loss_rose_the_best_code_is_taken_up_again(
     settings = dataclasses.replace(
         SETTINGS, init="encoder", rate=0.4, warmup=1, prior_weight=0.0, steps=5, halvings=2
     )
-    encoder = encoder_for(small, settings)
-    encoder._initial = Knows(true_w)  # type: ignore[assignment]
-    descent = Descent(encoder, planes(face))
+    descent = descent_of(inversion_for(small, settings, Knows(true_w)), face)
     seen: list[Tensor] = []
     descent.run(lambda step, loss: seen.append(descent._common.detach().clone()))
     assert descent.trace[1][1] > descent.trace[0][1]
-    best = ((true_w - small.w_mean) / encoder._deviation).mean(dim=0)
+    best = ((true_w - small.w_mean) / descent.problem.deviation).mean(dim=0)
     assert (seen[3] - best).abs().mean() > 0.3  # four steps away
     moved = (seen[4] - best).abs()  # one step, at half of the rate
     assert moved.median().item() == pytest.approx(0.5 * descent._rate(4), rel=0.02)
@@ -395,26 +401,34 @@ def test_the_momentum_outlives_a_step_and_can_be_forgotten() -> None:
     ids=["none", "half", "all"],
 )
 def test_the_first_steps_see_a_smaller_readout(
-    small: tiny.TinyGenerator, face: Pixels, draft_part: float, sides: list[int]
+    small: tiny.TinyGenerator,
+    face: Pixels,
+    monkeypatch: pytest.MonkeyPatch,
+    draft_part: float,
+    sides: list[int],
 ) -> None:
-    descent = descent_for(small, face, steps=20, check_every=5, draft_part=draft_part, halvings=9)
     seen: list[int] = []
-    step = descent.encoder.step
-    descent.encoder.step = lambda side, inputs: (seen.append(side), step(side, inputs))[1]  # type: ignore[method-assign]
+    step = Steps.step
+    monkeypatch.setattr(
+        Steps, "step", lambda self, side, inputs: (seen.append(side), step(self, side, inputs))[1]
+    )
+    descent = descent_for(small, face, steps=20, check_every=5, draft_part=draft_part, halvings=9)
     descent.run(lambda step, loss: None)
     assert seen == sides
+    assert (descent.problem.readout is None) == (draft_part == 0)  # none is fitted for nothing
 
 
 @pytest.mark.usefixtures("readouts")
 def test_what_the_readout_gets_wrong_is_carried_along(
     small: tiny.TinyGenerator, face: Pixels
 ) -> None:
-    descent = descent_for(small, face)
+    descent = descent_for(small, face, draft_part=0.5)
     true = descent._check(0)
     with torch.no_grad():
-        readout_alone = Objective(descent.encoder, 16).draw(descent.code()[None])
+        code = descent.code()[None]
+        readout_alone = descent.problem.draw(code, 16)
         corrected = readout_alone + descent._correction(16)
-        picture = F.adaptive_avg_pool2d(descent.encoder.draw_true(descent.code()[None]), 16)
+        picture = F.adaptive_avg_pool2d(small.synthesize(code), 16)
     assert corrected.shape == (1, 3, 16, 16)
     assert not torch.allclose(readout_alone, picture, atol=1e-2)
     torch.testing.assert_close(corrected, picture, atol=1e-5, rtol=0)
@@ -427,9 +441,9 @@ def test_warming_up_moves_nothing_and_leaves_only_the_descent_to_do(
     small: tiny.TinyGenerator, face: Pixels
 ) -> None:
     settings = dataclasses.replace(SETTINGS, draft_part=0.5)
-    fresh, warm = encoder_for(small, settings), encoder_for(small, settings)
+    fresh, warm = inversion_for(small, settings), inversion_for(small, settings)
     warm.warm_up()
-    assert sorted(warm._steps) == [16, 32]
+    assert sorted(warm.steps.by_side) == [16, 32]
     np.testing.assert_array_equal(fresh.encode(face).w, warm.encode(face).w)
 
 
@@ -443,9 +457,9 @@ def test_the_first_step_sees_the_true_picture_made_small(
     with torch.no_grad():
         drawn, wanted = (
             F.adaptive_avg_pool2d(picture, 16)
-            for picture in (descent.encoder.draw_true(small.w_mean[None]), planes(face))
+            for picture in (small.synthesize(small.w_mean[None]), planes(face))
         )
-        by_hand = float(descent.encoder._loss.against(wanted)(drawn))
+        by_hand = float(descent.problem.loss.against(wanted)(drawn))
     assert seen == [pytest.approx(by_hand, rel=1e-4)]
 
 
@@ -463,10 +477,10 @@ def test_the_loss_of_the_true_picture_falls_by_steps_on_readouts(
 
 
 def test_the_code_and_its_provenance(
-    encoder: Encoder, small: tiny.TinyGenerator, face: Pixels
+    inversion: Inversion, small: tiny.TinyGenerator, face: Pixels
 ) -> None:
     calls: list[tuple[int, int, float]] = []
-    code = encoder.encode(face, progress=lambda *call: calls.append(call))
+    code = inversion.encode(face, progress=lambda *call: calls.append(call))
     assert code.w.shape == (small.rows, 512)
     assert code.w.dtype == np.float32
     assert np.isfinite(code.w).all()
@@ -482,9 +496,9 @@ def test_the_code_and_its_provenance(
 
 
 def test_the_loss_is_that_of_the_codes_own_picture(
-    encoder: Encoder, small: tiny.TinyGenerator, face: Pixels
+    inversion: Inversion, small: tiny.TinyGenerator, face: Pixels
 ) -> None:
-    code = encoder.encode(face)
+    code = inversion.encode(face)
     with torch.no_grad():
         image = F.avg_pool2d(small.synthesize(torch.from_numpy(code.w)[None]), 4)
         wanted = F.avg_pool2d(planes(face), 4)
@@ -497,7 +511,7 @@ def test_the_loss_falls_and_the_picture_comes_closer(
     small: tiny.TinyGenerator, face: Pixels, loss: str
 ) -> None:
     settings = dataclasses.replace(SETTINGS, steps=40, loss=loss, tolerance=-1e9, rate=0.2)
-    code = encoder_for(small, settings).encode(face)
+    code = inversion_for(small, settings).encode(face)
     trace = code.provenance["trace"]
     assert code.provenance["loss"] < 0.8 * trace[0][1]
     with torch.no_grad():
@@ -515,8 +529,8 @@ def test_the_loss_falls_and_the_picture_comes_closer(
 def test_the_first_loss_is_the_mean_codes(small: tiny.TinyGenerator, face: Pixels) -> None:
     """Without a prior: the loss of the mean face, for the first step and for the first check."""
     seen: list[float] = []
-    encoder = encoder_for(small, dataclasses.replace(SETTINGS, prior_weight=0.0))
-    code = encoder.encode(face, progress=lambda *call: seen.append(call[2]))
+    inversion = inversion_for(small, dataclasses.replace(SETTINGS, prior_weight=0.0))
+    code = inversion.encode(face, progress=lambda *call: seen.append(call[2]))
     with torch.no_grad():
         wanted = F.avg_pool2d(planes(face), 4)
         image = F.avg_pool2d(small.synthesize(small.w_mean[None]), 4)
@@ -530,12 +544,12 @@ def test_a_stronger_prior_keeps_to_likely_codes(small: tiny.TinyGenerator, face:
     for weight in (0.0, 10.0):
         descent = descent_for(small, face, prior_weight=weight, tolerance=-1e9)
         rates_of(descent)
-        sizes.append(descent.encoder._likely.distance(descent.code()).item())
+        sizes.append(descent.problem.likely.distance(descent.code()).item())
     assert sizes[1] < 0.7 * sizes[0]
 
 
 def test_a_random_face_is_likely_and_other_codes_are_not(small: tiny.TinyGenerator) -> None:
-    likely = encoder_for(small)._likely
+    likely = inversion_for(small).steps.problem.likely
     drawn = draw_w(small, 12_345, 200)
     assert 0.5 < likely.distance(drawn).item() < 1.5
     shuffled = drawn[:, torch.randperm(512, generator=torch.Generator().manual_seed(0))]
@@ -543,42 +557,48 @@ def test_a_random_face_is_likely_and_other_codes_are_not(small: tiny.TinyGenerat
 
 
 def test_the_same_face_gives_the_same_code(
-    encoder: Encoder, small: tiny.TinyGenerator, face: Pixels
+    inversion: Inversion, small: tiny.TinyGenerator, face: Pixels
 ) -> None:
-    first = encoder.encode(face)
+    first = inversion.encode(face)
     torch.manual_seed(1234)  # nothing reads the global state
-    assert encoder.encode(face).w.tobytes() == first.w.tobytes()
-    again = encoder_for(small).encode(face)
+    assert inversion.encode(face).w.tobytes() == first.w.tobytes()
+    again = inversion_for(small).encode(face)
     assert again.w.tobytes() == first.w.tobytes()
     assert again.provenance == first.provenance
 
 
 def test_the_generator_is_not_trained(
-    encoder: Encoder, small: tiny.TinyGenerator, face: Pixels
+    inversion: Inversion, small: tiny.TinyGenerator, face: Pixels
 ) -> None:
     before = {name: tensor.clone() for name, tensor in small.state_dict().items()}
-    encoder.encode(face)
+    inversion.encode(face)
     assert all(torch.equal(before[name], t) for name, t in small.state_dict().items())
     assert all(p.grad is None for p in small.parameters())
 
 
-def test_the_units_are_the_latents_deviation(encoder: Encoder, small: tiny.TinyGenerator) -> None:
+def test_the_statistics_of_w_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tiny.TinyGenerator(seed=8)
+    drawn = draw_w(other, 0, 10_000)
+    assert torch.equal(w_deviation(other), drawn.std(dim=0))
+    monkeypatch.setattr("duchenne.generators.base.draw_w", lambda *_: pytest.fail("drawn again"))
+    assert torch.equal(many_w(other), drawn)
+
+
+def test_the_units_are_the_latents_deviation(
+    inversion: Inversion, small: tiny.TinyGenerator
+) -> None:
     w = small.mapping(draw_z(77, 20_000))
-    torch.testing.assert_close(encoder._deviation, w.std(dim=0), rtol=0.05, atol=0)
+    torch.testing.assert_close(inversion.steps.problem.deviation, w.std(dim=0), rtol=0.05, atol=0)
 
 
 def test_what_is_warmed_up_is_not_made_again(
     small: tiny.TinyGenerator, face: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoder = encoder_for(small, dataclasses.replace(SETTINGS, init="encoder", steps=1))
-    encoder.warm_up()
-    for owner, name in (
-        (inversion.encoder, "offered"),
-        (inversion.losses, "make"),
-        (inversion, "Readout"),
-    ):
-        monkeypatch.setattr(owner, name, lambda *_: pytest.fail("made again"))
-    assert encoder.encode(face).provenance["start"] == "mean"
+    inversion = inversion_for(small, dataclasses.replace(SETTINGS, init="encoder", steps=1))
+    inversion.warm_up()
+    for name in ("encoder.offered", "losses.make", "problem.Problem.of", "problem.Readout"):
+        monkeypatch.setattr(f"duchenne.encoding.{name}", lambda *_: pytest.fail("made again"))
+    assert inversion.encode(face).provenance["start"] == "mean"
 
 
 # With a tuning
@@ -587,8 +607,8 @@ def test_what_is_warmed_up_is_not_made_again(
 def test_a_tuning_rides_on_the_code(small: tiny.TinyGenerator, face: Pixels) -> None:
     settings = dataclasses.replace(SETTINGS, tuning_steps=3)
     calls: list[tuple[int, int, float]] = []
-    code = encoder_for(small, settings).encode(face, progress=lambda *c: calls.append(c))
-    plain = encoder_for(small).encode(face)
+    code = inversion_for(small, settings).encode(face, progress=lambda *c: calls.append(c))
+    plain = inversion_for(small).encode(face)
     np.testing.assert_array_equal(code.w, plain.w)  # the pivot is the code itself
     assert code.tuning is not None
     assert list(code.tuning) == small.fine_weights()
@@ -605,7 +625,7 @@ def test_a_tuning_needs_the_generator_it_was_made_on(
     small: tiny.TinyGenerator, face: Pixels
 ) -> None:
     settings = dataclasses.replace(SETTINGS, steps=1, tuning_steps=1)
-    code = encoder_for(small, settings).encode(face)
+    code = inversion_for(small, settings).encode(face)
     assert code.tuning is not None
     with pytest.raises(SpaceMismatch):
         tuning.tuned(tiny.TinyGenerator(sizes=(4, 8, 16)), code.tuning)
@@ -684,19 +704,19 @@ def code(small: tiny.TinyGenerator) -> LatentCode:
 
 
 def test_a_face_is_found_again(
-    encoder: Encoder, face: Pixels, code: LatentCode, tmp_path: Path
+    inversion: Inversion, face: Pixels, code: LatentCode, tmp_path: Path
 ) -> None:
     cache = EncodeCache(tmp_path / "not" / "yet")
-    assert cache.get(face, encoder) is None
-    cache.put(face, encoder, code)
-    found = cache.get(face.copy(), encoder)
+    assert cache.get(face, inversion) is None
+    cache.put(face, inversion, code)
+    found = cache.get(face.copy(), inversion)
     assert found is not None
     assert found.w.tobytes() == code.w.tobytes()
     assert (found.generator, found.provenance) == (code.generator, code.provenance)
 
 
 def test_other_pixels_settings_and_generators_are_other_entries(
-    encoder: Encoder, small: tiny.TinyGenerator, face: Pixels, tmp_path: Path
+    inversion: Inversion, small: tiny.TinyGenerator, face: Pixels, tmp_path: Path
 ) -> None:
     cache = EncodeCache(tmp_path)
     other_face = face.copy()
@@ -704,48 +724,48 @@ def test_other_pixels_settings_and_generators_are_other_entries(
     turned = np.ascontiguousarray(face.reshape(64, 256, 3))  # the same bytes in another shape
     words = {"init": "random", "loss": "pixel"}
     others = [
-        encoder_for(small, dataclasses.replace(SETTINGS, **{name: words.get(name, 7)}))  # type: ignore[arg-type]
+        inversion_for(small, dataclasses.replace(SETTINGS, **{name: words.get(name, 7)}))  # type: ignore[arg-type]
         for name in dataclasses.asdict(SETTINGS)
     ]
-    others.append(encoder_for(tiny.TinyGenerator(seed=6)))
-    paths = [cache.path(picture, encoder) for picture in (face, other_face, turned)]
+    others.append(inversion_for(tiny.TinyGenerator(seed=6)))
+    paths = [cache.path(picture, inversion) for picture in (face, other_face, turned)]
     paths += [cache.path(face, other) for other in others]
     assert len(set(paths)) == len(paths)
-    assert cache.path(face, encoder_for(small)) == paths[0]
+    assert cache.path(face, inversion_for(small)) == paths[0]
 
 
-def test_another_guess_is_another_entry(
+def test_another_encoder_is_another_entry(
     small: tiny.TinyGenerator, face: Pixels, tmp_path: Path
 ) -> None:
     """Only where the encoding starts from it."""
     cache = EncodeCache(tmp_path)
     cells = nn.Module()
     cells.components = nn.ModuleList()
-    guesses = [
-        InitialCode(cells, nn.Linear(2, 2), torch.ones(512), small.fingerprint)  # type: ignore[arg-type]
+    encoders = [
+        Encoder(cells, nn.Linear(2, 2), torch.ones(512), small.fingerprint)  # type: ignore[arg-type]
         for _ in range(2)
     ]
-    of_a_file = dataclasses.replace(guesses[0], file="0123456789ab")
+    of_a_file = dataclasses.replace(encoders[0], file="0123456789ab")
     for init, count in (("encoder", 4), ("mean", 1)):
         settings = dataclasses.replace(SETTINGS, init=init)
-        encoders = [Encoder(small, settings, guess) for guess in (None, *guesses, of_a_file)]
-        assert len({cache.path(face, encoder) for encoder in encoders}) == count
-    other = dataclasses.replace(guesses[0], generator="another")
+        inversions = [Inversion(small, settings, one) for one in (None, *encoders, of_a_file)]
+        assert len({cache.path(face, one) for one in inversions}) == count
+    other = dataclasses.replace(encoders[0], generator="another")
     with pytest.raises(SpaceMismatch, match="belongs to another"):
-        Encoder(small, SETTINGS, other)
+        Inversion(small, SETTINGS, other)
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 100, None])
 def test_a_damaged_entry_counts_as_absent_and_is_replaced(
-    encoder: Encoder, face: Pixels, code: LatentCode, tmp_path: Path, content: bytes | None
+    inversion: Inversion, face: Pixels, code: LatentCode, tmp_path: Path, content: bytes | None
 ) -> None:
     cache = EncodeCache(tmp_path)
-    cache.put(face, encoder, code)
-    path = cache.path(face, encoder)
+    cache.put(face, inversion, code)
+    path = cache.path(face, inversion)
     path.write_bytes(path.read_bytes()[:-5] if content is None else content)
-    assert cache.get(face, encoder) is None
-    cache.put(face, encoder, code)
-    assert cache.get(face, encoder) is not None
+    assert cache.get(face, inversion) is None
+    cache.put(face, inversion, code)
+    assert cache.get(face, inversion) is not None
 
 
 def test_the_default_cache_is_the_users() -> None:
@@ -755,9 +775,9 @@ def test_the_default_cache_is_the_users() -> None:
 
 
 def test_the_saved_code_tells_how_it_was_made(
-    encoder: Encoder, face: Pixels, tmp_path: Path
+    inversion: Inversion, face: Pixels, tmp_path: Path
 ) -> None:
-    made = encoder.encode(face)
+    made = inversion.encode(face)
     codes.write_code(made, tmp_path / "face.safetensors")
     assert codes.read_code(tmp_path / "face.safetensors").provenance == made.provenance
 
@@ -765,11 +785,11 @@ def test_the_saved_code_tells_how_it_was_made(
 def test_a_tuned_code_comes_out_of_the_cache_whole(
     small: tiny.TinyGenerator, face: Pixels, tmp_path: Path
 ) -> None:
-    encoder = encoder_for(small, dataclasses.replace(SETTINGS, steps=1, tuning_steps=1))
-    made = encoder.encode(face)
+    inversion = inversion_for(small, dataclasses.replace(SETTINGS, steps=1, tuning_steps=1))
+    made = inversion.encode(face)
     cache = EncodeCache(tmp_path)
-    cache.put(face, encoder, made)
-    found = cache.get(face, encoder)
+    cache.put(face, inversion, made)
+    found = cache.get(face, inversion)
     assert found is not None
     assert found.tuning is not None
     assert made.tuning is not None

@@ -259,7 +259,7 @@ def test_a_face_is_measured_once_and_kept(tmp_path: Path, landmarker_task: Path)
     again = harness.evaluate([subject], judges, Kept(tmp_path), levels=(0.0, 1.0))
     assert again.scores == pytest.approx(found.scores)
     assert len(list(tmp_path.iterdir())) == 1
-    whole = harness.with_boundaries(studio, replace(studio.boundaries, regional=False))
+    whole = studio.replace(boundaries=replace(studio.boundaries, regional=False))
     assert whole.renderer is studio.renderer
     frame = replace(subject, studio=whole).edit({"AU12": 1.0})
     slots = np.array([slot.startswith("mouth") for slot in regions.SLOTS])

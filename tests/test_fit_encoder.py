@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from duchenne.encoding import encoder as initial
 from duchenne.encoding import features
-from duchenne.encoding.encoder import InitialCode
+from duchenne.encoding.encoder import Encoder
 from duchenne.errors import InputError
 from duchenne.files import codes
 from duchenne.fit import degrade, encoder, pairs
@@ -76,7 +76,7 @@ def settings_for(**changes: Any) -> EncoderFitSettings:
     return EncoderFitSettings(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def numbers(network: InitialCode) -> dict[str, bytes]:
+def numbers(network: Encoder) -> dict[str, bytes]:
     """Every number that was fitted, to the bit."""
     state = {**network.cells.components.state_dict(prefix="cells.")}
     state |= network.head.state_dict(prefix="head.")
@@ -276,18 +276,18 @@ def fit(
     folder: Path,
     settings: EncoderFitSettings | None = None,
     progress: encoder.Progress | None = None,
-) -> tuple[InitialCode, dict[str, Any]]:
+) -> tuple[Encoder, dict[str, Any]]:
     return encoder.fit(generator, folder, settings or settings_for(), progress=progress)
 
 
 @pytest.fixture
-def whole(small: tiny.TinyGenerator, work: Path) -> tuple[InitialCode, dict[str, Any]]:
+def whole(small: tiny.TinyGenerator, work: Path) -> tuple[Encoder, dict[str, Any]]:
     """The uninterrupted fit; made by the first test that asks, resumed by the next ones."""
     return fit(small, work)
 
 
 def test_a_fit_gives_a_network_that_can_be_used(
-    small: tiny.TinyGenerator, whole: tuple[InitialCode, dict[str, Any]], tmp_path: Path
+    small: tiny.TinyGenerator, whole: tuple[Encoder, dict[str, Any]], tmp_path: Path
 ) -> None:
     network, made = whole
     assert network.generator == small.fingerprint
@@ -304,7 +304,7 @@ def test_a_fit_gives_a_network_that_can_be_used(
 
 
 def test_training_learns_the_pairs(
-    small: tiny.TinyGenerator, whole: tuple[InitialCode, dict[str, Any]], work: Path, tmp_path: Path
+    small: tiny.TinyGenerator, whole: tuple[Encoder, dict[str, Any]], work: Path, tmp_path: Path
 ) -> None:
     """48 pairs teach nothing about others, but they are learned: 1 is what the mean code gets."""
     inputs = np.stack(
@@ -321,7 +321,7 @@ def test_training_learns_the_pairs(
 
 
 def test_components_are_principal_axes(
-    small: tiny.TinyGenerator, whole: tuple[InitialCode, dict[str, Any]], work: Path
+    small: tiny.TinyGenerator, whole: tuple[Encoder, dict[str, Any]], work: Path
 ) -> None:
     """Orthonormal, centred, and the first ones carry the most."""
     cells = whole[0].cells
@@ -338,7 +338,7 @@ def test_components_are_principal_axes(
 
 def test_a_finished_fit_is_found_again(
     small: tiny.TinyGenerator,
-    whole: tuple[InitialCode, dict[str, Any]],
+    whole: tuple[Encoder, dict[str, Any]],
     work: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -363,7 +363,7 @@ KILLS = {
 @pytest.mark.parametrize("point", KILLS.values(), ids=list(KILLS))
 def test_a_killed_fit_goes_on_to_the_same_bits(
     small: tiny.TinyGenerator,
-    whole: tuple[InitialCode, dict[str, Any]],
+    whole: tuple[Encoder, dict[str, Any]],
     tmp_path: Path,
     point: tuple[str, int],
 ) -> None:
@@ -387,7 +387,7 @@ def test_a_killed_fit_goes_on_to_the_same_bits(
 )
 def test_a_fit_killed_in_the_middle_of_work_goes_on_to_the_same_bits(
     small: tiny.TinyGenerator,
-    whole: tuple[InitialCode, dict[str, Any]],
+    whole: tuple[Encoder, dict[str, Any]],
     tmp_path: Path,
     owner: Any,
     name: str,
@@ -423,7 +423,7 @@ def test_a_fit_killed_in_the_middle_of_work_goes_on_to_the_same_bits(
 @pytest.mark.parametrize("left", [0.0, 0.7])
 def test_a_damaged_file_is_made_again(
     small: tiny.TinyGenerator,
-    whole: tuple[InitialCode, dict[str, Any]],
+    whole: tuple[Encoder, dict[str, Any]],
     work: Path,
     name: str,
     left: float,
@@ -438,7 +438,7 @@ def test_a_damaged_file_is_made_again(
 
 
 def test_other_settings_do_not_go_on_from_an_old_checkpoint(
-    small: tiny.TinyGenerator, whole: tuple[InitialCode, dict[str, Any]], work: Path
+    small: tiny.TinyGenerator, whole: tuple[Encoder, dict[str, Any]], work: Path
 ) -> None:
     other, made = fit(small, work, settings_for(seed=1))
     assert numbers(other) != numbers(whole[0])
@@ -448,7 +448,7 @@ def test_other_settings_do_not_go_on_from_an_old_checkpoint(
 
 
 def test_another_generator_in_the_same_folder_starts_anew(
-    whole: tuple[InitialCode, dict[str, Any]], work: Path, tmp_path: Path
+    whole: tuple[Encoder, dict[str, Any]], work: Path, tmp_path: Path
 ) -> None:
     for path in work.rglob("*"):
         if path.is_file():

@@ -25,8 +25,9 @@ from duchenne.editing.boundaries import Boundaries, built_in, save_boundaries
 from duchenne.editing.regional import WINDOW_FROM, RegionalPass, RegionalView, record
 from duchenne.editing.render import Renderer, editable_rows
 from duchenne.encoding import encoder, features
-from duchenne.encoding.inversion import Encoder, EncodeSettings
+from duchenne.encoding.inversion import Inversion
 from duchenne.encoding.losses import DefaultLoss
+from duchenne.encoding.settings import EncodeSettings
 from duchenne.errors import NoFaceFound, SpaceMismatch, WeightsError
 from duchenne.faces import regions
 from duchenne.faces.regions import SLOTS, Regions
@@ -207,18 +208,16 @@ def test_an_edit_does_not_move_the_statistics(folder: Path) -> None:
 # Encoding
 
 
-def small_encoder(generator: Generator, **settings: Any) -> Encoder:
-    encoder = Encoder(generator, EncodeSettings(**settings))
-    encoder._loss = DefaultLoss(SmallTrunk())
-    return encoder
+def small_inversion(generator: Generator, trunk: SmallTrunk, **settings: Any) -> Inversion:
+    return Inversion(generator, EncodeSettings(**settings), loss=DefaultLoss(trunk))
 
 
 def test_encoding_comes_closer(generator: Generator) -> None:
     """At the default loss size, which is larger than these pictures."""
     with torch.no_grad():
         face = pictures.from_planes(generator.synthesize(draw_w(generator, 11))[0].numpy())
-    encoder = small_encoder(generator, steps=30, prior_weight=0.0)
-    code = encoder.encode(face)
+    inversion = small_inversion(generator, SmallTrunk(), steps=30, prior_weight=0.0)
+    code = inversion.encode(face)
     assert code.w.shape == (generator.rows, 512)
     assert np.isfinite(code.w).all()
     assert code.generator == generator.fingerprint
@@ -257,10 +256,9 @@ class Sides(SmallTrunk):
 def test_pictures_are_compared_at_their_own_side(name: str, sides: set[int], folder: Path) -> None:
     """Whole at half their side, the inner face as it is; below 32 px, pixels are repeated."""
     network = load_generator(write_network(folder, *GENERATORS[name]))
-    encoder = small_encoder(network, steps=6)
     trunk = Sides()
-    encoder._loss = DefaultLoss(trunk)
-    encoder.encode(np.zeros((network.size, network.size, 3), np.uint8))
+    inversion = small_inversion(network, trunk, steps=6)
+    inversion.encode(np.zeros((network.size, network.size, 3), np.uint8))
     assert trunk.seen == sides
 
 
@@ -411,18 +409,18 @@ def test_every_command_takes_a_generator(name: str, folder: Path, here: Path) ->
     assert record_of["boundaries_file"]["path"] == "mine.safetensors"
 
 
-def guess_for(path: Path, seed: int, file: str) -> str:
+def encoder_for(path: Path, seed: int, file: str) -> str:
     """A seeded v(I) for a generator, over the small trunk."""
     network = load_generator(path)
     torch.manual_seed(seed)
     cells = encoder.Cells(features.load())
     head = encoder.Head(cells.length, 8, network.rows)
     deviation = torch.full((512,), 0.5)
-    encoder.save(encoder.InitialCode(cells, head, deviation, network.fingerprint), Path(file), {})
+    encoder.save(encoder.Encoder(cells, head, deviation, network.fingerprint), Path(file), {})
     return file
 
 
-def test_the_encoding_starts_from_a_fitted_guess(
+def test_the_encoding_starts_from_a_fitted_encoder(
     checkpoint: Path, folder: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encoder.Cells, "shapes", staticmethod(lambda: [(6, 4), (8, 4), (8, 4)]))
@@ -436,8 +434,8 @@ def test_the_encoding_starts_from_a_fitted_guess(
         facts = json.loads(Path("a.json").read_text())
         return facts["code"]["start"], facts["encoder"]
 
-    first = guess_for(checkpoint, 1, "one.safetensors")
-    second = guess_for(checkpoint, 2, "two.safetensors")
+    first = encoder_for(checkpoint, 1, "one.safetensors")
+    second = encoder_for(checkpoint, 2, "two.safetensors")
     versions = [start_of("--encoder", file) for file in (first, second)]
     assert [start for start, _ in versions] == ["encoder", "encoder"]
     assert versions[0][1] != versions[1][1]
@@ -445,7 +443,7 @@ def test_the_encoding_starts_from_a_fitted_guess(
     assert start_of("--encoder", first) == versions[0]
     record_of = json.loads(Path("a.json").read_text())
     assert record_of["encoder_file"]["path"] == "one.safetensors"
-    other = guess_for(write_network(folder, *GENERATORS["one-128"]), 1, "three.safetensors")
+    other = encoder_for(write_network(folder, *GENERATORS["one-128"]), 1, "three.safetensors")
     mixed = run(*command, "--encoder", other)
     assert mixed.exit_code == 8
     assert "duchenne fit encoder" in mixed.stderr
@@ -579,6 +577,6 @@ def test_cuda_agrees(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -
         w = draw_w(network, 1).expand(network.rows, -1).cpu().numpy().copy()
         scene = Renderer(network, threads=1).open(w, tiny.golden_regions)
         frames.append(scene.frame(offsets_for(network, "mouth")))
-        encoder = Encoder(network, EncodeSettings(steps=3))
-        assert np.isfinite(encoder.encode(scene.base).w).all()
+        inversion = Inversion(network, EncodeSettings(steps=3))
+        assert np.isfinite(inversion.encode(scene.base).w).all()
     assert difference(*frames).max() <= 2

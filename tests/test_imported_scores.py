@@ -16,7 +16,8 @@ from PIL import Image
 from duchenne import facs
 from duchenne.cli import commands
 from duchenne.editing import boundaries
-from duchenne.encoding.inversion import EncodeCache, EncodeSettings
+from duchenne.encoding.inversion import EncodeCache
+from duchenne.encoding.settings import EncodeSettings
 from duchenne.errors import InputError, SpaceMismatch
 from duchenne.files import codes, pictures
 from duchenne.fit import imported, labelled

@@ -1,4 +1,4 @@
-"""v(I): the initial-code network, its file, and what the built-in one knows about faces."""
+"""v(I): the encoder, its file, and what the built-in one knows about faces."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from duchenne.encoding import encoder, features, losses
-from duchenne.encoding.encoder import Cells, Head, InitialCode
-from duchenne.encoding.inversion import Encoder, EncodeSettings
+from duchenne.encoding.encoder import Cells, Encoder, Head
+from duchenne.encoding.inversion import Inversion
+from duchenne.encoding.settings import EncodeSettings
 from duchenne.errors import InputError, SpaceMismatch
 from duchenne.files import codes
 from duchenne.fit import pairs
@@ -53,10 +54,10 @@ def seeded(module: Any) -> Any:
 
 
 @pytest.fixture
-def network(narrow: None) -> InitialCode:
+def network(narrow: None) -> Encoder:
     cells = seeded(Cells(features.load()))
     head = seeded(Head(cells.length, 8, tiny.GENERATOR.rows))
-    return InitialCode(cells, head, torch.full((512,), 0.5), tiny.GENERATOR.fingerprint)
+    return Encoder(cells, head, torch.full((512,), 0.5), tiny.GENERATOR.fingerprint)
 
 
 def faces(count: int, side: int = 128) -> Tensor:
@@ -89,7 +90,7 @@ def test_the_published_shapes_of_the_cells() -> None:
     assert Cells.shapes() == [(256, 4), (512, 2), (512, 1)]
 
 
-def test_light_is_left_to_the_small_picture(network: InitialCode) -> None:
+def test_light_is_left_to_the_small_picture(network: Encoder) -> None:
     for seen in network.cells.seen(faces(1)):
         lengths = seen.norm(dim=1)
         torch.testing.assert_close(lengths[lengths > 0], torch.ones_like(lengths[lengths > 0]))
@@ -116,7 +117,7 @@ def test_inputs_are_standardised() -> None:
     torch.testing.assert_close(head(x * 4 + 7), plain, atol=1e-5, rtol=1e-5)
 
 
-def test_a_prediction_is_in_the_units_of_w(network: InitialCode) -> None:
+def test_a_prediction_is_in_the_units_of_w(network: Encoder) -> None:
     generator = tiny.TinyGenerator()
     generator.w_mean += 3.0
     x = faces(2)
@@ -127,13 +128,13 @@ def test_a_prediction_is_in_the_units_of_w(network: InitialCode) -> None:
     torch.testing.assert_close(found, by_hand)
 
 
-def test_larger_pictures_are_reduced(network: InitialCode) -> None:
+def test_larger_pictures_are_reduced(network: Encoder) -> None:
     x = faces(1, 256)
     expected = network.predict(F.avg_pool2d(x, 2), tiny.GENERATOR)
     torch.testing.assert_close(network.predict(x, tiny.GENERATOR), expected)
 
 
-def test_another_generator_is_refused(network: InitialCode) -> None:
+def test_another_generator_is_refused(network: Encoder) -> None:
     with pytest.raises(SpaceMismatch, match="belongs to tiny-0, the generator is tiny-8") as caught:
         network.predict(faces(1), tiny.TinyGenerator(seed=8))
     assert "start from the mean" in str(caught.value)
@@ -142,7 +143,7 @@ def test_another_generator_is_refused(network: InitialCode) -> None:
 # Its file
 
 
-def test_a_network_comes_back(network: InitialCode, tmp_path: Path) -> None:
+def test_a_network_comes_back(network: Encoder, tmp_path: Path) -> None:
     """The numbers here are float16 already, so to the bit."""
     path = tmp_path / "net.safetensors"
     encoder.save(network, path, {"seed": 4})
@@ -192,23 +193,23 @@ def change(path: Path, edit: Callable[[dict[str, np.ndarray], dict[str, object]]
     ],
 )
 def test_a_file_that_is_not_whole_is_refused(
-    network: InitialCode, tmp_path: Path, edit: Callable[..., object]
+    network: Encoder, tmp_path: Path, edit: Callable[..., object]
 ) -> None:
     path = tmp_path / "net.safetensors"
     encoder.save(network, path, {})
     change(path, edit)
-    with pytest.raises(InputError, match="not a whole initial-code network") as caught:
+    with pytest.raises(InputError, match="not a whole encoder") as caught:
         encoder.load(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("keep", [0, 7, 100, -1])
-def test_a_truncated_file_is_refused(network: InitialCode, tmp_path: Path, keep: int) -> None:
+def test_a_truncated_file_is_refused(network: Encoder, tmp_path: Path, keep: int) -> None:
     path = tmp_path / "net.safetensors"
     encoder.save(network, path, {})
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(InputError, match="expected an initial-code network"):
+    with pytest.raises(InputError, match="expected an encoder"):
         encoder.load(path)
 
 
@@ -241,7 +242,7 @@ def test_no_other_generator_is_offered_the_built_in_network() -> None:
 
 
 @pytest.fixture(scope="module")
-def built_in(generator: MobileStyleGAN) -> InitialCode:
+def built_in(generator: MobileStyleGAN) -> Encoder:
     found = encoder.offered(generator)
     assert found is not None
     return found
@@ -261,7 +262,7 @@ def people(generator: MobileStyleGAN) -> Tensor:
 
 @pytest.mark.weights
 def test_held_out_faces_are_guessed_better_than_by_the_mean(
-    generator: MobileStyleGAN, built_in: InitialCode, people: Tensor
+    generator: MobileStyleGAN, built_in: Encoder, people: Tensor
 ) -> None:
     assert built_in.generator == generator.fingerprint
     loss = losses.make("default", torch.device("cpu"))
@@ -280,7 +281,7 @@ def test_held_out_faces_are_guessed_better_than_by_the_mean(
 
 @pytest.mark.weights
 def test_the_rows_of_a_guess_lean_to_their_owners(
-    generator: MobileStyleGAN, built_in: InitialCode
+    generator: MobileStyleGAN, built_in: Encoder
 ) -> None:
     """Of two people mixed, coarse rows are nearer to the first one's than fine rows are.
 
@@ -302,16 +303,15 @@ def test_the_rows_of_a_guess_lean_to_their_owners(
 
 
 @pytest.mark.weights
-def test_the_encoder_starts_from_the_guess(
-    generator: MobileStyleGAN, built_in: InitialCode, people: Tensor
+def test_the_inversion_starts_from_the_encoder(
+    generator: MobileStyleGAN, built_in: Encoder, people: Tensor
 ) -> None:
-    encoder = Encoder(generator, EncodeSettings())
-    start, name = encoder.start(people[:1])
+    start, name = Inversion(generator, EncodeSettings()).start(people[:1])
     assert name == "encoder"
     torch.testing.assert_close(start, built_in.predict(people[:1], generator)[0])
 
 
 @pytest.mark.weights
-def test_the_built_in_network_refuses_another_generator(built_in: InitialCode) -> None:
+def test_the_built_in_network_refuses_another_generator(built_in: Encoder) -> None:
     with pytest.raises(SpaceMismatch):
         built_in.predict(faces(1), tiny.GENERATOR)

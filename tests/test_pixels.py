@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from duchenne.errors import InputError, OutputError
-from duchenne.files import pictures
+from duchenne.files import pictures, sheets
 from duchenne.files.pictures import SourceType, load_photo, read_synthetic_mark, save_image
 
 RED, GREEN = (200, 40, 30), (20, 180, 60)
@@ -457,7 +457,7 @@ def test_mark_of_other_files(tmp_path):
 
 def test_contact_sheet():
     black = np.zeros((100, 50, 3), np.uint8)
-    sheet = pictures.contact_sheet(
+    sheet = sheets.contact_sheet(
         [[quarters(), black], [black]], ["first row", "second"], ["neutral", "AU12"], tile=128
     )
     assert sheet.dtype == np.uint8
@@ -467,7 +467,7 @@ def test_contact_sheet():
     assert (sheet[:10, :10] == 255).all()
     labels = sheet[:, : sheet.shape[1] - 2 * 130 - 2]
     assert labels.min() < 100  # something is written beside the rows
-    plain = pictures.contact_sheet([[black, black]], tile=64)
+    plain = sheets.contact_sheet([[black, black]], tile=64)
     assert plain.shape == (64 + 2 * 2, 2 * 66 + 2, 3)
     with pytest.raises(AssertionError):
-        pictures.contact_sheet([[]])
+        sheets.contact_sheet([[]])

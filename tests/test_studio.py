@@ -22,7 +22,8 @@ import tiny
 from starlette.testclient import TestClient
 
 from duchenne import facs
-from duchenne.encoding.inversion import EncodeCache, EncodeSettings
+from duchenne.encoding.inversion import EncodeCache
+from duchenne.encoding.settings import EncodeSettings
 from duchenne.files import films
 from duchenne.files.film_formats import FORMATS
 from duchenne.files.pictures import SourceType, read_synthetic_mark
@@ -172,7 +173,7 @@ def test_of_several_faces_one_is_chosen(
         made = client.post("/api/recipe", json={"au": {"AU12": 0.5}}).json()
         assert "--face 1" in made["command"]
         client.post("/api/face", json={"index": 2})
-        assert "no face 2" in wait(client)["message"]
+        assert "no face number 2" in wait(client)["message"]
 
 
 def test_the_code_of_a_photo_is_kept(browser: TestClient, astronaut: np.ndarray) -> None:
@@ -181,7 +182,7 @@ def test_the_code_of_a_photo_is_kept(browser: TestClient, astronaut: np.ndarray)
     codes = list(service.studio.cache.folder.iterdir())
     assert len(codes) == 1
     calls = []
-    service.studio.encoder.encode = lambda *a, **k: calls.append(a)
+    service.studio.inversion.encode = lambda *a, **k: calls.append(a)
     assert upload(browser, jpeg(astronaut))["state"] == "done"
     assert not calls
 
@@ -424,7 +425,7 @@ def check_the_queue(browser: TestClient, photo: bytes) -> None:
             time.sleep(0.02)
             progress(step + 1, 10_000, 0.5)
 
-    browser.app.state.service.studio.encoder.encode = slow  # type: ignore[attr-defined]
+    browser.app.state.service.studio.inversion.encode = slow  # type: ignore[attr-defined]
     browser.post("/api/photo", content=photo)
     while browser.get("/api/job").json()["done"] < 3:
         time.sleep(0.02)

@@ -26,7 +26,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not 
 
 import tiny  # noqa: E402
 
-from duchenne.encoding.inversion import EncodeSettings  # noqa: E402
+from duchenne.encoding.settings import EncodeSettings  # noqa: E402
 from duchenne.files import films  # noqa: E402
 from duchenne.files.pictures import SourceType, read_synthetic_mark  # noqa: E402
 from duchenne.web.app import create_app, listen  # noqa: E402

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from duchenne import animate, facs
 from duchenne.editing import render
 from duchenne.editing.boundaries import Boundaries
-from duchenne.encoding.inversion import EncodeSettings, Progress
+from duchenne.encoding.inversion import Progress
+from duchenne.encoding.settings import EncodeSettings
 from duchenne.faces import align, regions
 from duchenne.faces.warp import apply, invert
 from duchenne.generators.base import PlainView, View, as_rows
@@ -99,10 +100,10 @@ def boundaries(generator: TinyGenerator) -> Boundaries:
     )
 
 
-class TinyEncoder:
+class TinyInversion:
     """Answers with the mean code; takes the settings and reports progress like the real one."""
 
-    guess_version = ""
+    encoder_version = ""
 
     def __init__(self, generator: TinyGenerator, settings: EncodeSettings) -> None:
         self.generator, self.settings = generator, settings
@@ -129,7 +130,7 @@ class TinyStudio(animate.Studio):
         super().__init__(
             generator=GENERATOR, boundaries=boundaries(GENERATOR), settings=settings, threads=1
         )
-        self.encoder = TinyEncoder(GENERATOR, self.settings)
+        self.inversion = TinyInversion(GENERATOR, self.settings)
 
     @property
     def renderer(self) -> animate.Renderer:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .animate import Studio, Subject
     from .editing.boundaries import Boundaries, load_boundaries
-    from .encoding.inversion import EncodeSettings, preset
+    from .encoding.settings import EncodeSettings, preset
     from .errors import (
         DescriptorError,
         DuchenneError,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "animate": ("Studio", "Subject"),
     "editing.boundaries": ("Boundaries", "load_boundaries"),
-    "encoding.inversion": ("EncodeSettings", "preset"),
+    "encoding.settings": ("EncodeSettings", "preset"),
     "errors": (
         *("DescriptorError", "DuchenneError", "InputError", "NoFaceFound", "OutputError"),
         *("SpaceMismatch", "WeightsError"),

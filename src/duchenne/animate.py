@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from . import facs
 from .editing import boundaries, edit
 from .editing.boundaries import Boundaries, in_slots, slot_intensities
 from .editing.render import Renderer, Scene
-from .encoding import tuning
-from .encoding.encoder import InitialCode
-from .encoding.inversion import EncodeCache, Encoder, EncodeSettings, Progress
+from .encoding import encoder, tuning
+from .encoding.encoder import Encoder
+from .encoding.inversion import EncodeCache, Inversion, Progress
+from .encoding.settings import EncodeSettings
 from .errors import NoFaceFound, WeightsError
 from .faces import align, landmarks, regions
 from .faces.paste import PasteBack, face_mask
@@ -33,6 +40,9 @@ from .types import WIDTH, AlignedFace, LatentCode, Photo, Pixels
 
 logger = logging.getLogger(__name__)
 
+Source = str | Path | Pixels | Image.Image | Photo
+"""Whose face: the file of a photo or of a saved code, uint8 [H, W, 3], or a picture in memory."""
+
 
 class Studio:
     """One generator with its boundaries, ready to take faces. Everything loads on first use.
@@ -40,7 +50,7 @@ class Studio:
     generator: None is the built-in MobileStyleGAN-FFHQ. boundaries: None is the built-in file (see
         `boundaries.offered` for other generators).
     settings: how photos are encoded. threads: cores to use, None is all.
-    guess: v(I), from which the encoding starts (`encoder.load`); None is the package's, where it
+    encoder: v(I), from which the encoding starts (`encoder.load`); None is the package's, where it
         has one for the generator.
     """
 
@@ -52,11 +62,12 @@ class Studio:
         settings: EncodeSettings | None = None,
         cache: EncodeCache | None = None,
         threads: int | None = None,
-        guess: InitialCode | None = None,
+        encoder: Encoder | None = None,
     ) -> None:
-        self._generator, self._boundaries, self._guess = generator, boundaries, guess
+        self._generator, self._boundaries, self._encoder = generator, boundaries, encoder
         self.settings, self._threads = settings or EncodeSettings(), threads
         self.cache = cache or EncodeCache()
+        self._load_scorer = functools.cache(Scorer)
 
     @cached_property
     def generator(self) -> Generator:
@@ -80,36 +91,58 @@ class Studio:
         return Renderer(self.generator, threads=self._threads)
 
     @cached_property
-    def encoder(self) -> Encoder:
-        return Encoder(self.generator, self.settings, self._guess)
+    def inversion(self) -> Inversion:
+        return Inversion(self.generator, self.settings, self._encoder)
 
     @cached_property
     def scorer(self) -> Scorer:
         """Measures Action Units; needs the weights file `face-landmarker-task`."""
-        return Scorer()
+        return self._load_scorer()
+
+    def replace(
+        self, *, boundaries: Boundaries | None = None, settings: EncodeSettings | None = None
+    ) -> Studio:
+        """A studio with other boundaries or settings; it shares all else, loaded once."""
+        _ = self.generator, self.renderer
+        other = copy(self)
+        if boundaries is not None:
+            other._boundaries = boundaries
+            other.__dict__.pop("boundaries", None)
+        if settings is not None:
+            other.settings = settings
+            other.__dict__.pop("inversion", None)
+        return other
 
     def face(
-        self, source: str | Path, *, index: int | None = None, progress: Progress | None = None
+        self,
+        source: Source,
+        *,
+        index: int | None = None,
+        stages: Callable[[str], AbstractContextManager[object]] = nullcontext,
+        found: Callable[[AlignedFace], object] | None = None,
+        progress: Progress | None = None,
     ) -> Subject:
         """A face from a photo (encoded now, or found in the cache) or from a saved code.
 
         index: which face of the photo, the largest being 0.
-        """
-        path = Path(source)
-        if path.suffix == codes.SUFFIX:
-            return Subject(self, codes.read_code(path))
-        photo = pictures.load_photo(path)
-        aligned = align.align(photo, size=self.generator.size, face=index)
-        return self.encode(photo, aligned, progress=progress)
+        stages: entered with "load", "align" and "encode" while that is done. found: called with
+            the aligned face before it is encoded.
 
-    def encode(
-        self, photo: Photo, aligned: AlignedFace, *, progress: Progress | None = None
-    ) -> Subject:
-        """The subject of an aligned face."""
-        code = self.cache.get(aligned.pixels, self.encoder)
-        if code is None:
-            code = self.encoder.encode(aligned.pixels, progress=progress)
-            self.cache.put(aligned.pixels, self.encoder, code)
+        Raises InputError, or NoFaceFound, for what cannot be used.
+        """
+        with stages("load"):
+            if isinstance(source, str | Path) and Path(source).suffix == codes.SUFFIX:
+                return Subject(self, codes.read_code(Path(source)))
+            photo = pictures.as_photo(source)
+        with stages("align"):
+            aligned = align.align(photo, size=self.generator.size, face=index)
+        if found:
+            found(aligned)
+        with stages("encode"):
+            code = self.cache.get(aligned.pixels, self.inversion)
+            if code is None:
+                code = self.inversion.encode(aligned.pixels, progress=progress)
+                self.cache.put(aligned.pixels, self.inversion, code)
         return Subject(self, code, photo, aligned)
 
     def sample(self, seed: int, *, truncation: float = 0.7) -> Subject:
@@ -118,6 +151,40 @@ class Studio:
         rows = np.repeat(w.cpu().numpy(), self.generator.rows, axis=0)
         provenance = {"made_by": "sample", "seed": seed, "truncation": truncation}
         return Subject(self, LatentCode(rows, self.generator.fingerprint, provenance))
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How to open a studio, in this process or in a worker's; None is the library's default.
+
+    device: where the generator of a file goes; None is the GPU if there is one.
+    """
+
+    generator_file: str | None = None
+    boundaries_file: str | None = None
+    encoder_file: str | None = None
+    settings: EncodeSettings | None = None
+    device: str | None = None
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Those that are given, by field."""
+        names = ("encoder_file", "boundaries_file", "generator_file")
+        return {name: path for name in names if (path := getattr(self, name)) is not None}
+
+    def __call__(self, threads: int | None = None) -> Studio:
+        """InputError, or WeightsError, for a file that is not what it should be."""
+        options: dict[str, Any] = {"settings": self.settings, "threads": threads}
+        if self.encoder_file is not None:
+            options["encoder"] = encoder.load(Path(self.encoder_file))
+        if self.boundaries_file is not None:
+            options["boundaries"] = boundaries.load_boundaries(Path(self.boundaries_file))
+        if self.generator_file is not None:
+            from .generators.checkpoints import load_generator
+
+            device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+            options["generator"] = load_generator(self.generator_file, device)
+        return Studio(**{name: value for name, value in options.items() if value is not None})
 
 
 class Clip(Iterator[Pixels]):

@@ -9,10 +9,9 @@ from .animate import Studio
 from .encoding.inversion import Progress
 from .engine.stages import Stages
 from .errors import InputError
-from .faces import align
-from .files import codes, films, pictures
+from .files import codes, films, pictures, sheets
 from .motion.timeline import from_descriptor
-from .types import Photo
+from .types import AlignedFace, Photo
 from .weights import store
 
 DESCRIPTOR = "0,0,0,0,1,0,1,0,0,0,1,0"  # section 4.3: AU6, AU12 and AU25, happiness
@@ -58,13 +57,12 @@ def make(
 ) -> list[Path]:
     """Animate the photo to happiness and write NAMES into the folder; returns their paths."""
     film, table, aligned_path, encoded_path, code_path, sheet_path = (folder / n for n in NAMES)
-    source = photo()
-    with stages("align"):
-        aligned = align.align(source, size=studio.generator.size)
+
+    def keep(aligned: AlignedFace) -> None:
         pictures.save_image(aligned.pixels, aligned_path, source=None)
-    with stages("encode"):
-        subject = studio.encode(source, aligned, progress=progress)
-        codes.write_code(subject.code, code_path)
+
+    subject = studio.face(photo(), stages=stages, found=keep, progress=progress)
+    codes.write_code(subject.code, code_path)
     with stages("prepare"):
         encoded = subject.scene.base
         pictures.save_image(encoded, encoded_path)
@@ -77,7 +75,9 @@ def make(
     with stages("contact sheet"):
         steps = list(subject.animate(from_descriptor(happiness, frames=len(LEVELS))))
         labels = ["photo", "aligned", "encoded", *(f"E = {level:g}" for level in LEVELS)]
-        row = [source.pixels, aligned.pixels, encoded, *steps]
-        sheet = pictures.contact_sheet([row], column_labels=labels)
+        assert subject.photo is not None
+        assert subject.aligned is not None
+        row = [subject.photo.pixels, subject.aligned.pixels, encoded, *steps]
+        sheet = sheets.contact_sheet([row], column_labels=labels)
         pictures.save_image(sheet, sheet_path, source=pictures.SourceType.EDITED)
     return [film, table, aligned_path, encoded_path, code_path, sheet_path]

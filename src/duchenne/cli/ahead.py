@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .faces import Encoding
-from .many import WORKER_OPTIONS, open_slots, studios_of, summary_of
+from .faces import Encoding, opening_of
+from .many import WORKER_OPTIONS, open_slots, summary_of
 from .motion import options
 from .run import Run, progress_bars
 
 if TYPE_CHECKING:
+    from ..animate import Opening
     from ..fit.ahead import Job
-    from ..stimuli.drawing import Studios
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Crew:
         self,
         run: Run,
         generator_file: str | None,
-        job_of: Callable[[Studios], Job],
+        job_of: Callable[[Opening], Job],
         encoding: Encoding | None = None,
     ) -> None:
         """Do a job if workers were asked for; the fit finds it done. job_of: see `fit.ahead`."""
@@ -50,7 +50,7 @@ class Crew:
         from ..fit import ahead
 
         with run.stages("ahead"), progress_bars() as tell:
-            job = job_of(studios_of(generator_file, None, encoding))
+            job = job_of(opening_of(encoding, generator_file=generator_file, device="cpu"))
             slots, throughput = open_slots(job.build, self.workers, self.threads, self.ray)
             ahead.run(job, slots, throughput, tell)
         run.facts["throughput"] = throughput.facts()

@@ -1,4 +1,4 @@
-"""Faces in latent space: `encode`, `sample`, and how every command opens its input."""
+"""`encode`, and how every command opens its face."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import InputError
-from .run import Run, encoding_bar, recorded, with_bar
+from .run import Run, encoding_bar, recorded
 
 if TYPE_CHECKING:
-    from ..animate import Studio, Subject
-    from ..encoding.inversion import EncodeSettings
-    from ..generators.base import Generator
-    from ..types import LatentCode
+    from ..animate import Opening, Studio, Subject
+    from ..encoding.settings import EncodeSettings
+    from ..types import AlignedFace
 
 face_option: Callable[..., Any] = click.option(
     "--face",
@@ -54,7 +52,7 @@ class Encoding:
         return self != Encoding()
 
     def settings(self) -> EncodeSettings:
-        from ..encoding.inversion import preset
+        from ..encoding.settings import preset
 
         changes = {"init": self.init, "loss": self.loss, "steps": self.steps}
         return preset(
@@ -66,17 +64,9 @@ def encoding_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of the encoding, given to the command as one `Encoding`."""
 
     @functools.wraps(command)
-    def collected(
-        *args: Any,
-        quality: str | None,
-        init: str | None,
-        loss: str | None,
-        steps: int | None,
-        encoder: str | None,
-        **others: Any,
-    ) -> Any:
-        encoding = Encoding(quality, init, loss, steps, encoder)
-        return command(*args, encoding=encoding, **others)
+    def collected(*args: Any, **given: Any) -> Any:
+        encoding = Encoding(**{field.name: given.pop(field.name) for field in fields(Encoding)})
+        return command(*args, encoding=encoding, **given)
 
     options = (
         click.option(
@@ -88,14 +78,14 @@ def encoding_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--init",
             type=click.Choice(["encoder", "mean", "random"]),
-            help="Where the encoding starts: the fitted guess (default), the mean face, a random "
+            help="Where the encoding starts: the encoder's code (default), the mean face, a random "
             "one.",
         ),
         click.option(
             "--encoder",
             metavar="FILE",
-            help="The network of the fitted guess, from `duchenne fit encoder`; other generators "
-            "than the built-in one have none and start from the mean.",
+            help="The encoder, from `duchenne fit encoder`; other generators than "
+            " the built-in one have none and start from the mean.",
         ),
         click.option(
             "--loss",
@@ -180,114 +170,6 @@ def encode(
     run.note(str(run.stages))
 
 
-@click.command()
-@click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), required=True, help="Chooses the person."
-)
-@click.option(
-    "--truncation",
-    type=float,
-    metavar="PSI",
-    help="0 gives the average face, 1 the most varied ones; 0.7 by default.",
-)
-@click.option(
-    "--count",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Draw N people, of this seed and the next ones, into the folder -o: seed_000007.png and "
-    "its code, and so on. What is there already is kept.",
-)
-@click.option("-o", "--output", required=True, metavar="FILE", help="The picture, .png.")
-@size_option
-@generator_option
-@recorded
-def sample(
-    run: Run,
-    seed: int,
-    truncation: float | None,
-    count: int | None,
-    output: str,
-    size: int | None,
-    generator_file: str | None,
-) -> None:
-    """Draw a synthetic person; the same seed gives the same bytes.
-
-    The latent code is saved beside the picture, for `animate` and `edit`.
-
-    \b
-    Examples:
-      duchenne sample --seed 7 -o face.png
-      duchenne sample --seed 7 --truncation 0.5 -o plain_face.png
-      duchenne sample --seed 7 --count 3 -o faces
-    """
-    from ..files import codes, pictures
-
-    if truncation is not None and not 0 <= truncation <= 1:
-        raise InputError(f"truncation {truncation:g}: must lie between 0 and 1")
-    if count is not None:
-        _sample_many(run, range(seed, seed + count), truncation, Path(output), size, generator_file)
-        return
-    code_path = Path(output).with_suffix(codes.SUFFIX)
-    pictures.check_writable(output)
-    pictures.check_writable(code_path, (codes.SUFFIX,))
-    run.check_outputs([generator_file], [Path(output), code_path])
-    with run.stages("load"):
-        studio = new_studio(run, generator_file=generator_file)
-        describe_generator(run, studio)
-    with run.stages("sample"):
-        options = {} if truncation is None else {"truncation": truncation}
-        code = studio.sample(seed, **options).code
-        drawn = studio.renderer.still(code.w, size)
-    run.facts["code"] = dict(code.provenance)
-    pictures.save_image(drawn, output)
-    run.wrote(output)
-    codes.write_code(code, code_path)
-    run.wrote(code_path)
-
-
-def _sample_many(
-    run: Run,
-    seeds: range,
-    truncation: float | None,
-    folder: Path,
-    size: int | None,
-    generator_file: str | None,
-) -> None:
-    """People and their codes in a folder; another coder can score the pictures by name."""
-    from ..errors import OutputError
-    from ..files import codes, pictures
-
-    if folder.suffix:
-        raise OutputError(f"{folder}: with --count the output is a folder; leave out the suffix")
-    with pictures.reporting_disk_errors(folder):
-        folder.mkdir(exist_ok=True)
-    with run.stages("load"):
-        studio = new_studio(run, generator_file=generator_file)
-        describe_generator(run, studio)
-    options = {} if truncation is None else {"truncation": truncation}
-    with run.stages("sample"):
-        for seed in with_bar(seeds, len(seeds), "sampling"):
-            picture = folder / f"seed_{seed:06d}.png"
-            code_path = picture.with_suffix(codes.SUFFIX)
-            code = studio.sample(seed, **options).code
-            if picture.exists() and _holds(code_path, code):
-                continue
-            pictures.save_image(studio.renderer.still(code.w, size), picture)
-            codes.write_code(code, code_path)  # last: it says that the picture is there
-    run.wrote(folder, f"{len(seeds)} people")
-
-
-def _holds(path: Path, code: LatentCode) -> bool:
-    """Whether a file has this code already."""
-    from ..files import codes
-
-    try:
-        kept = codes.read_code(path)
-    except InputError:
-        return False
-    return kept.generator == code.generator and kept.w.tobytes() == code.w.tobytes()
-
-
 def is_code(source: str) -> bool:
     """Whether an input is a saved code rather than a photo."""
     from ..files import codes
@@ -336,67 +218,41 @@ def open_photo(
     with run.stages("load"):
         photo = pictures.load_photo(source)
         run.read("input", source)
-        from ..faces import align
-
         studio = new_studio(run, encoding, **files)
         describe_generator(run, studio, edits=edits)
-        run.facts["encoder"] = studio.encoder.guess_version or None
-    with run.stages("align"):
-        aligned = align.align(photo, face=face, size=studio.generator.size)
-    run.facts["face"] = {"index": aligned.index, "count": aligned.count}
-    if aligned.count > 1:
-        largest = " (the largest)" if aligned.index == 0 else ""
-        run.note(
-            f"{source}: took face {aligned.index} of {aligned.count}{largest}; --face N chooses, "
-            "counting from 0"
-        )
-    with run.stages("encode"), encoding_bar() as progress:
-        subject = studio.encode(photo, aligned, progress=progress)
+        run.facts["encoder"] = studio.inversion.encoder_version or None
+
+    def tell(aligned: AlignedFace) -> None:
+        run.facts["face"] = {"index": aligned.index, "count": aligned.count}
+        if aligned.count > 1:
+            largest = " (the largest)" if aligned.index == 0 else ""
+            run.note(
+                f"{source}: took face {aligned.index} of {aligned.count}{largest}; --face N "
+                "chooses, counting from 0"
+            )
+
+    with encoding_bar() as progress:
+        subject = studio.face(photo, index=face, stages=run.stages, found=tell, progress=progress)
     run.facts["code"] = dict(subject.code.provenance)
     return subject
 
 
-def new_studio(
-    run: Run,
-    encoding: Encoding | None = None,
-    *,
-    generator_file: str | None = None,
-    boundaries_file: str | None = None,
-    device: str | None = None,
-) -> Studio:
-    """The library's studio; only what was asked for differs from its defaults.
-
-    device: where a generator of a file goes; None is the GPU if there is one.
-    """
-    from ..animate import Studio
-
-    options: dict[str, Any] = {}
-    if encoding is not None and encoding.given:
-        options["settings"] = encoding.settings()
-    if encoding is not None and encoding.encoder is not None:
-        from ..encoding import encoder
-
-        options["guess"] = encoder.load(Path(encoding.encoder))
-        run.read("encoder_file", encoding.encoder)
-    if boundaries_file is not None:
-        from ..editing.boundaries import load_boundaries
-
-        options["boundaries"] = load_boundaries(Path(boundaries_file))
-        run.read("boundaries_file", boundaries_file)
-    if generator_file is not None:
-        options["generator"] = read_generator(run, generator_file, device)
-    return Studio(**options)
+def new_studio(run: Run, encoding: Encoding | None = None, **options: str | None) -> Studio:
+    """The library's studio; only what was asked for differs from its defaults. See `opening_of`."""
+    opening = opening_of(encoding, **options)
+    studio = opening()
+    for name, path in opening.files.items():
+        run.read(name, path)
+    return studio
 
 
-def read_generator(run: Run, path: str, device: str | None = None) -> Generator:
-    """The generator of a file; see `new_studio`."""
-    import torch
+def opening_of(encoding: Encoding | None = None, **options: str | None) -> Opening:
+    """How a command opens its studio; options: the other fields of `Opening`."""
+    from ..animate import Opening
 
-    from ..generators.checkpoints import load_generator
-
-    network = load_generator(path, device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    run.read("generator_file", path)
-    return network
+    if encoding is None or not encoding.given:
+        return Opening(**options)  # type: ignore[arg-type]
+    return Opening(settings=encoding.settings(), encoder_file=encoding.encoder, **options)
 
 
 def describe_generator(run: Run, studio: Studio, *, edits: bool = False) -> None:

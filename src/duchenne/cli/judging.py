@@ -131,7 +131,6 @@ def _studios(
 ) -> dict[str, Studio]:
     """Name of the method -> its studio, `default` first."""
     from ..editing.boundaries import load_boundaries
-    from ..evaluate import harness
     from ..fit import baselines
 
     studios = {"default": studio}
@@ -139,11 +138,11 @@ def _studios(
         name, _, path = text.partition("=")
         if not path or name in studios:
             raise click.UsageError(f"--boundaries {text}: write NAME=FILE, each name once")
-        studios[name] = harness.with_boundaries(studio, load_boundaries(Path(path)))
+        studios[name] = studio.replace(boundaries=load_boundaries(Path(path)))
     for name in baselines.NAMES if with_recipes else ():
         if name not in studios:
             found = baselines.fit(name, studio, results, progress=tell)
-            studios[name] = harness.with_boundaries(studio, found)
+            studios[name] = studio.replace(boundaries=found)
     return studios
 
 

@@ -17,12 +17,12 @@ from .faces import (
     encoding_options,
     generator_option,
     new_studio,
+    opening_of,
 )
 from .run import Run, progress_bars, recorded
 
 if TYPE_CHECKING:
     from ..engine.base import Build, Slots, Throughput
-    from ..stimuli.drawing import Studios
     from ..stimuli.measuring import Means
 
 WORKER_OPTIONS: tuple[motion.Decorator, ...] = (
@@ -89,7 +89,10 @@ def stimuli(
     run.read("design", design_file)
     means = Means.found()
     facts = _fingerprints(run, means, generator_file, boundaries_file)
-    drawing = build.drawing_of(asked, studios_of(generator_file, boundaries_file), means)
+    opening = opening_of(
+        generator_file=generator_file, boundaries_file=boundaries_file, device="cpu"
+    )
+    drawing = build.drawing_of(asked, opening, means)
     slots, throughput = open_slots(drawing, workers, threads, ray)
     facts["threads"] = throughput.threads
     with run.stages("all"), progress_bars() as tell:
@@ -183,7 +186,9 @@ def batch(
     form = replace(form, still="" if film else suffix, film=suffix if film else "")
     means = Means.found()
     facts = _fingerprints(run, means, generator_file, boundaries_file, encoding)
-    drawing = Drawing(studios_of(generator_file, boundaries_file, encoding), form, Match(), means)
+    files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
+    opening = opening_of(encoding, **files, device="cpu")
+    drawing = Drawing(opening, form, Match(), means)
     slots, throughput = open_slots(drawing, workers, threads, ray)
     facts["threads"] = throughput.threads
     with run.stages("all"), progress_bars() as tell:
@@ -205,17 +210,6 @@ def batch(
     run.note(summary_of(throughput))
 
 
-def studios_of(
-    generator_file: str | None, boundaries_file: str | None, encoding: Encoding | None = None
-) -> Studios:
-    """Opens the studio of each worker."""
-    from ..stimuli.drawing import Studios
-
-    if encoding is None or not encoding.given:
-        return Studios(generator_file, boundaries_file)
-    return Studios(generator_file, boundaries_file, encoding.settings(), encoding.encoder)
-
-
 def _fingerprints(
     run: Run,
     means: Means,
@@ -232,7 +226,7 @@ def _fingerprints(
         describe_generator(run, studio, edits=True)
         facts = papers.fingerprints(studio, means)
         if encoding is not None and encoding.encoder is not None:
-            facts["encoder"] = studio.encoder.guess_version
+            facts["encoder"] = studio.inversion.encoder_version
         return facts
 
 

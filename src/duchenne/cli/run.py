@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -127,13 +127,18 @@ def recorded(function: Callable[..., None]) -> Callable[..., None]:
 
 @contextmanager
 def encoding_bar() -> Iterator[Progress]:
-    """A progress bar with time left, on stderr where that is a terminal."""
+    """A progress bar with time left, from the first step, on stderr where that is a terminal."""
     from tqdm import tqdm
 
-    with tqdm(desc="encoding", unit="step", disable=None, leave=False) as bar:
+    with ExitStack() as opened:
+
+        @functools.cache
+        def bar_of(total: int) -> Any:
+            bar = tqdm(total=total, desc="encoding", unit="step", disable=None, leave=False)
+            return opened.enter_context(bar)
 
         def progress(done: int, total: int, loss: float) -> None:
-            bar.total = total
+            bar = bar_of(total)
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             bar.update(done - bar.n)
 

@@ -64,7 +64,7 @@ def serve(
         raise InputError(
             f"the web page needs the package {error.name}; pip install 'duchenne[studio]' gets it"
         ) from None
-    from ..encoding.inversion import EncodeSettings
+    from ..encoding.settings import EncodeSettings
 
     encoding = None if steps is None else EncodeSettings(steps=steps)
     app = create_app(access=access, settings=encoding)

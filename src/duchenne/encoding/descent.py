@@ -15,80 +15,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from ..generators.base import PlainView
 from .losses import shrink
-
-if TYPE_CHECKING:
-    from .inversion import Encoder
+from .problem import Steps
 
 LEVEL = 0.6  # part of the steps after which the rate begins to fall
 LAST = 0.03  # part of the rate that is left at the last step
-SLOPE, FLOOR = 0.2, 0.02  # of the mapping's leaky ReLU; least spread, relative to the mean
 BETAS = (0.9, 0.95)  # Adam's: forgets the squares of the first, steep steps
 ROWS_RATE = 0.5  # of the deviations, relative to the common part
 SILENT = 1e-3  # singular value, relative to the first: what is less has no direction to go
-VARIABLES = 2  # tensors that a descent moves, the first inputs of an `Objective`
-
-
-class Objective:
-    """What a step makes small, a function of tensors only, so that one program serves all faces.
-
-    side: of the read-out, or the encoder's `true_side`.
-    """
-
-    def __init__(self, encoder: Encoder, side: int) -> None:
-        self._encoder, self._side = encoder, side
-        self._readout = encoder._readouts.get(side)
-        # All that is loaded or worked out at its first use, before anybody traces.
-        self._deviation, self._likely = encoder._deviation, encoder._likely
-        self._loss = encoder._loss
-
-    def __call__(self, common: Tensor, rows: Tensor, correction: Tensor, *kept: Tensor) -> Tensor:
-        """common: [512], rows: [L, 512], deviations; correction: [1, 3, side, side], what the
-        drawn picture lacks; kept: what the loss keeps of the given picture. Returns a scalar."""
-        w = self._encoder.generator.w_mean + (common + rows) * self._deviation
-        image = self.draw(w[None]) + correction
-        prior = self._encoder.settings.prior_weight * self._likely.distance(w)
-        return self._loss.compare(image, kept) + prior
-
-    def draw(self, w: Tensor) -> Tensor:
-        """[1, L, 512] -> [1, 3, side, side]."""
-        if self._readout is None:
-            return shrink(self._encoder.draw_true(w), self._side)
-        return self._readout.picture(PlainView(w))
-
-
-@dataclass(frozen=True)
-class Likely:
-    """How unlikely a row of W+ is (Wulff & Torralba 2020).
-
-    The mapping network ends in a leaky ReLU; with that undone, its outputs are close to a Gaussian,
-    which has almost no spread in half of its directions. A code that leaves along one of those
-    draws smears, whatever the loss says.
-
-    mean: [512]; whitening: [512, 512], to units of the spread.
-    """
-
-    mean: Tensor
-    whitening: Tensor
-
-    @staticmethod
-    def of(draws: Tensor) -> Likely:
-        """draws: [N, 512] codes of W."""
-        straight = F.leaky_relu(draws, 1 / SLOPE)
-        spread, axes = torch.linalg.eigh(torch.cov(straight.T))
-        return Likely(straight.mean(dim=0), axes / (spread + FLOOR * spread.mean()).sqrt())
-
-    def distance(self, w: Tensor) -> Tensor:
-        """w: [L, 512] -> mean square in units of the spread; about 1 for a random face."""
-        return ((F.leaky_relu(w, 1 / SLOPE) - self.mean) @ self.whitening).square().mean()
 
 
 class Orthogonal:
@@ -118,16 +56,16 @@ class Orthogonal:
 
 
 class Descent:
-    """One face's optimisation. best: [L, 512], the code whose true picture has the least loss.
+    """One face's optimisation, from the code `first` [L, 512] to `target` [1, 3, S, S] in [-1, 1].
 
+    best: [L, 512], the code whose true picture has the least loss.
     trace: (step, loss of the true picture) at every check.
     """
 
-    def __init__(self, encoder: Encoder, target: Tensor) -> None:
-        self.encoder, self.settings = encoder, encoder.settings
-        self._generator, self._target = encoder.generator, target
-        first, self.start = encoder.start(target)
-        deviations = (first - self._generator.w_mean) / encoder._deviation
+    def __init__(self, steps: Steps, target: Tensor, first: Tensor) -> None:
+        self._compiled, self.problem, self._target = steps, steps.problem, target
+        self.settings = self.problem.settings
+        deviations = self._deviations(first)
         self._common = deviations.mean(dim=0).detach().clone().requires_grad_()
         self._rows = (deviations - self._common.detach()).clone().requires_grad_()
         self._optimiser = torch.optim.Adam([self._common], lr=self.settings.rate, betas=BETAS)
@@ -136,21 +74,19 @@ class Descent:
         self.best = first.detach().clone()
         self.trace: list[tuple[int, float]] = []
         self.steps = 0
-        self._true_side = encoder.true_side
 
     def warm_up(self) -> None:
         """Make every program that `run` may need; nothing moves."""
         self._check(0)
-        for side in {self._side(0), self._side(self.settings.steps - 1)}:
-            inputs = [self._common, self._rows, self._correction(side), *self._wanted(side)]
-            self.encoder.step(side, [x.detach() for x in inputs])
+        for side in {self.problem.side(0), self.problem.side(self.settings.steps - 1)}:
+            self._compiled.step(side, self.inputs(side, self._correction(side)))
 
     def run(self, tell: Callable[[int, float], None]) -> None:
         """Descend until it has converged or the steps are used up; `tell` after every step."""
         settings = self.settings
         level, waited = 0, 0
         least = first = self._check(0)
-        side = self._side(0)
+        side = self.problem.side(0)
         correction = self._correction(side)
         for step in range(settings.steps):
             if step and step % settings.check_every == 0:
@@ -164,7 +100,7 @@ class Descent:
                     if true > least:
                         self._take_up_best()
                 least = min(true, least)
-                side = self._side(step)
+                side = self.problem.side(step)
                 correction = self._correction(side)
             self._optimiser.param_groups[0]["lr"] = self._rate(step) * 0.5**level
             tell(step + 1, self._step(side, correction))
@@ -178,23 +114,18 @@ class Descent:
         fall = 0.5 * (1 + math.cos(math.pi * part))
         return settings.rate * min(1.0, (step + 1) / settings.warmup) * (LAST + (1 - LAST) * fall)
 
-    def _side(self, step: int) -> int:
-        drafts = step < self.settings.draft_part * self.settings.steps
-        return min(self.encoder._readouts) if drafts and self.encoder._readouts else self._true_side
-
     def _take_up_best(self) -> None:
         """Go on from the best code, without the momentum that led away from it."""
-        deviations = (self.best - self._generator.w_mean) / self.encoder._deviation
+        deviations = self._deviations(self.best)
         with torch.no_grad():
             self._common.copy_(deviations.mean(dim=0))
             self._rows.copy_(deviations - self._common)
-        self._true = self.encoder.true_picture(self.best[None])
+        self._true = self._compiled.true_picture(self.best[None])
         self._optimiser.state.clear()
         self._orthogonal.forget()
 
     def _step(self, side: int, correction: Tensor) -> float:
-        inputs = [self._common, self._rows, correction, *self._wanted(side)]
-        total, gradients = self.encoder.step(side, [x.detach() for x in inputs])
+        total, gradients = self._compiled.step(side, self.inputs(side, correction))
         self._common.grad = gradients[0]
         self._optimiser.step()
         rate = self._optimiser.param_groups[0]["lr"]
@@ -204,7 +135,7 @@ class Descent:
 
     def _check(self, step: int) -> float:
         """The loss of the true picture now; remembers it and the best code."""
-        self._true = self.encoder.true_picture(self.code()[None])
+        self._true = self._compiled.true_picture(self.code()[None])
         loss = self._compare(self._true)
         if not self.trace or loss < min(seen for _, seen in self.trace):
             self.best = self.code().detach().clone()
@@ -213,24 +144,33 @@ class Descent:
 
     def _correction(self, side: int) -> Tensor:
         """What the read-out gets wrong now, [1, 3, side, side]; nothing for the true picture."""
-        if side == self._true_side:
+        if side == self.problem.true_side:
             return torch.zeros_like(self._true)
         with torch.no_grad():
-            image = Objective(self.encoder, side).draw(self.code()[None])
+            image = self.problem.draw(self.code()[None], side)
             return shrink(self._true, side) - image
 
     def code(self) -> Tensor:
         """[L, 512], where the descent is now."""
-        w: Tensor = self._generator.w_mean + (self._common + self._rows) * self.encoder._deviation
+        problem = self.problem
+        w: Tensor = problem.generator.w_mean + (self._common + self._rows) * problem.deviation
         return w
+
+    def inputs(self, side: int, correction: Tensor) -> list[Tensor]:
+        """Of `Problem.objective`, where the descent is now."""
+        inputs = [self._common, self._rows, correction, *self._wanted(side)]
+        return [x.detach() for x in inputs]
+
+    def _deviations(self, w: Tensor) -> Tensor:
+        return (w - self.problem.generator.w_mean) / self.problem.deviation
 
     def _wanted(self, side: int) -> list[Tensor]:
         if side not in self._kept:
             with torch.no_grad():
-                self._kept[side] = self.encoder._loss.keep(shrink(self._target, side))
+                self._kept[side] = self.problem.loss.keep(shrink(self._target, side))
         return self._kept[side]
 
     def _compare(self, image: Tensor) -> float:
         """The loss of a true picture."""
         with torch.no_grad():
-            return self.encoder._loss.compare(image, self._wanted(image.shape[-1])).item()
+            return self.problem.loss.compare(image, self._wanted(image.shape[-1])).item()

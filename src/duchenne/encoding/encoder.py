@@ -33,7 +33,7 @@ BLOCKS = (2, 3, 4)  # of the trunk, from 0: those with 32, 16 and 8 px here
 COMPONENTS = (64, 96, 96)  # principal components kept of a block's cell
 SMALL = 16  # side of the small picture
 BUILT_IN = resources.files("duchenne") / "data/encoder.safetensors"
-EXPECTED = "an initial-code network"
+EXPECTED = "an encoder"
 
 
 class Cells(nn.Module):
@@ -92,7 +92,7 @@ class Head(nn.Module):
 
 
 @dataclass(frozen=True)
-class InitialCode:
+class Encoder:
     """The fitted v(I) of one generator. deviation: [512], standard deviation of its W.
 
     file: `version_of` the file that it was read from, "" for one that was not.
@@ -121,7 +121,7 @@ class InitialCode:
         }
         return {k: v.detach().cpu().half().numpy() for k, v in state.items()}
 
-    def to(self, device: torch.device) -> InitialCode:
+    def to(self, device: torch.device) -> Encoder:
         moved = self.deviation.to(device)
         cells, head = self.cells.to(device), self.head.to(device)
         return replace(self, cells=cells, head=head, deviation=moved)
@@ -130,7 +130,7 @@ class InitialCode:
         """Raise SpaceMismatch unless it was fitted to this generator."""
         if generator.fingerprint != self.generator:
             raise SpaceMismatch(
-                f"the initial-code network belongs to {self.generator}, the generator is "
+                f"the encoder belongs to {self.generator}, the generator is "
                 f"{generator.fingerprint}; fit one (duchenne fit encoder) or start from the mean"
             )
 
@@ -143,13 +143,13 @@ class InitialCode:
         return w
 
 
-def save(network: InitialCode, path: Path, provenance: dict[str, object]) -> None:
+def save(network: Encoder, path: Path, provenance: dict[str, object]) -> None:
     """Write components and head as float16."""
     metadata = {"format": FORMAT, "generator": network.generator}
     codes.write_tensors(network.arrays(), metadata, provenance, path)
 
 
-def load(path: Path | None = None) -> InitialCode:
+def load(path: Path | None = None) -> Encoder:
     """A fitted network; without a path the built-in generator's. InputError names a bad file."""
     if path is None:
         with resources.as_file(BUILT_IN) as file:
@@ -167,16 +167,16 @@ def load(path: Path | None = None) -> InitialCode:
         if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
             raise ValueError("numbers that are not finite")
         deviation, generator = state["deviation"], metadata["generator"]
-        network = InitialCode(cells, head, deviation, generator, version_of(path))
+        network = Encoder(cells, head, deviation, generator, version_of(path))
     except (KeyError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not a whole initial-code network ({reason})") from error
+        raise InputError(f"{path}: not a whole encoder ({reason})") from error
     for module in (cells, head):
         module.requires_grad_(False).eval()
     return network
 
 
-def offered(generator: Generator) -> InitialCode | None:
+def offered(generator: Generator) -> Encoder | None:
     """The network that the package has for this generator, on its device; None if there is none."""
     if not offered_version(generator):
         return None
@@ -184,7 +184,7 @@ def offered(generator: Generator) -> InitialCode | None:
 
 
 def offered_version(generator: Generator) -> str:
-    """`InitialCode.version` of the network that the package has for this generator, or ""."""
+    """`Encoder.version` of the network that the package has for this generator, or ""."""
     with resources.as_file(BUILT_IN) as file:
         _, metadata = codes.read_tensors(file, FORMAT, EXPECTED)
         return version_of(file) if metadata.get("generator") == generator.fingerprint else ""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .. import facs
 from ..animate import Studio, Subject
-from ..editing.boundaries import Boundaries, slot_intensities
+from ..editing.boundaries import slot_intensities
 from ..faces import landmarks
 from ..measuring import measures, score
 from ..measuring.identity import JUDGES, Network
@@ -95,18 +95,6 @@ def open_judges() -> dict[str, Network]:
 def held_out(studio: Studio, count: int) -> list[Subject]:
     """Synthetic people whose seeds no fit uses."""
     return [studio.sample(FIRST_SEED + n, truncation=TRUNCATION) for n in range(count)]
-
-
-def with_boundaries(studio: Studio, boundaries: Boundaries) -> Studio:
-    """A studio with other boundaries that shares everything else: nothing is loaded twice."""
-    other = Studio(
-        generator=studio.generator,
-        boundaries=boundaries,
-        settings=studio.settings,
-        cache=studio.cache,
-    )
-    other.renderer, other.scorer = studio.renderer, studio.scorer
-    return other
 
 
 def evaluate(

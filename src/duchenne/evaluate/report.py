@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from .. import facs
 from ..animate import Subject
-from ..files import codes, pictures
+from ..files import codes, pictures, sheets
 from ..measuring.identity import JUDGES
 from ..types import Pixels
 from . import metrics
@@ -137,4 +137,4 @@ def sheet(
 ) -> Pixels:
     """Every subject (rows) as it is and with every edit (columns): name -> descriptor."""
     rows = [[s.scene.base, *map(s.edit, edits.values())] for s in subjects]
-    return pictures.contact_sheet(rows, column_labels=["as it is", *edits], tile=tile)
+    return sheets.contact_sheet(rows, column_labels=["as it is", *edits], tile=tile)

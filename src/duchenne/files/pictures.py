@@ -15,7 +15,7 @@ import secrets
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageDraw, ImageFile, ImageFont, ImageOps, PngImagePlugin
+from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin
 
 from ..errors import InputError, OutputError
 from ..types import Photo, Pixels
@@ -103,6 +103,20 @@ def load_photo(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
             raise InputError(
                 f"{path}: a damaged or truncated {kind} file ({error}); get a whole copy"
             ) from error
+
+
+def as_photo(source: str | os.PathLike[str] | Pixels | Image.Image | Photo) -> Photo:
+    """A photo as `load_photo` gives it; InputError for an array that is not uint8 [H, W, 3]."""
+    if isinstance(source, Photo):
+        return source
+    if isinstance(source, Image.Image):
+        name = Path(getattr(source, "filename", "") or "picture")
+        return Photo(_srgb(_upright(source, name), name), str(name))
+    if isinstance(source, np.ndarray):
+        if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3:
+            raise InputError(f"an array {source.dtype} {source.shape}: expected uint8 [H, W, 3]")
+        return Photo(source)
+    return load_photo(source)
 
 
 @contextmanager
@@ -361,38 +375,3 @@ def _format(suffix: str, source: SourceType | None) -> tuple[str, dict[str, Any]
         case _:
             options: dict[str, Any] = {"quality": 95, "subsampling": 0}
             return "JPEG", {**options, "xmp": xmp} if xmp else options
-
-
-def contact_sheet(
-    rows: Sequence[Sequence[Pixels]],
-    row_labels: Sequence[str] = (),
-    column_labels: Sequence[str] = (),
-    tile: int = 256,
-) -> Pixels:
-    """A labelled grid of pictures on white, uint8 [H, W, 3].
-
-    rows: pictures of any size, each fitted into tile x tile; rows may differ in length. Labels are
-    drawn left of the rows and above the columns.
-    """
-    assert any(len(row) for row in rows), "a contact sheet needs a picture"
-    assert not row_labels or len(row_labels) == len(rows), "one label a row"
-    font = ImageFont.load_default(size=max(11, tile // 14))
-    gap = max(2, tile // 64)
-    left = max((round(font.getlength(text)) + 3 * gap for text in row_labels), default=0)
-    top = (max(11, tile // 14) + 4 * gap) if column_labels else 0
-    columns = max(len(column_labels), max(len(row) for row in rows))
-    step = tile + gap
-    sheet = Image.new("RGB", (left + columns * step + gap, top + len(rows) * step + gap), "white")
-    draw = ImageDraw.Draw(sheet)
-    for c, text in enumerate(column_labels):
-        draw.text((left + gap + c * step + tile / 2, top / 2), text, "black", font, anchor="mm")
-    for r, row in enumerate(rows):
-        y = top + gap + r * step
-        if row_labels:
-            draw.text((gap, y + tile / 2), row_labels[r], "black", font, anchor="lm")
-        for c, pixels in enumerate(row):
-            picture = ImageOps.contain(Image.fromarray(pixels), (tile, tile))
-            x = left + gap + c * step
-            corner = (x + (tile - picture.width) // 2, y + (tile - picture.height) // 2)
-            sheet.paste(picture, corner)
-    return np.array(sheet)

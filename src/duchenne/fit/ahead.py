@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import facs
-from ..animate import Studio
+from ..animate import Opening, Studio
 from ..engine.base import Build, Engine, Item, Slots, Throughput, Worker
 from ..engine.stages import Stages
 from ..errors import NoFaceFound
@@ -27,7 +27,6 @@ from ..faces import align
 from ..files import codes, pictures
 from ..files.films import read_video
 from ..generators.base import Generator
-from ..stimuli.drawing import Studios
 from ..types import Photo, Pixels, StageProgress
 from . import disfa, imported, pairs, recipe, refine, responses
 from .labels import UNUSED
@@ -69,15 +68,15 @@ def run(job: Job, slots: Slots, throughput: Throughput, progress: StageProgress)
 # ---------------------------------------------------------------- generated faces
 
 
-def response_files(generator: Generator, studios: Studios, count: int, folder: Path) -> Job:
+def response_files(generator: Generator, opening: Opening, count: int, folder: Path) -> Job:
     """The responses that `recipe.fit` takes from `folder`."""
     template, _ = responses.mean_template(generator, lambda t: Probe(generator, t))
     missing = [number for number in range(count) if not responses.done(generator, number, folder)]
     items = (Item(f"face {number}", number) for number in missing)
-    return Job("responses", folder, _Responses(studios, template), items, len(missing))
+    return Job("responses", folder, _Responses(opening, template), items, len(missing))
 
 
-def pair_files(generator: Generator, studios: Studios, count: int, folder: Path) -> Job:
+def pair_files(generator: Generator, opening: Opening, count: int, folder: Path) -> Job:
     """The shards of pairs that `encoder.fit` takes from `folder`."""
     missing = [
         number
@@ -85,11 +84,11 @@ def pair_files(generator: Generator, studios: Studios, count: int, folder: Path)
         if not pairs.done(generator, number, folder)
     ]
     items = (Item(f"shard {number}", number) for number in missing)
-    return Job("pairs", folder, _Pairs(studios), items, len(missing))
+    return Job("pairs", folder, _Pairs(opening), items, len(missing))
 
 
 def refined_files(
-    generator: Generator, studios: Studios, settings: recipe.RecipeSettings, folder: Path
+    generator: Generator, opening: Opening, settings: recipe.RecipeSettings, folder: Path
 ) -> Job:
     """The refined normals that `recipe.fit` takes from `folder`, where the responses are by now."""
     template, _ = responses.mean_template(generator, lambda t: Probe(generator, t))
@@ -97,18 +96,18 @@ def refined_files(
     given = recipe.to_refine(generator, found, template, recipe.typical(generator), settings)
     missing = refine.missing(given, folder)
     items = (Item(code, facs.INDEX[code]) for code in missing)
-    return Job("refining", folder, _Refined(studios, given), items, len(missing))
+    return Job("refining", folder, _Refined(opening, given), items, len(missing))
 
 
 @dataclass(frozen=True)
 class _Responses:
     """Builds workers: number of a face -> its file."""
 
-    studios: Studios
+    opening: Opening
     template: NDArray[np.float64]
 
     def __call__(self, threads: int) -> Worker:
-        generator = self.studios(threads).generator
+        generator = self.opening(threads).generator
         probe = Probe(generator, self.template)
 
         def work(number: int) -> tuple[Any, dict[str, float]]:
@@ -127,11 +126,11 @@ class _Responses:
 class _Refined:
     """Builds workers: number of an Action Unit -> the file of its refined normal."""
 
-    studios: Studios
+    opening: Opening
     given: refine.Given
 
     def __call__(self, threads: int) -> Worker:
-        generator = self.studios(threads).generator
+        generator = self.opening(threads).generator
         refiner = refine.Refiner(generator, self.given)
 
         def work(number: int) -> tuple[Any, dict[str, float]]:
@@ -147,10 +146,10 @@ class _Refined:
 class _Pairs:
     """Builds workers: number of a shard -> its file."""
 
-    studios: Studios
+    opening: Opening
 
     def __call__(self, threads: int) -> Worker:
-        generator = self.studios(threads).generator
+        generator = self.opening(threads).generator
 
         def work(number: int) -> tuple[Any, dict[str, float]]:
             return _one_file(
@@ -181,7 +180,7 @@ def _one_file(stage: str, make: Callable[[Path], None]) -> tuple[Any, dict[str, 
 
 
 def codes_of_disfa(
-    root: Path, studio: Studio, studios: Studios, settings: disfa.DisfaSettings
+    root: Path, studio: Studio, opening: Opening, settings: disfa.DisfaSettings
 ) -> Job:
     """The codes of the frames that `disfa.collect` takes, for the studio's cache."""
     chosen = []
@@ -197,45 +196,45 @@ def codes_of_disfa(
                 if number >= max(wanted, default=0):
                     break
 
-    return _code_files(photos(), studio, studios, sum(len(wanted) for _, wanted in chosen))
+    return _code_files(photos(), studio, opening, sum(len(wanted) for _, wanted in chosen))
 
 
-def codes_of_pictures(folder: Path, studio: Studio, studios: Studios) -> Job:
+def codes_of_pictures(folder: Path, studio: Studio, opening: Opening) -> Job:
     """The codes of the pictures that `imported.collect` takes, for the studio's cache."""
     files: list[Path] = []
     if not imported.find_files(folder, (codes.SUFFIX,)):
         files = list(imported.find_files(folder, imported.SUFFIXES).values())
-    return _code_files(map(pictures.load_photo, files), studio, studios, len(files))
+    return _code_files(map(pictures.load_photo, files), studio, opening, len(files))
 
 
-def _code_files(photos: Iterator[Photo], studio: Studio, studios: Studios, count: int) -> Job:
+def _code_files(photos: Iterator[Photo], studio: Studio, opening: Opening, count: int) -> Job:
     def items() -> Iterator[Item]:
         for photo in photos:
             try:
                 face = align.align(photo, size=studio.generator.size).pixels
             except NoFaceFound:  # the fit says so
                 continue
-            if studio.cache.get(face, studio.encoder) is None:
+            if studio.cache.get(face, studio.inversion) is None:
                 yield Item(photo.name, face)
 
-    return Job("encoding", studio.cache.folder, _Encodings(studios), items(), count)
+    return Job("encoding", studio.cache.folder, _Encodings(opening), items(), count)
 
 
 @dataclass(frozen=True)
 class _Encodings:
     """Builds workers: aligned face -> the file of its code."""
 
-    studios: Studios
+    opening: Opening
 
     def __call__(self, threads: int) -> Worker:
-        studio = self.studios(threads)
-        _ = studio.encoder  # what is missing is said before any face is tried
+        studio = self.opening(threads)
+        _ = studio.inversion  # what is missing is said before any face is tried
 
         def work(face: Pixels) -> tuple[Any, dict[str, float]]:
-            name = studio.cache.path(face, studio.encoder).name
+            name = studio.cache.path(face, studio.inversion).name
             return _one_file(
                 "encode",
-                lambda folder: codes.write_code(studio.encoder.encode(face), folder / name),
+                lambda folder: codes.write_code(studio.inversion.encode(face), folder / name),
             )
 
         return work

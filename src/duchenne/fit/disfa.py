@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 from .. import facs
 from ..animate import Studio
 from ..errors import DuchenneError, InputError, NoFaceFound
-from ..faces import align
 from ..files import codes, pictures
 from ..files.films import read_video
 from ..types import LatentCode, Photo, Pixels, StageProgress
@@ -333,12 +332,13 @@ class _Memory:
         """Align and encode a frame, and remember it; None if it shows no face."""
         photo, code, name = Photo(frame, f"{self.path.stem} frame {number}"), None, None
         try:
-            aligned = align.align(photo, size=self.studio.generator.size)
+            subject = self.studio.face(photo)
         except NoFaceFound as error:
             log.info("%s", error)
         else:
-            code = self.studio.encode(photo, aligned).code
-            name = self.studio.cache.path(aligned.pixels, self.studio.encoder).name
+            assert subject.aligned is not None
+            code = subject.code
+            name = self.studio.cache.path(subject.aligned.pixels, self.studio.inversion).name
         self.frames[str(number)] = name
         text = json.dumps({"head": self.head, "frames": self.frames}, indent=1)
         codes.write_atomically(text.encode(), self.path)

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..encoding import features
-from ..encoding.encoder import COMPONENTS, Cells, Head, InitialCode
+from ..encoding.encoder import COMPONENTS, Cells, Encoder, Head
 from ..files import codes, pictures
-from ..generators.base import Generator, draw_w
+from ..generators.base import Generator, w_deviation
 from ..types import StageProgress
 from . import pairs
 from .degrade import degrade
@@ -66,7 +66,7 @@ def fit(
     settings: EncoderFitSettings | None = None,
     *,
     progress: StageProgress | None = None,
-) -> tuple[InitialCode, dict[str, Any]]:
+) -> tuple[Encoder, dict[str, Any]]:
     """The network and its training curve; intermediate results are kept in `folder`."""
     settings = settings or EncoderFitSettings()
     tell = progress or (lambda stage, done, total: None)
@@ -75,10 +75,10 @@ def fit(
     )
     cells = fit_cells(generator, folder)
     inputs = collect_features(generator, cells, folder, settings, tell)
-    deviation = draw_w(generator, 0, 10_000).std(dim=0).cpu()
+    deviation = w_deviation(generator).cpu()
     targets = _targets(generator, folder, settings, deviation)
     head, curve = train(inputs, targets, folder, settings, tell)
-    network = InitialCode(cells, head, deviation, generator.fingerprint)
+    network = Encoder(cells, head, deviation, generator.fingerprint)
     return network, {"settings": asdict(settings), "curve": curve}
 
 

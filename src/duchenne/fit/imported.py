@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from ..animate import Studio
 from ..errors import InputError, NoFaceFound
-from ..faces import align
 from ..files import codes, pictures
 from ..motion.coders import Scores, stem
 from ..types import StageProgress
@@ -127,15 +126,10 @@ def _codes(
 ) -> Iterator[tuple[str, NDArray[np.float32] | None]]:
     """(name, [L, 512]), None for a picture without a face."""
     for name in names:
-        path = files[name]
-        if path.suffix == codes.SUFFIX:
-            yield name, studio.renderer.require_space(codes.read_code(path))
-            continue
-        photo = pictures.load_photo(path)
         try:
-            aligned = align.align(photo, size=studio.generator.size)
+            code = studio.face(files[name]).code
         except NoFaceFound as error:
             log.warning("%s; left out", error)
             yield name, None
         else:
-            yield name, studio.encode(photo, aligned).code.w
+            yield name, studio.renderer.require_space(code)

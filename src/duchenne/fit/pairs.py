@@ -1,4 +1,4 @@
-"""Pairs of a code and its picture, on which the initial-code network is trained (section 3.2).
+"""Pairs of a code and its picture, on which the encoder is trained (section 3.2).
 
 The paper draws codes from the latent distribution and renders them. Codes of photos differ from
 such draws: their rows of W+ disagree. So part of the pairs mixes the rows of two people (style
@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from ..errors import InputError
 from ..files import codes, pictures
-from ..generators.base import Generator, PlainView, draw_w
+from ..generators.base import Generator, PlainView, draw_w, w_deviation
 from ..generators.readout import Readout
 from ..programs.compiling import Compiler, Program
 from ..types import WIDTH, StepProgress
@@ -84,7 +84,7 @@ def collect(
     with pictures.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     shards = -(-count // SHARD)
-    deviation = draw_w(generator, 0, 10_000).std(dim=0)
+    deviation = w_deviation(generator)
     compiled: dict[bool, Program] = {}
     for number in range(shards):
         path = _path(folder, number)

@@ -13,7 +13,7 @@ from .. import facs
 from ..editing.boundaries import Boundaries, Stretch
 from ..editing.edit import signed_distances
 from ..editing.render import Renderer
-from ..generators.base import Generator, draw_w
+from ..generators.base import Generator, many_w
 from ..measuring import measures, score
 from ..types import StageProgress
 from . import boundaries as svm
@@ -77,8 +77,7 @@ def fit(
 
 def typical(generator: Generator) -> Stretch:
     """The stretch of a generator whose typical face is one of truncation `TYPICAL`."""
-    w = draw_w(generator, 0, 10_000)
-    spread = float(w.var(dim=0).sum()) ** 0.5
+    spread = float(many_w(generator).var(dim=0).sum()) ** 0.5
     return Stretch(np.asarray(generator.w_mean.cpu().numpy(), np.float32), TYPICAL * spread)
 
 

@@ -37,7 +37,7 @@ from ..editing import boundaries
 from ..errors import InputError
 from ..faces import landmarks, regions
 from ..files import codes, pictures
-from ..generators.base import Generator, draw_w, truncate
+from ..generators.base import Generator, draw_w, truncate, w_deviation
 from ..measuring.dlib_identity import Recogniser
 from ..measuring.identity import DLIB
 from ..types import StepProgress
@@ -105,7 +105,7 @@ class _Studio:
     def __init__(self, generator: Generator, probe: Probe, stretch: boundaries.Stretch) -> None:
         self.generator, self.probe, self.stretch = generator, probe, stretch
         self.network, self.recogniser = PersonNetwork(), Recogniser()
-        self.deviation = draw_w(generator, 0, 10_000).std(dim=0)
+        self.deviation = w_deviation(generator)
 
     def code(self, number: int) -> Tensor:
         """[L, 512], the code in W+ of face `number`."""

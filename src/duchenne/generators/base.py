@@ -9,6 +9,7 @@ networks), `duchenne.editing.regional.RegionalView` a code that differs from pla
 from __future__ import annotations
 
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -150,3 +151,18 @@ def draw_w(generator: Generator, seed: int, count: int = 1) -> Tensor:
     """[count, 512] codes in W of one seed, on the generator's device."""
     z = draw_z(seed, count, generator.z_dim)
     return generator.mapping(z.to(generator.w_mean.device))
+
+
+_DRAWS: WeakKeyDictionary[Generator, Tensor] = WeakKeyDictionary()
+
+
+def many_w(generator: Generator) -> Tensor:
+    """[10 000, 512] codes in W, whose statistics are the generator's; drawn once for each."""
+    if generator not in _DRAWS:
+        _DRAWS[generator] = draw_w(generator, 0, 10_000)
+    return _DRAWS[generator]
+
+
+def w_deviation(generator: Generator) -> Tensor:
+    """[512], the standard deviation of W."""
+    return many_w(generator).std(dim=0)

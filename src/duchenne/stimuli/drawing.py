@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from .. import facs
 from ..animate import Clip, Studio, Subject
-from ..encoding import encoder
-from ..encoding.inversion import EncodeSettings
 from ..engine.base import Worker
 from ..engine.stages import Stages
 from ..errors import InputError
@@ -66,32 +64,6 @@ class Drawn:
     rest: Mapping[str, Any]
     rows: list[dict[str, Any]]
     contents: list[bytes]
-
-
-@dataclass(frozen=True)
-class Studios:
-    """Opens the studio of a run in each worker. None is the library's default."""
-
-    generator_file: str | None = None
-    boundaries_file: str | None = None
-    settings: EncodeSettings | None = None
-    encoder_file: str | None = None
-
-    def __call__(self, threads: int) -> Studio:
-        from ..editing.boundaries import load_boundaries
-
-        options: dict[str, Any] = {"threads": threads}
-        if self.generator_file is not None:
-            from ..generators.checkpoints import load_generator
-
-            options["generator"] = load_generator(self.generator_file, "cpu")
-        if self.boundaries_file is not None:
-            options["boundaries"] = load_boundaries(Path(self.boundaries_file))
-        if self.settings is not None:
-            options["settings"] = self.settings
-        if self.encoder_file is not None:
-            options["guess"] = encoder.load(Path(self.encoder_file))
-        return Studio(**options)
 
 
 @dataclass(frozen=True)
@@ -173,15 +145,12 @@ class _Drawer:
             path = Path(folder) / f"face{Path(source.name).suffix}"
             with pictures.reporting_disk_errors(path):
                 path.write_bytes(source.content)
+            if path.suffix != codes.SUFFIX:  # the next item is likely a photo as well
+                self._studio.inversion.keeps_programs = True
             try:
-                if path.suffix == codes.SUFFIX:
-                    return Subject(self._studio, codes.read_code(path))
-                photo = Photo(pictures.load_photo(path).pixels, source.name)
+                return self._studio.face(path, index=source.face)
             except InputError as error:
                 raise type(error)(str(error).replace(str(path), source.name)) from None
-        aligned = align.align(photo, size=self._studio.generator.size, face=source.face)
-        self._studio.encoder.keeps_programs = True  # the next item is likely a photo as well
-        return self._studio.encode(photo, aligned)
 
     def _at_rest(self, subject: Subject, base: Pixels) -> _Person:
         output = self._drawing.output

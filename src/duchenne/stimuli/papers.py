@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import __version__, facs
 from ..animate import Studio
-from ..files import pictures
+from ..files import pictures, sheets
 from ..measuring.identity import DLIB
 from ..types import Pixels
 from .design import Cell, Design
@@ -200,4 +200,4 @@ def contact_sheets(
                 labels.append(name)
         if sheet:
             columns = [f"{value:g}" for value in design.intensities]
-            yield identity, np.asarray(pictures.contact_sheet(sheet, labels, columns, TILE))
+            yield identity, np.asarray(sheets.contact_sheet(sheet, labels, columns, TILE))

@@ -20,7 +20,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..animate import Studio
-from ..encoding.inversion import EncodeCache, EncodeSettings
+from ..encoding.inversion import EncodeCache
+from ..encoding.settings import EncodeSettings
 from ..errors import DuchenneError, InputError
 from .guard import Guard, Passes, Refused, refusal
 from .jobs import Busy, Job, Queue

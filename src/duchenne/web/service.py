@@ -10,8 +10,8 @@ import io
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,14 @@ from PIL import Image
 
 from .. import facs
 from ..animate import Clip, Studio, Subject
-from ..encoding.inversion import PRESETS, EncodeSettings
+from ..encoding.settings import PRESETS, EncodeSettings
 from ..errors import InputError, NoFaceFound
-from ..faces import align, landmarks, regions
+from ..faces import landmarks, regions
 from ..files import films, pictures
 from ..files.film_formats import FORMATS
 from ..files.pictures import SourceType
 from ..motion.timeline import Timeline
-from ..types import AlignedFace, Face, LatentCode, Photo, Pixels
+from ..types import Face, LatentCode, Photo, Pixels
 from ..weights import store
 from .settings import Limits
 from .visitors import Sitter
@@ -144,7 +144,7 @@ class Service:
     def warm_up(self) -> None:
         """Load and compile everything once, so that the first visitor need not wait for it."""
         with self._turn:
-            _ = self.studio.encoder
+            _ = self.studio.inversion
             self.studio.sample(0).edit({"AU12": 0.5})
             if self.can_measure is None:
                 _ = self.studio.scorer
@@ -168,39 +168,39 @@ class Service:
             )
         return tuple(faces)
 
-    def cut(self, photo: Photo, faces: Sequence[Face], index: int) -> AlignedFace:
-        """The crop of one of the faces."""
-        if not 0 <= index < len(faces):
-            raise InputError(f"{photo.name}: there is no face {index}; choose one of the boxes")
-        size = self.studio.generator.size
-        return align.cut(photo, faces[index], size=size, index=index, count=len(faces))
-
     def encode(
-        self, photo: Photo, aligned: AlignedFace, quality: str, progress: Callable[[int], None]
-    ) -> LatentCode:
-        """The code of a crop, found or made. progress: called with the number of steps done."""
+        self,
+        photo: Photo,
+        index: int,
+        quality: str,
+        begins: Callable[[str], None],
+        progress: Callable[[int], None],
+    ) -> Subject:
+        """One of the photo's faces, its code found or made.
+
+        begins: called with "align" and "encode". progress: with the number of steps done.
+        """
+
+        @contextmanager
+        def stages(name: str) -> Iterator[None]:
+            if name != "load":  # it is
+                begins(name)
+            with self._turn if name == "align" else nullcontext():
+                yield
 
         def report(done: int, total: int, loss: float) -> None:
             progress(done)
             self.stand_back()
 
-        return self._encoding(quality).encode(photo, aligned, progress=report).code
+        settings = self.qualities[quality]
+        same = settings == self.studio.settings
+        studio = self.studio if same else self.studio.replace(settings=settings)
+        return studio.face(photo, index=index, stages=stages, progress=report)
 
     def steps(self, quality: str) -> int:
         """The steps that an encoding takes at most."""
         settings = self.qualities[quality]
         return settings.steps + settings.tuning_steps
-
-    def _encoding(self, quality: str) -> Studio:
-        settings = self.qualities[quality]
-        if settings == self.studio.settings:
-            return self.studio
-        return Studio(
-            generator=self.studio.generator,
-            boundaries=self.studio.boundaries,
-            settings=settings,
-            cache=self.studio.cache,
-        )
 
     def sample(self, seed: int) -> LatentCode:
         """A synthetic person's code."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import facs
-from ..encoding.inversion import PRESETS, EncodeSettings
+from ..encoding.settings import PRESETS, EncodeSettings
 from ..files.film_formats import FORMATS
 from ..motion.timeline import Timeline
 from .jobs import Cancelled, Job
@@ -47,12 +47,13 @@ def encode_face(
     service: Service, visitor: Visitor, upload: Upload, index: int, quality: str, job: Job
 ) -> dict[str, Any]:
     """Encode one of an upload's faces and make it the visitor's sitter."""
-    job.enter("cutting out the face")
+    stages = {"align": ("cutting out the face", 0)}
+    stages["encode"] = ("finding the face's code", service.steps(quality))
     photo = service.read_photo(upload.path, name=upload.name)
-    aligned = service.cut(photo, upload.faces, index)
-    job.enter("finding the face's code", service.steps(quality))
-    code = service.encode(photo, aligned, quality, job.step)
-    sitter = Sitter(upload.name, code, photo=upload.path, aligned=aligned, quality=quality)
+    found = service.encode(photo, index, quality, lambda stage: job.enter(*stages[stage]), job.step)
+    sitter = Sitter(
+        upload.name, found.code, photo=upload.path, aligned=found.aligned, quality=quality
+    )
     return _sit(service, visitor, sitter, job)
 
 
