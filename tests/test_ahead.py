@@ -48,8 +48,8 @@ def done(reply: Reply) -> Future[Reply]:
     return future
 
 
-class TinyStudios:
-    """`Studios` of the tiny generator."""
+class TinyOpening:
+    """The `Opening` of the tiny generator."""
 
     def __call__(self, threads: int) -> Any:
         return tiny.TinyStudio(tiny.EncodeSettings(steps=1))
@@ -63,12 +63,12 @@ def work(job: ahead.Job) -> tuple[Throughput, list[tuple[str, int, int]]]:
 
 def test_pairs_are_those_of_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pairs, "SHARD", SHARD)
-    generator, studios = tiny.GENERATOR, TinyStudios()
+    generator, opening = tiny.GENERATOR, TinyOpening()
     pairs.collect(generator, 3 * SHARD, tmp_path / "alone", threads=1)
     (tmp_path / "ahead").mkdir()
     kept = tmp_path / "ahead" / "pairs_00001.safetensors"
     kept.write_bytes((tmp_path / "alone" / kept.name).read_bytes())
-    job = ahead.pair_files(generator, studios, 3 * SHARD, tmp_path / "ahead")
+    job = ahead.pair_files(generator, opening, 3 * SHARD, tmp_path / "ahead")
     throughput, told = work(job)
     made, alone = (pairs.load(generator, 3 * SHARD, tmp_path / f) for f in ("ahead", "alone"))
     np.testing.assert_allclose(made.w.astype(float), alone.w.astype(float), atol=0.01)
@@ -77,7 +77,7 @@ def test_pairs_are_those_of_one_process(tmp_path: Path, monkeypatch: pytest.Monk
     np.testing.assert_array_equal(made.true, alone.true)
     assert (throughput.items, throughput.failed) == (2, 0)
     assert told == [("pairs", 0, 2), ("pairs", 1, 2), ("pairs", 2, 2)]
-    assert ahead.pair_files(generator, studios, 3 * SHARD, tmp_path / "ahead").count == 0
+    assert ahead.pair_files(generator, opening, 3 * SHARD, tmp_path / "ahead").count == 0
 
 
 @pytest.mark.usefixtures("golden")
@@ -85,13 +85,13 @@ def test_frames_of_disfa_are_found_encoded(copy: Path, tmp_path: Path) -> None:
     settings = disfa.DisfaSettings(per_person=1)
     alone = disfa.collect(copy, tiny_studio(tmp_path / "alone"), tmp_path / "alone", settings)
     studio = tiny_studio(tmp_path / "work")
-    throughput, told = work(ahead.codes_of_disfa(copy, studio, TinyStudios(), settings))
+    throughput, told = work(ahead.codes_of_disfa(copy, studio, TinyOpening(), settings))
     assert throughput.items == 6
     assert told[-1] == ("encoding", 6, 6)
     data = disfa.collect(copy, studio, tmp_path / "work", settings)
     assert studio.inversion.seen == 0  # all were there
     np.testing.assert_array_equal(data.w, alone.w)
-    again, _ = work(ahead.codes_of_disfa(copy, studio, TinyStudios(), settings))
+    again, _ = work(ahead.codes_of_disfa(copy, studio, TinyOpening(), settings))
     assert again.items == 0
 
 
@@ -112,7 +112,7 @@ def test_pictures_are_found_encoded_and_a_bad_one_is_left_to_the_fit(
         return encode(self, face, **options)
 
     monkeypatch.setattr(tiny.TinyInversion, "encode", fails_on_black)
-    throughput, _ = work(ahead.codes_of_pictures(faces, studio, TinyStudios()))
+    throughput, _ = work(ahead.codes_of_pictures(faces, studio, TinyOpening()))
     assert (throughput.items, throughput.set_aside, throughput.retried) == (3, 1, 2)
     assert "0.png: set aside after 3 tries: ZeroDivisionError: black" in caplog.text
     assert len(list(studio.cache.folder.iterdir())) == 2

@@ -208,6 +208,12 @@ def plain_rates(small: tiny.TinyGenerator, face: Pixels, **changes: Any) -> list
     return rates_of(descent_for(small, face, **{**changes, "tolerance": -1e9}))
 
 
+def tell(monkeypatch: pytest.MonkeyPatch, losses_told: list[float]) -> None:
+    """Every check is made, but says the next of these losses."""
+    check, told = Descent._check, iter(losses_told)
+    monkeypatch.setattr(Descent, "_check", lambda self, step: (check(self, step), next(told))[1])
+
+
 def test_the_rate_rises_at_first_and_falls_to_little(
     small: tiny.TinyGenerator, face: Pixels
 ) -> None:
@@ -251,14 +257,7 @@ def test_with_patience_a_stall_is_several_looks_one_after_the_other(
     levels: list[int],
 ) -> None:
     plain = plain_rates(small, face, steps=16, check_every=2)
-    losses_told = iter(told)
-    check = Descent._check
-
-    def scripted(self: Descent, step: int) -> float:
-        check(self, step)
-        return next(losses_told)
-
-    monkeypatch.setattr(Descent, "_check", scripted)
+    tell(monkeypatch, told)
     changes = {"steps": 16, "check_every": 2, "tolerance": 0.1}
     rates = rates_of(descent_for(small, face, patience=3, **changes))
     found = np.log2(np.divide(plain, rates)).round().astype(int)
@@ -276,14 +275,7 @@ def test_the_true_loss_decides_when_the_rate_falls(
 ) -> None:
     """Tolerance 0.1: from 1.0, 0.8 is a gain, 0.75 a stall, 0.9 is none, 0.5 a gain again."""
     plain = plain_rates(small, face, steps=40, check_every=2)
-    told = iter([1.0, 0.8, 0.75, 0.9, 0.5, 0.49, *[0.1] * 9])
-    check = Descent._check
-
-    def scripted(self: Descent, step: int) -> float:
-        check(self, step)
-        return next(told)
-
-    monkeypatch.setattr(Descent, "_check", scripted)
+    tell(monkeypatch, [1.0, 0.8, 0.75, 0.9, 0.5, 0.49, *[0.1] * 9])
     rates = rates_of(descent_for(small, face, steps=40, check_every=2, tolerance=0.1))
     levels = [round(np.log2(p / r)) for p, r in zip(plain[::2], rates[::2], strict=False)]
     # 0.1 is a gain once more, and then not again.

@@ -12,6 +12,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,13 @@ def response_files(generator: Generator, opening: Opening, count: int, folder: P
     template, _ = responses.mean_template(generator, lambda t: Probe(generator, t))
     missing = [number for number in range(count) if not responses.done(generator, number, folder)]
     items = (Item(f"face {number}", number) for number in missing)
-    return Job("responses", folder, _Responses(opening, template), items, len(missing))
+    return Job(
+        "responses",
+        folder,
+        _Files("response", opening, partial(_response, template)),
+        items,
+        len(missing),
+    )
 
 
 def pair_files(generator: Generator, opening: Opening, count: int, folder: Path) -> Job:
@@ -84,7 +91,7 @@ def pair_files(generator: Generator, opening: Opening, count: int, folder: Path)
         if not pairs.done(generator, number, folder)
     ]
     items = (Item(f"shard {number}", number) for number in missing)
-    return Job("pairs", folder, _Pairs(opening), items, len(missing))
+    return Job("pairs", folder, _Files("pairs", opening, _shard), items, len(missing))
 
 
 def refined_files(
@@ -96,74 +103,47 @@ def refined_files(
     given = recipe.to_refine(generator, found, template, recipe.typical(generator), settings)
     missing = refine.missing(given, folder)
     items = (Item(code, facs.INDEX[code]) for code in missing)
-    return Job("refining", folder, _Refined(opening, given), items, len(missing))
+    return Job(
+        "refining",
+        folder,
+        _Files("refining", opening, partial(_refined, given)),
+        items,
+        len(missing),
+    )
+
+
+Make = Callable[[int, Path], None]
+"""Writes the file of a number into a folder, if it is to be had."""
 
 
 @dataclass(frozen=True)
-class _Responses:
-    """Builds workers: number of a face -> its file."""
+class _Files:
+    """Builds workers: number -> its file. prepare: what a worker does once; must pickle."""
 
+    stage: str
     opening: Opening
-    template: NDArray[np.float64]
+    prepare: Callable[[Generator, int], Make]
 
     def __call__(self, threads: int) -> Worker:
-        generator = self.opening(threads).generator
-        probe = Probe(generator, self.template)
-
-        def work(number: int) -> tuple[Any, dict[str, float]]:
-            # Every (number + 1)-th of the first number + 1 faces, from the last: the last alone.
-            return _one_file(
-                "response",
-                lambda folder: responses.collect(
-                    generator, probe, number + 1, folder, share=(number, number + 1)
-                ),
-            )
-
-        return work
+        make = self.prepare(self.opening(threads).generator, threads)
+        return lambda number: _one_file(self.stage, lambda folder: make(number, folder))
 
 
-@dataclass(frozen=True)
-class _Refined:
-    """Builds workers: number of an Action Unit -> the file of its refined normal."""
-
-    opening: Opening
-    given: refine.Given
-
-    def __call__(self, threads: int) -> Worker:
-        generator = self.opening(threads).generator
-        refiner = refine.Refiner(generator, self.given)
-
-        def work(number: int) -> tuple[Any, dict[str, float]]:
-            return _one_file(
-                "refining",
-                lambda folder: refiner.run(folder, share=(number, len(facs.CODES))),
-            )
-
-        return work
+def _response(template: NDArray[np.float64], generator: Generator, threads: int) -> Make:
+    probe = Probe(generator, template)
+    # Every (n + 1)-th of the first n + 1 faces, from the last: the last alone.
+    return lambda n, folder: responses.collect(generator, probe, n + 1, folder, share=(n, n + 1))
 
 
-@dataclass(frozen=True)
-class _Pairs:
-    """Builds workers: number of a shard -> its file."""
+def _refined(given: refine.Given, generator: Generator, threads: int) -> Make:
+    refiner = refine.Refiner(generator, given)
+    return lambda n, folder: refiner.run(folder, share=(n, len(facs.CODES)))
 
-    opening: Opening
 
-    def __call__(self, threads: int) -> Worker:
-        generator = self.opening(threads).generator
-
-        def work(number: int) -> tuple[Any, dict[str, float]]:
-            return _one_file(
-                "pairs",
-                lambda folder: pairs.collect(
-                    generator,
-                    (number + 1) * pairs.SHARD,
-                    folder,
-                    share=(number, number + 1),
-                    threads=threads,
-                ),
-            )
-
-        return work
+def _shard(generator: Generator, threads: int) -> Make:
+    return lambda n, folder: pairs.collect(
+        generator, (n + 1) * pairs.SHARD, folder, share=(n, n + 1), threads=threads
+    )
 
 
 def _one_file(stage: str, make: Callable[[Path], None]) -> tuple[Any, dict[str, float]]:
