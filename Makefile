@@ -12,10 +12,11 @@ demo: venv  ## animate the demo photo into out/demo
 test: venv  ## all tests, those with the real weights included
 	$(BIN)/python -m pytest
 
-check: venv  ## format, lint, types
+check: venv  ## format, lint, types, order of the rooms
 	$(BIN)/ruff format --check src experiments tests benchmarks
 	$(BIN)/ruff check src experiments tests benchmarks
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 
 venv: $(STAMP)
 
