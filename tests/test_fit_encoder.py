@@ -295,7 +295,7 @@ def test_a_fit_gives_a_network_that_can_be_used(
     assert [entry["epoch"] for entry in made["curve"]] == [1, 2, 3]
     path = tmp_path / "net.safetensors"
     initial.save(network, path, made)
-    read = initial.load(path)
+    read = initial.load_encoder(path)
     with torch.no_grad():
         picture = small.synthesize(draw_w(small, 77))
     found, kept = (n.predict(picture, small) for n in (network, read))

@@ -147,7 +147,7 @@ def test_a_network_comes_back(network: Encoder, tmp_path: Path) -> None:
     """The numbers here are float16 already, so to the bit."""
     path = tmp_path / "net.safetensors"
     encoder.save(network, path, {"seed": 4})
-    read = encoder.load(path)
+    read = encoder.load_encoder(path)
     assert read.generator == network.generator
     x = faces(2)
     assert torch.equal(read.predict(x, tiny.GENERATOR), network.predict(x, tiny.GENERATOR))
@@ -199,7 +199,7 @@ def test_a_file_that_is_not_whole_is_refused(
     encoder.save(network, path, {})
     change(path, edit)
     with pytest.raises(InputError, match="not a whole encoder") as caught:
-        encoder.load(path)
+        encoder.load_encoder(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -210,16 +210,16 @@ def test_a_truncated_file_is_refused(network: Encoder, tmp_path: Path, keep: int
     encoder.save(network, path, {})
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(InputError, match="expected an encoder"):
-        encoder.load(path)
+        encoder.load_encoder(path)
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     code = tmp_path / "code.safetensors"
     codes.write_tensors({"w": np.zeros((2, 512))}, {"format": codes.FORMAT}, {}, code)
     with pytest.raises(InputError, match=f"its format is '{codes.FORMAT}'"):
-        encoder.load(code)
+        encoder.load_encoder(code)
     with pytest.raises(InputError, match="no such file"):
-        encoder.load(tmp_path / "none.safetensors")
+        encoder.load_encoder(tmp_path / "none.safetensors")
 
 
 # The built-in one

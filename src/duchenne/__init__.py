@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .animate import Studio, Subject
     from .editing.boundaries import Boundaries, load_boundaries
+    from .encoding.encoder import load_encoder
     from .encoding.settings import EncodeSettings, preset
     from .errors import (
         DescriptorError,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "animate": ("Studio", "Subject"),
     "editing.boundaries": ("Boundaries", "load_boundaries"),
+    "encoding.encoder": ("load_encoder",),
     "encoding.settings": ("EncodeSettings", "preset"),
     "errors": (
         *("DescriptorError", "DuchenneError", "InputError", "NoFaceFound", "OutputError"),
@@ -89,6 +91,7 @@ __all__ = [
     "from_descriptor",
     "from_vector",
     "load_boundaries",
+    "load_encoder",
     "load_generator",
     "load_photo",
     "onset_apex_offset",

@@ -50,7 +50,7 @@ class Studio:
     generator: None is the built-in MobileStyleGAN-FFHQ. boundaries: None is the built-in file (see
         `boundaries.offered` for other generators).
     settings: how photos are encoded. threads: cores to use, None is all.
-    encoder: v(I), from which the encoding starts (`encoder.load`); None is the package's, where it
+    encoder: v(I), from which the encoding starts (`load_encoder`); None is the package's, where it
         has one for the generator.
     """
 
@@ -176,7 +176,7 @@ class Opening:
         """InputError, or WeightsError, for a file that is not what it should be."""
         options: dict[str, Any] = {"settings": self.settings, "threads": threads}
         if self.encoder_file is not None:
-            options["encoder"] = encoder.load(Path(self.encoder_file))
+            options["encoder"] = encoder.load_encoder(Path(self.encoder_file))
         if self.boundaries_file is not None:
             options["boundaries"] = boundaries.load_boundaries(Path(self.boundaries_file))
         if self.generator_file is not None:

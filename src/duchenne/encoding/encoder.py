@@ -149,11 +149,11 @@ def save(network: Encoder, path: Path, provenance: dict[str, object]) -> None:
     codes.write_tensors(network.arrays(), metadata, provenance, path)
 
 
-def load(path: Path | None = None) -> Encoder:
+def load_encoder(path: Path | None = None) -> Encoder:
     """A fitted network; without a path the built-in generator's. InputError names a bad file."""
     if path is None:
         with resources.as_file(BUILT_IN) as file:
-            return load(file)
+            return load_encoder(file)
     tensors, metadata = codes.read_tensors(path, FORMAT, EXPECTED)
     state = {k: torch.from_numpy(v).float() for k, v in tensors.items()}
     try:
@@ -180,7 +180,7 @@ def offered(generator: Generator) -> Encoder | None:
     """The network that the package has for this generator, on its device; None if there is none."""
     if not offered_version(generator):
         return None
-    return load().to(generator.w_mean.device)
+    return load_encoder().to(generator.w_mean.device)
 
 
 def offered_version(generator: Generator) -> str:
