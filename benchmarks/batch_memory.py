@@ -37,16 +37,16 @@ still = ".jpg"
 
 def peaks(command: list[str]) -> dict[str, int]:
     """Run a command; the greatest peak, in bytes, of its process and of any child of it."""
-    found = {"writer": 0, "worker": 0}
+    peak = {"writer": 0, "worker": 0}
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            found["writer"] = max(found["writer"], peak_of(process.pid))
+            peak["writer"] = max(peak["writer"], peak_of(process.pid))
             children = map(peak_of, children_of(process.pid))
-            found["worker"] = max(found["worker"], *children, 0)
+            peak["worker"] = max(peak["worker"], *children, 0)
             time.sleep(0.2)
     if process.returncode:
         sys.exit(f"{' '.join(command)}: ended with exit code {process.returncode}")
-    return found
+    return peak
 
 
 def peak_of(pid: int) -> int:
@@ -99,16 +99,16 @@ def main(args: list[str]) -> None:
     options = parser.parse_args(args)
     if not Path("/proc/self/status").exists():
         sys.exit("peaks are read from /proc: run this on Linux")
-    found: dict[str, Any] = {}
+    memory: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for name, count in (("short", options.short), ("long", options.long)):
             make = stimuli if options.stimuli else batch
-            found[name] = {"files": count, **peaks(make(Path(temporary), count, name))}
-    ratios = {who: found["long"][who] / found["short"][who] for who in ("writer", "worker")}
-    found["long over short"] = {who: round(ratio, 4) for who, ratio in ratios.items()}
-    report("batch_memory", found, options.output)
+            memory[name] = {"files": count, **peaks(make(Path(temporary), count, name))}
+    ratios = {who: memory["long"][who] / memory["short"][who] for who in ("writer", "worker")}
+    memory["long over short"] = {who: round(ratio, 4) for who, ratio in ratios.items()}
+    report("batch_memory", memory, options.output)
     if max(ratios.values()) > BAR:
-        sys.exit(f"memory grows with the number of items: {found['long over short']}")
+        sys.exit(f"memory grows with the number of items: {memory['long over short']}")
 
 
 if __name__ == "__main__":

@@ -28,14 +28,14 @@ def faces(photos: list[Path]) -> dict[str, Any]:
     from duchenne.fit.degrade import degrade
 
     studio = Studio()
-    found = {}
+    crops = {}
     for photo in photos:
-        found[photo.name] = align(pictures.load_photo(photo), size=studio.generator.size).pixels
+        crops[photo.name] = align(pictures.load_photo(photo), size=studio.generator.size).pixels
     for seed in range(SEED, SEED + GENERATED if not photos else SEED):
         planes = torch.from_numpy(pictures.to_planes(studio.sample(seed).scene.base))[None]
         worse = degrade(planes, np.random.default_rng(seed))
-        found[f"generated {seed}"] = pictures.from_planes(worse[0].numpy())
-    return found
+        crops[f"generated {seed}"] = pictures.from_planes(worse[0].numpy())
+    return crops
 
 
 def steps(inversion: Any, face: Any, rounds: int) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def main(args: list[str]) -> None:
 
     torch.set_num_threads(options.threads)
     people, recogniser, generator = faces(options.photos), Recogniser(), Studio().generator
-    found: dict[str, dict[str, Any]] = {name: {} for name in people}
+    judged_faces: dict[str, dict[str, Any]] = {name: {} for name in people}
     warm, step_times = {}, {}
     long = EncodeSettings(steps=LONG, tolerance=-1e9)  # never slows down, never stops early
     for name, settings in {**PRESETS, f"{LONG} steps": long}.items():
@@ -116,8 +116,8 @@ def main(args: list[str]) -> None:
         if name in ("fast", "balanced"):
             step_times |= steps(inversion, next(iter(people.values())), options.rounds)
         for who, face in people.items():
-            found[who][name] = judged(inversion, face, recogniser)
-    for one in found.values():
+            judged_faces[who][name] = judged(inversion, face, recogniser)
+    for one in judged_faces.values():
         one["balanced, loss above that of 512 steps"] = round(
             one["balanced"]["loss"] / one[f"{LONG} steps"]["loss"] - 1, 4
         )
@@ -126,7 +126,7 @@ def main(args: list[str]) -> None:
         "threads": options.threads,
         "seconds of a warm start": warm,
         "seconds": step_times,
-        "faces": found,
+        "faces": judged_faces,
         "peak memory, GB": round(peak, 2),
     }
     report("encoding", results, options.output)

@@ -67,11 +67,11 @@ def main() -> None:
     output = parser.parse_args().output
     studio = duchenne.Studio()
     data, truth = simulate(studio), boundaries.built_in().normals
-    found = {}
+    methods = {}
     for name, (method, settings) in METHODS.items():
         fitted = labelled.fit(studio.renderer, data, method=method, settings=settings)
         cosines = (fitted.normals * truth).sum(axis=(1, 2))
-        found[name] = {
+        methods[name] = {
             "mean_cosine": round(float(cosines.mean()), 3),
             "cosine": {c: round(float(v), 3) for c, v in zip(facs.CODES, cosines, strict=True)},
             "action_units": fitted.provenance["action_units"],
@@ -83,7 +83,7 @@ def main() -> None:
         "machine": platform.processor() or platform.machine(),
         "first_seed": FIRST_SEED,
         "people": PEOPLE,
-        "methods": found,
+        "methods": methods,
     }
     output.write_text(json.dumps(record, indent=1) + "\n")
 

@@ -97,10 +97,10 @@ def finished(journal: Path) -> int:
 
 def actors_of(raylet: int) -> list[int]:
     """The processes below a raylet that hold one of our workers, as their titles say."""
-    found = subprocess.run(
+    listing = subprocess.run(
         ["ps", "-e", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
     )
-    lines = (line.split(maxsplit=2) for line in found.stdout.splitlines())
+    lines = (line.split(maxsplit=2) for line in listing.stdout.splitlines())
     return [
         int(pid)
         for pid, parent, title in lines
@@ -171,18 +171,18 @@ def main() -> None:
                     sys.exit(str(error))
         if process.returncode:
             sys.exit(f"the batch on the cluster ended with exit code {process.returncode}")
-        found: Mapping[str, Any] = {
+        facts: Mapping[str, Any] = {
             "items": options.items,
             "killed": killed,
             **compare(folder / "ray", folder / "local", options.items),
             "ray": json.loads((folder / "ray.json").read_text())["throughput"],
             "local": json.loads((folder / "local.json").read_text())["throughput"],
         }
-    text = json.dumps(found, indent=1)
+    text = json.dumps(facts, indent=1)
     print(text)
     if options.output:
         options.output.write_text(text + "\n")
-    if found["missing"] or found["twice"] or found["errors"] or not found["same_bytes_as_local"]:
+    if facts["missing"] or facts["twice"] or facts["errors"] or not facts["same_bytes_as_local"]:
         sys.exit("the cluster's folder is not what the local run made")
 
 

@@ -74,7 +74,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         here = Path(temporary) / "local"
         local = make(here, *workers)
-        found = {
+        result = {
             "bar_seconds": BAR,
             "seconds": local["wall_seconds"],
             "within_bar": local["wall_seconds"] <= BAR,
@@ -88,16 +88,16 @@ def main() -> None:
             count = str(local["throughput"]["workers"])
             ray = make(there, "--ray", "auto", "--workers", count)
             check(there)
-            found |= {
+            result |= {
                 "ray_seconds": ray["wall_seconds"],
                 "ray_over_local": round(ray["wall_seconds"] / local["wall_seconds"], 3),
                 "same_bytes": same(here, there),
             }
-    text = json.dumps(found, indent=1)
+    text = json.dumps(result, indent=1)
     print(text)
     if options.output:
         options.output.write_text(text + "\n")
-    if found["with_action_units"] < 240 or found["with_identity"] < 240:
+    if result["with_action_units"] < 240 or result["with_identity"] < 240:
         sys.exit("not everything was measured: face_landmarker.task and duchenne[evaluate] needed")
 
 

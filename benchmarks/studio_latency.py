@@ -136,12 +136,12 @@ def main() -> None:
     try:
         visitor = Visitor(port)
         visitor.sit(asked.seed)
-        found: dict[str, Any] = {
+        result: dict[str, Any] = {
             str(size): measure(visitor, size, asked.rounds) for size in (256, 512)
         }
         if asked.people:
-            found["crowd"] = crowd(port, asked.people, asked.seconds)
-        found["peak_memory_bytes"] = peak_memory()
+            result["crowd"] = crowd(port, asked.people, asked.seconds)
+        result["peak_memory_bytes"] = peak_memory()
     finally:
         server.should_exit = True
         thread.join()
@@ -149,12 +149,12 @@ def main() -> None:
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
-    found |= {
+    result |= {
         "commit": commit, "machine": platform.processor() or platform.machine(),
         "cores": os.cpu_count(), "seed": asked.seed, "rounds": asked.rounds,
     }  # fmt: skip
-    asked.output.write_text(json.dumps(found, indent=1) + "\n")
-    print(json.dumps(found, indent=1))
+    asked.output.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -53,15 +53,15 @@ def run(context: Context) -> dict[str, Any]:
     """Fit, match the strengths, and measure every variant on the same people."""
     people = context.held_out(context.settings.compared)
     folder = context.settings.responses_folder or default_responses(context)
-    found = variants.collect(context.studio, folder, context.settings.responses, context.progress)
+    answers = variants.collect(context.studio, folder, context.settings.responses, context.progress)
     shipped = _measure(context, context.studio.boundaries, people, SHIPPED)
     wanted = metrics.own_change(shipped.scores)[:CALIBRATED_ON].mean(axis=0)
     candidates = {
-        **variants.fit(context.studio, found),
+        **variants.fit(context.studio, answers),
         PAPER: context.method("paper").boundaries,
     }
     record: dict[str, Any] = {
-        "responses": len(found.w),
+        "responses": len(answers.w),
         "people": len(people),
         "variants": {SHIPPED: summary(shipped, np.ones(len(wanted)))},
     }
@@ -107,7 +107,9 @@ def summary(measured: Measured, reached: np.ndarray) -> dict[str, float]:
     values = {
         "leakage": metrics.leakage(measured.scores).mean(),
         **{f"{j.key}_95": np.quantile(measured.last[j.key], 0.95) for j in JUDGES.values()},
-        **{name: found.mean() for name, found in measured.last.items() if name != "outside"},
+        **{
+            name: distances.mean() for name, distances in measured.last.items() if name != "outside"
+        },
         "reached": reached.mean(),
     }
     return {name: round(float(value), 4) for name, value in values.items()}
@@ -127,9 +129,9 @@ def claims(records: Records) -> list[Claim]:
     """What 4.1 says of the latent spaces, and 1 of the projection."""
     if NAME not in records:
         return []
-    found = records[NAME]["variants"]
-    full, one_row = found[variants.FULL_METHOD], found[variants.ONE_ROW]
-    impure = found[variants.NO_PROJECTION]
+    variant = records[NAME]["variants"]
+    full, one_row = variant[variants.FULL_METHOD], variant[variants.ONE_ROW]
+    impure = variant[variants.NO_PROJECTION]
     return [
         Claim(
             "4.1",

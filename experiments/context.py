@@ -120,7 +120,7 @@ class Context:
         """The studio of "default", "paper" or "conditional"; recipes are fitted once and kept."""
         if name == "default":
             return self.studio
-        found = baselines.fit(
+        fitted = baselines.fit(
             name,
             self.studio,
             self.results,
@@ -128,7 +128,7 @@ class Context:
             self.settings.lengths_on,
             self.progress,
         )
-        return self.studio.replace(boundaries=found)
+        return self.studio.replace(boundaries=fitted)
 
     def under(self, name: str, subjects: Sequence[Subject]) -> list[Subject]:
         """The same people with the boundaries of a method."""

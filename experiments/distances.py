@@ -106,8 +106,8 @@ def _roc_figure(record: dict[str, Any]) -> Any:
     figure = figures.new(10, 7)
     for axes, code in figures.of_units(figure):
         for name in METHODS:
-            found = record[name][code]
-            axes.plot(*found["roc"], label=f"{name} {found['auc']:.2f}", linewidth=1.2)
+            curve = record[name][code]
+            axes.plot(*curve["roc"], label=f"{name} {curve['auc']:.2f}", linewidth=1.2)
         axes.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
         axes.set_title(code, fontsize=9)
         axes.legend(fontsize=7, loc="lower right", frameon=False)

@@ -67,7 +67,7 @@ def seconds(settings: Settings) -> float:
 def run(context: Context) -> dict[str, Any]:
     """Encode every face in every way, judge what was on the way, draw the figures."""
     faces, descents = _faces(context), _Descents(context)
-    found: list[dict[str, Any]] = []
+    inversions: list[dict[str, Any]] = []
     pictures: dict[str, Pixels] = {}
     total = len(faces) * (len(WAYS) + 1)
     for n, (who, face, true) in enumerate(faces):
@@ -89,11 +89,13 @@ def run(context: Context) -> dict[str, Any]:
             )
         context.progress(NAME, (n + 1) * (len(WAYS) + 1), total)
         pictures[who] = face
-        found.append({"who": who, "true_code": true is not None, "ways": runs, "presets": presets})
-    files = [*_draw_curves(context, found), *_draw_pictures(context, found, pictures)]
+        inversions.append(
+            {"who": who, "true_code": true is not None, "ways": runs, "presets": presets}
+        )
+    files = [*_draw_curves(context, inversions), *_draw_pictures(context, inversions, pictures)]
     without_codes = [
         {**one, "ways": {w: {k: v for k, v in r.items() if k != "codes"}
-                         for w, r in one["ways"].items()}} for one in found
+                         for w, r in one["ways"].items()}} for one in inversions
     ]  # fmt: skip
     return {"iterations": list(ITERATIONS), "faces": without_codes, "files": files}
 
@@ -111,12 +113,12 @@ def _made_by(context: Context, face: Pixels) -> dict[str, Any]:
 def _faces(context: Context) -> list[tuple[str, Pixels, np.ndarray | None]]:
     """(name, aligned picture, its true code or None)."""
     people = context.held_out(GENERATED)
-    found: list[tuple[str, Pixels, np.ndarray | None]] = [
+    faces: list[tuple[str, Pixels, np.ndarray | None]] = [
         (f"person {n + 1}", person.scene.base, person.code.w) for n, person in enumerate(people)
     ]
     for n, aligned in enumerate(context.aligned_photos()):
-        found.append((f"photo {n + 1}", aligned.pixels, None))
-    return found
+        faces.append((f"photo {n + 1}", aligned.pixels, None))
+    return faces
 
 
 class _Descents:
@@ -187,8 +189,8 @@ class _Judge:
         """picture: [1, 3, S, S] in [-1, 1]."""
         with torch.no_grad():
             small = losses.shrink(picture, LOSS_SIDE)
-            found = features.normalised(self._trunk(small))
-            vgg = features.distance(found, self._features).item()
+            seen = features.normalised(self._trunk(small))
+            vgg = features.distance(seen, self._features).item()
             loss = float(self._against(small))
         drawn = pictures.from_planes(picture[0].numpy())
         return {
@@ -200,7 +202,7 @@ class _Judge:
 
 def _presets(context: Context, face: Pixels) -> dict[str, Any]:
     """Seconds, loss and identity distance of each preset, networks loaded before."""
-    found, judge = {}, _Judge(context, face)
+    results, judge = {}, _Judge(context, face)
     for name, settings in PRESETS.items():
         inversion = Inversion(context.studio.generator, settings)
         inversion.warm_up()
@@ -209,21 +211,21 @@ def _presets(context: Context, face: Pixels) -> dict[str, Any]:
         spent = time.monotonic() - started
         drawn = pictures.to_planes(Subject(context.studio, code).scene.base)
         seen = judge.picture(torch.from_numpy(drawn)[None])
-        found[name] = {
+        results[name] = {
             "seconds": round(spent, 1),
             "steps": code.provenance["steps"],
             "loss": round(seen["loss"], 4),
             "identity": round(seen["identity"], 4),
         }
-    return found
+    return results
 
 
-def _draw_curves(context: Context, found: list[dict[str, Any]]) -> list[str]:
+def _draw_curves(context: Context, inversions: list[dict[str, Any]]) -> list[str]:
     figure = figures.new(8.5, 3.2)
     axes = figure.subplots(1, 2)
     for axis, (key, label) in zip(axes, JUDGES.items(), strict=True):
         for way in WAYS:
-            mean = np.mean([one["ways"][way][key] for one in found], axis=0)
+            mean = np.mean([one["ways"][way][key] for one in inversions], axis=0)
             axis.plot(np.array(ITERATIONS) + 1, mean, marker="o", markersize=3, label=way)
         axis.set_xscale("log", base=2)
         axis.set_xticks([i + 1 for i in ITERATIONS[::2]], [str(i) for i in ITERATIONS[::2]])
@@ -236,12 +238,12 @@ def _draw_curves(context: Context, found: list[dict[str, Any]]) -> list[str]:
 
 
 def _draw_pictures(
-    context: Context, found: list[dict[str, Any]], pictures: Mapping[str, Pixels]
+    context: Context, inversions: list[dict[str, Any]], pictures: Mapping[str, Pixels]
 ) -> list[str]:
     files = []
     for stem, generated in ((ON_GENERATED, True), (ON_PHOTOS, False)):
         rows, labels = [], []
-        for one in found:
+        for one in inversions:
             if one["true_code"] != generated:
                 continue
             for way in ("v(I)", "conventional") if generated else ("v(I)",):
@@ -261,12 +263,12 @@ def _draw_pictures(
 def compared(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each comparison of COMPARED by each judge: means over the faces, and how many agree."""
     at = {step: k for k, step in enumerate(record["iterations"])}
-    found = []
+    comparisons = []
     for way, step, other, other_step in COMPARED:
         for judge in JUDGES:
             ours = np.array([f["ways"][way][judge][at[step]] for f in record["faces"]])
             theirs = np.array([f["ways"][other][judge][at[other_step]] for f in record["faces"]])
-            found.append(
+            comparisons.append(
                 {
                     "what": f"{way} at {step} against {other} at {other_step}",
                     "judge": JUDGES[judge],
@@ -276,7 +278,7 @@ def compared(record: Mapping[str, Any]) -> list[dict[str, Any]]:
                     "of": len(ours),
                 }
             )
-    return found
+    return comparisons
 
 
 def claims(records: Records) -> list[Claim]:
@@ -284,8 +286,8 @@ def claims(records: Records) -> list[Claim]:
     if NAME not in records:
         return []
     record = records[NAME]
-    found = compared(record)
-    conventional = [one for one in found if "conventional" in one["what"]]
+    comparisons = compared(record)
+    conventional = [one for one in comparisons if "conventional" in one["what"]]
     holds = all(one["ours"] < one["theirs"] for one in conventional)
     numbers = "; ".join(
         f"{one['what']}, {one['judge']}: {one['ours']:.2f} against {one['theirs']:.2f}"

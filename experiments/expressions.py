@@ -58,12 +58,12 @@ def run(context: Context) -> dict[str, Any]:
 
 def rest(context: Context, subject: Subject) -> dict[str, float]:
     """Offsets that take the smile out of a face, found by measuring it; kept."""
-    found: dict[str, float] = context.keep(
+    shares: dict[str, float] = context.keep(
         "rest",
         {"code": kept.of_code(subject.code), "targets": dict(REST), "lowest": facs.LOWEST},
         lambda: dict(subject.reach(REST).offsets),
     )
-    return found
+    return shares
 
 
 def onto(offsets: Mapping[str, float], descriptor: Mapping[str, float]) -> dict[str, float]:
@@ -95,7 +95,7 @@ def _judged(context: Context, people: list[Subject]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for protocol in PROTOCOLS:
         method = "paper" if protocol == PROTOCOLS[2] else "default"
-        found = []
+        labels = []
         for n, person in enumerate(context.under(method, people)):
             inputs: dict[str, Any] = {
                 "code": kept.of_code(person.code),
@@ -106,7 +106,7 @@ def _judged(context: Context, people: list[Subject]) -> dict[str, Any]:
             }
             if protocol == "from rest":
                 inputs["lowest"] = facs.LOWEST
-            found.append(
+            labels.append(
                 context.keep(
                     "expressions",
                     inputs,
@@ -115,8 +115,8 @@ def _judged(context: Context, people: list[Subject]) -> dict[str, Any]:
             )
             context.progress(f"{NAME}: {protocol}", n + 1, len(people))
         result[protocol] = {
-            "neutral": [one["neutral"] for one in found],
-            **{name: [one[name] for one in found] for name in facs.EXPRESSIONS},
+            "neutral": [one["neutral"] for one in labels],
+            **{name: [one[name] for one in labels] for name in facs.EXPRESSIONS},
         }
     return result
 
@@ -152,7 +152,7 @@ def claims(records: Records) -> list[Claim]:
     says = "the discrete expressions, as combinations of AUs, are recognised"
     if record["judged"] is None:
         return []  # nobody judged: the pictures are on the page, without a verdict
-    found = []
+    decided = []
     tables = {protocol: confusion(record, protocol) for protocol in PROTOCOLS}
     for name in facs.EXPRESSIONS:
         if name in expression_classifier.NO_LABEL:
@@ -162,11 +162,11 @@ def claims(records: Records) -> list[Claim]:
         text = ", ".join(f"{protocol} {share:.0%}" for protocol, share in shares.items())
         text += f"; at rest, before: {before:.0%}"
         better = mine > shares[PROTOCOLS[2]]
-        found.append(
+        decided.append(
             Claim("Fig. 10", f"{says}: {name}", f"outside judge: {text}",
                   judged(mine >= RECOGNISED and mine > before, better))
         )  # fmt: skip
-    return found
+    return decided
 
 
 def section(records: Records) -> str:

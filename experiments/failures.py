@@ -75,20 +75,20 @@ def why(measured: Measured) -> dict[tuple[int, int], list[str]]:
     result = {}
     for f in range(len(measured)):
         for i in range(len(facs.CODES)):
-            found = []
+            reasons = []
             if own[f, i] < metrics.RESPONDS:
-                found.append("does not respond")
+                reasons.append("does not respond")
             if own[f, i] <= other[f, i]:
-                found.append("another AU moves more")
+                reasons.append("another AU moves more")
             if any(measured.last[j.key][f, i] >= j.same_person for j in JUDGES.values()):
-                found.append("another person")
-            result[f, i] = found
+                reasons.append("another person")
+            result[f, i] = reasons
     return result
 
 
 def _count(reasons: dict[tuple[int, int], list[str]]) -> dict[str, int]:
-    names = sorted({reason for found in reasons.values() for reason in found})
-    return {name: sum(name in found for found in reasons.values()) for name in names}
+    names = sorted({reason for failed in reasons.values() for reason in failed})
+    return {name: sum(name in failed for failed in reasons.values()) for name in names}
 
 
 def _figure(people: Sequence[Subject], chosen: Sequence[tuple[int, int]]) -> Any:

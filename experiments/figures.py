@@ -63,7 +63,7 @@ def save(figure: Figure, folder: Path, stem: str, source: SourceType | None = No
     vector = io.StringIO()
     with matplotlib.rc_context(_SVG):
         figure.savefig(vector, format="svg", metadata={"Date": None})
-    text = _EMBEDDED.sub(lambda found: _as_jpeg(found.group(1)), vector.getvalue())
+    text = _EMBEDDED.sub(lambda picture: _as_jpeg(picture.group(1)), vector.getvalue())
     if source is not None:
         text = _marked(text, source)
     path = folder / f"{stem}.svg"

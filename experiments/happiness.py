@@ -35,7 +35,7 @@ def run(context: Context) -> dict[str, Any]:
     labels = [f"person {n + 1}" for n in range(context.settings.shown)] + ["photo"]
     wanted = facs.parse_vector(demo.DESCRIPTOR)
     timeline = from_descriptor(wanted, frames=context.settings.frames)
-    rows, found = [], []
+    rows, records = [], []
     for n, (person, label) in enumerate(zip(people, labels, strict=True)):
         frames = list(person.animate(timeline))
         rows.append(frames)
@@ -48,12 +48,12 @@ def run(context: Context) -> dict[str, Any]:
             },
             partial(_measure, context, frames),
         )
-        found.append({"who": label, **record})
+        records.append({"who": label, **record})
         context.progress(NAME, n + 1, len(people))
     levels = [f"λ = {value:.2g}" for value in np.linspace(0, 1, len(timeline))]
     figure = figures.strips(rows, labels, levels)
     files = context.save(figure, FIGURE, SourceType.GENERATED)
-    return {"descriptor": demo.DESCRIPTOR, "asked": list(wanted), "people": found, "files": files}
+    return {"descriptor": demo.DESCRIPTOR, "asked": list(wanted), "people": records, "files": files}
 
 
 def _measure(context: Context, frames: list[np.ndarray]) -> dict[str, Any]:
@@ -91,11 +91,11 @@ def claims(records: Records) -> list[Claim]:
     """What Fig. 1 and its paragraph in 4.3 say."""
     if NAME not in records:
         return []
-    found = summary(records[NAME])
-    works = found["share"] >= SHARE and found["monotone"] >= 0.95
+    rising = summary(records[NAME])
+    works = rising["share"] >= SHARE and rising["monotone"] >= 0.95
     text = (
-        f"AU6, AU12 and AU25 all rise by {metrics.RESPONDS:g} or more in {found['share']:.0%} of "
-        f"{found['people']:.0f} people, worst rank correlation with λ {found['monotone']:.3f}; "
+        f"AU6, AU12 and AU25 all rise by {metrics.RESPONDS:g} or more in {rising['share']:.0%} of "
+        f"{rising['people']:.0f} people, worst rank correlation with λ {rising['monotone']:.3f}; "
         f"[picture]({FIGURE}.jpg)"
     )
     return [

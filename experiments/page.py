@@ -88,12 +88,12 @@ WITH_DISFA = (
 def text(records: Records) -> str:
     """The whole page."""
     parts = [HEAD, _made_with(records), "## Every figure and claim of section 4", ""]
-    found = _networks_and_data(records) + [
+    claims = _networks_and_data(records) + [
         claim
         for experiment in registry.EXPERIMENTS
         for claim in registry.module(experiment.name).claims(records)
     ]
-    parts += [_summary(found), _claims_table(found), _missing(records)]
+    parts += [_summary(claims), _claims_table(claims), _missing(records)]
     for experiment in registry.EXPERIMENTS:
         if experiment.name in records:
             parts.append(f"## {experiment.title} ({experiment.shows})")
@@ -150,22 +150,22 @@ def _made_with(records: Records) -> str:
         return "No experiment has been run yet."
     parts = []
     for key, users in made.items():
-        found = [
+        values = [
             f"`{v}`" + (f" ({', '.join(n)})" if len(users) > 1 else "") for v, n in users.items()
         ]
-        parts.append(f"{key} {' and '.join(found)}")
+        parts.append(f"{key} {' and '.join(values)}")
     return f"Made with {'; '.join(parts)}."
 
 
-def _summary(found: list[Claim]) -> str:
-    counts = Counter(claim.verdict for claim in found)
+def _summary(claims: list[Claim]) -> str:
+    counts = Counter(claim.verdict for claim in claims)
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict) + "."
 
 
-def _claims_table(found: list[Claim]) -> str:
+def _claims_table(claims: list[Claim]) -> str:
     rows = [
         [claim.where, claim.says, claim.found, _bold(claim.verdict)]
-        for claim in sorted(found, key=lambda c: not c.where.startswith("Fig"))
+        for claim in sorted(claims, key=lambda c: not c.where.startswith("Fig"))
     ]
     return table(rows, ["", "The paper", "Here", "Verdict"])
 

@@ -49,12 +49,12 @@ def run(context: Context) -> dict[str, Any]:
                     "frames": context.settings.film,
                     "version": 1,
                 }
-                found = context.keep(
+                measured = context.keep(
                     "film",
                     inputs,
                     partial(_film, context, person, film),
                 )
-                record["films"].setdefault(method, {}).setdefault(film, []).append(found)
+                record["films"].setdefault(method, {}).setdefault(film, []).append(measured)
                 done += 1
                 context.progress(f"{NAME}: {method}", done, len(people) * len(FILMS))
     record["files"] = context.save(_figure(record), FIGURE)
@@ -89,9 +89,9 @@ def _figure(record: dict[str, Any]) -> Any:
     figure = figures.new(10, 3)
     for axes, film in zip(figure.subplots(1, len(FILMS)), FILMS, strict=True):
         for method, colour in zip(METHODS, ("tab:blue", "tab:red"), strict=True):
-            for n, found in enumerate(record["films"][method][film]):
+            for n, measured in enumerate(record["films"][method][film]):
                 label = method if n == 0 else None
-                axes.plot(found["inside"], color=colour, linewidth=1.2, label=label)
+                axes.plot(measured["inside"], color=colour, linewidth=1.2, label=label)
         axes.set_title(film, fontsize=9)
         axes.set_ylim(bottom=0)
         axes.tick_params(labelsize=7)
@@ -103,7 +103,7 @@ def _figure(record: dict[str, Any]) -> Any:
 
 def summary(record: Any, method: str) -> dict[str, float]:
     """uneven: largest over median step, worst film; outside: largest change anywhere outside."""
-    films = [f for found in record["films"][method].values() for f in found]
+    films = [f for people in record["films"][method].values() for f in people]
     uneven = [max(f["inside"]) / max(float(np.median(f["inside"])), 1e-9) for f in films]
     return {"uneven": max(uneven), "outside": max(max(f["outside"]) for f in films)}
 
@@ -131,8 +131,8 @@ def section(records: Records) -> str:
     record = records[NAME]
     rows = []
     for method in METHODS:
-        found = summary(record, method)
-        rows.append([method, f"{found['uneven']:.2f}", f"{found['outside']:.1f}"])
+        means = summary(record, method)
+        rows.append([method, f"{means['uneven']:.2f}", f"{means['outside']:.1f}"])
     return "\n\n".join(
         [
             f"Linear films of {PEOPLE} held-out people. A step is the mean change between two "

@@ -55,7 +55,7 @@ def run(context: Context) -> dict[str, Any]:
         for group, people in groups.items()
     }
     record: dict[str, Any] = {
-        group: {name: summary(found) for name, found in methods.items()}
+        group: {name: summary(edits) for name, edits in methods.items()}
         for group, methods in measured.items()
     }
     record["bars"] = {
@@ -70,19 +70,19 @@ def run(context: Context) -> dict[str, Any]:
     return record
 
 
-def summary(found: Measured) -> dict[str, Any]:
+def summary(measured: Measured) -> dict[str, Any]:
     """What the page shows of one method."""
-    correlation, slope = metrics.agreement(found.scores, LEVELS)
-    curves = (found.scores - found.scores[:, :, :1]) / facs.FULL
+    correlation, slope = metrics.agreement(measured.scores, LEVELS)
+    curves = (measured.scores - measured.scores[:, :, :1]) / facs.FULL
     target = np.stack([curves[:, i, :, i] for i in range(len(facs.CODES))])  # [12, F, K]
     return {
-        "faces": len(found),
-        "table": {name: dict(values) for name, values in found.table().items()},
+        "faces": len(measured),
+        "table": {name: dict(values) for name, values in measured.table().items()},
         **{
-            f"{judge.key}_95": round(float(np.quantile(found.last[judge.key], 0.95)), 4)
+            f"{judge.key}_95": round(float(np.quantile(measured.last[judge.key], 0.95)), 4)
             for judge in JUDGES.values()
         },
-        "leakage_matrix": np.round(metrics.leakage_matrix(found.scores), 3).tolist(),
+        "leakage_matrix": np.round(metrics.leakage_matrix(measured.scores), 3).tolist(),
         "agreement": {
             code: {
                 "r": round(float(correlation[i]), 4),
@@ -93,17 +93,17 @@ def summary(found: Measured) -> dict[str, Any]:
             for i, code in enumerate(facs.CODES)
         },
         "means": {name: round(float(np.mean(list(v.values()))), 4)
-                  for name, v in found.table().items()},
+                  for name, v in measured.table().items()},
     }  # fmt: skip
 
 
 def _leakage_figure(methods: Mapping[str, Measured]) -> Any:
     figure = figures.new(3.6 * len(methods) + 0.6, 3.9)
-    for axes, (name, found) in zip(
+    for axes, (name, measured) in zip(
         figure.subplots(1, len(methods), squeeze=False)[0], methods.items(), strict=True
     ):
-        drawn = axes.imshow(metrics.leakage_matrix(found.scores), vmin=0, vmax=1, cmap="magma_r")
-        axes.set_title(f"{name}: {metrics.leakage(found.scores).mean():.2f}", fontsize=10)
+        drawn = axes.imshow(metrics.leakage_matrix(measured.scores), vmin=0, vmax=1, cmap="magma_r")
+        axes.set_title(f"{name}: {metrics.leakage(measured.scores).mean():.2f}", fontsize=10)
         numbers = [code.removeprefix("AU") for code in facs.CODES]
         axes.set_xticks(range(len(numbers)), numbers, fontsize=7)
         axes.set_yticks(range(len(numbers)), numbers, fontsize=7)
@@ -113,9 +113,9 @@ def _leakage_figure(methods: Mapping[str, Measured]) -> Any:
     return figure
 
 
-def _agreement_figure(found: Measured) -> Any:
+def _agreement_figure(measured: Measured) -> Any:
     figure = figures.new(10, 7)
-    curves = (found.scores - found.scores[:, :, :1]) / facs.FULL
+    curves = (measured.scores - measured.scores[:, :, :1]) / facs.FULL
     for i, (axes, code) in enumerate(figures.of_units(figure)):
         mine = curves[:, i, :, i]
         axes.plot(LEVELS, mine.T, color="0.8", linewidth=0.6)

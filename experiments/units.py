@@ -102,7 +102,7 @@ def claims(records: Records) -> list[Claim]:
     if "tables" not in records:
         return []
     ours, theirs = (records["tables"]["generated"][name]["table"] for name in METHODS)
-    found = []
+    decided = []
     for code in PAPERS:
         works = _works(ours, code)
         better = ours["leakage"][code] < theirs["leakage"][code] and (
@@ -116,11 +116,11 @@ def claims(records: Records) -> list[Claim]:
             f"moves most {t['leads'][code]:.0%}, leakage {t['leakage'][code]:.2f}"
             for name, t in zip(("ours", "paper's recipe"), (ours, theirs), strict=True)
         )
-        found.append(
+        decided.append(
             Claim("Fig. 9", f"{code} is animated by linear interpolation ({word})", text,
                   judged(works, better))
         )  # fmt: skip
-    return found
+    return decided
 
 
 def _works(table: Any, code: str) -> bool:

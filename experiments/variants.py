@@ -48,15 +48,15 @@ def collect(studio: Studio, folder: Path, faces: int, progress: StageProgress) -
     return responses.load(studio.generator, faces, folder)
 
 
-def fit(studio: Studio, found: Responses) -> dict[str, Boundaries]:
+def fit(studio: Studio, measured: Responses) -> dict[str, Boundaries]:
     """Every variant from the same responses; its length 1 is the reach of its AU."""
     generator = studio.generator
     rows = editable_rows(generator)
     settings = svm.FitSettings()
-    whole = svm.fit_normals(generator, found, settings)
-    impure = svm.fit_normals(generator, found, replace(settings, purity=0.0))
-    mean = found.slopes.mean(axis=3, keepdims=True)
-    tied = replace(found, slopes=np.broadcast_to(mean, found.slopes.shape))
+    whole = svm.fit_normals(generator, measured, settings)
+    impure = svm.fit_normals(generator, measured, replace(settings, purity=0.0))
+    mean = measured.slopes.mean(axis=3, keepdims=True)
+    tied = replace(measured, slopes=np.broadcast_to(mean, measured.slopes.shape))
     one_row = svm.fit_normals(generator, tied, settings)
     normal = one_row.normals[:, rows.start : rows.start + 1]  # [12, 1, 512], as in all of them
     everywhere = np.repeat(normal, generator.rows, axis=1)

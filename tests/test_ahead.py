@@ -55,9 +55,9 @@ class TinyOpening:
         return tiny.TinyStudio(tiny.EncodeSettings(steps=1))
 
 
-def work(job: ahead.Job) -> tuple[Throughput, list[tuple[str, int, int]]]:
+def work(files: ahead.Preparation) -> tuple[Throughput, list[tuple[str, int, int]]]:
     throughput, told = Throughput(1, 1, "here"), []
-    ahead.run(job, InThisProcess(job.build), throughput, lambda *args: told.append(args))
+    ahead.run(files, InThisProcess(files.build), throughput, lambda *args: told.append(args))
     return throughput, told
 
 
@@ -68,8 +68,8 @@ def test_pairs_are_those_of_one_process(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "ahead").mkdir()
     kept = tmp_path / "ahead" / "pairs_00001.safetensors"
     kept.write_bytes((tmp_path / "alone" / kept.name).read_bytes())
-    job = ahead.pair_files(generator, opening, 3 * SHARD, tmp_path / "ahead")
-    throughput, told = work(job)
+    preparation = ahead.pair_files(generator, opening, 3 * SHARD, tmp_path / "ahead")
+    throughput, told = work(preparation)
     made, alone = (pairs.load(generator, 3 * SHARD, tmp_path / f) for f in ("ahead", "alone"))
     np.testing.assert_allclose(made.w.astype(float), alone.w.astype(float), atol=0.01)
     # Sums over other threads round differently: a grey level.

@@ -111,12 +111,12 @@ def test_a_folder_a_glob_and_a_table_name_inputs(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     smile = {"AU12": 1.0}
-    jobs = batch.find_jobs(str(tmp_path), smile)
-    assert [job.stem for job in jobs] == ["a_jpg", "a_png", "d", "deep/b"]
-    assert [j.stem for j in batch.find_jobs(f"{tmp_path}/*.jpg", smile)] == ["a"]
+    inputs = batch.find_inputs(str(tmp_path), smile)
+    assert [given.stem for given in inputs] == ["a_jpg", "a_png", "d", "deep/b"]
+    assert [j.stem for j in batch.find_inputs(f"{tmp_path}/*.jpg", smile)] == ["a"]
     table = tmp_path / "table.csv"
     table.write_text("file,au,face\na.jpg,AU1=0.5,1\ndeep/b.JPG,,\na.jpg,AU2,\n")
-    one, two, three = batch.find_jobs(str(table), smile)
+    one, two, three = batch.find_inputs(str(table), smile)
     assert (one.stem, one.descriptor, one.face) == ("a_jpg", {"AU1": 0.5}, 1)
     assert (two.stem, two.descriptor, two.face) == ("deep/b", smile, None)
     assert (three.stem, three.descriptor) == ("a_jpg_2", {"AU2": 1.0})
@@ -135,22 +135,22 @@ def test_a_folder_a_glob_and_a_table_name_inputs(tmp_path: Path) -> None:
 def test_a_wrong_table_is_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(InputError, match=message):
-        batch.find_jobs(str(tmp_path / "t.csv"), None)
+        batch.find_inputs(str(tmp_path / "t.csv"), None)
 
 
 def test_nothing_to_do_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no photos or codes there"):
-        batch.find_jobs(str(tmp_path), {"AU12": 1.0})
+        batch.find_inputs(str(tmp_path), {"AU12": 1.0})
     with pytest.raises(InputError, match="give --au"):
-        batch.find_jobs(str(tmp_path), None)
+        batch.find_inputs(str(tmp_path), None)
 
 
 def test_expressions_of_one_photo_are_not_drawn_side_by_side() -> None:
     """Two workers would encode it twice."""
-    jobs = [batch.Job(name, Path(name), f"{name}{i}", {}) for name in "aab" for i in range(2)]
-    order = [(job.name, job.stem) for job in batch._apart(jobs)]
+    inputs = [batch.Input(name, Path(name), f"{name}{i}", {}) for name in "aab" for i in range(2)]
+    order = [(given.name, given.stem) for given in batch._apart(inputs)]
     assert [name for name, _ in order] == ["a", "b", "a", "b", "a", "a"]
-    assert sorted(order) == sorted((job.name, job.stem) for job in jobs)
+    assert sorted(order) == sorted((given.name, given.stem) for given in inputs)
 
 
 # ---------------------------------------------------------------- the command

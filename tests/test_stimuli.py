@@ -114,7 +114,7 @@ def test_people_are_named_after_their_files(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     people = {"photos": ["anna smith.jpg"], "codes": ["b.safetensors"], "seeds": [7]}
     named = casting.named_people(parse({"people": people, "neutral": True}, tmp_path))
-    assert [(p.identity, p.kind) for p in named] == [
+    assert [(p.name, p.kind) for p in named] == [
         ("anna-smith", "photo"), ("b", "code"), ("s00007", "synthetic"),
     ]  # fmt: skip
     for photos, message in ((["c.jpg"], "cannot be read"), (["anna smith.jpg"] * 2, "two people")):
@@ -327,7 +327,7 @@ def test_outliers_are_replaced_by_the_next_people(tmp_path: Path) -> None:
                 work = _Run(asked, out, engine, facts, throughput, lambda *_: None)
                 people, cast = work.cast_and_draw([])
                 result = work.finish(people, cast, b"")
-        assert [person.identity for person in people] == ["s00011", "s00013"]
+        assert [person.name for person in people] == ["s00011", "s00013"]
         assert result.rejected == 2
         assert "s00010" in (tmp_path / name / "quality.md").read_text()
         assert not list((tmp_path / name).glob("s00010*"))

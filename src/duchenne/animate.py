@@ -40,7 +40,7 @@ from .types import WIDTH, AlignedFace, LatentCode, Photo, Pixels
 
 logger = logging.getLogger(__name__)
 
-Source = str | Path | Pixels | Image.Image | Photo
+PhotoOrCode = str | Path | Pixels | Image.Image | Photo
 """Whose face: the file of a photo or of a saved code, uint8 [H, W, 3], or a picture in memory."""
 
 
@@ -73,18 +73,18 @@ class Studio:
     def generator(self) -> Generator:
         generator = self._generator or mobile.load()
         if generator.w_mean.shape != (WIDTH,):
-            found = generator.w_mean.shape[-1]
+            width = generator.w_mean.shape[-1]
             raise WeightsError(
-                f"{generator.fingerprint}: its W has {found} dimensions, expected {WIDTH}; this "
+                f"{generator.fingerprint}: its W has {width} dimensions, expected {WIDTH}; this "
                 "network can be converted and run, not animated"
             )
         return generator
 
     @cached_property
     def boundaries(self) -> Boundaries:
-        found = self._boundaries or boundaries.offered(self.generator)
-        found.require_space(self.generator.fingerprint)
-        return found
+        chosen = self._boundaries or boundaries.offered(self.generator)
+        chosen.require_space(self.generator.fingerprint)
+        return chosen
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -115,7 +115,7 @@ class Studio:
 
     def face(
         self,
-        source: Source,
+        source: PhotoOrCode,
         *,
         index: int | None = None,
         stages: Callable[[str], AbstractContextManager[object]] = nullcontext,

@@ -16,11 +16,11 @@ from .run import Run, progress_bars
 
 if TYPE_CHECKING:
     from ..animate import Opening
-    from ..fit.ahead import Job
+    from ..fit.ahead import Preparation
 
 
 @dataclass(frozen=True)
-class Crew:
+class WorkerOptions:
     """As asked for on the command line."""
 
     workers: int | None
@@ -41,29 +41,30 @@ class Crew:
         self,
         run: Run,
         generator_file: str | None,
-        job_of: Callable[[Opening], Job],
+        preparation_of: Callable[[Opening], Preparation],
         encoding: Encoding | None = None,
     ) -> None:
-        """Do a job if workers were asked for; the fit finds it done. job_of: see `fit.ahead`."""
+        """Make the files if workers were asked for; the fit finds them. See `fit.ahead`."""
         if not self.asked:
             return
         from ..fit import ahead
 
         with run.stages("ahead"), progress_bars() as tell:
-            job = job_of(opening_of(encoding, generator_file=generator_file, device="cpu"))
-            slots, throughput = open_slots(job.build, self.workers, self.threads, self.ray)
-            ahead.run(job, slots, throughput, tell)
+            opening = opening_of(encoding, generator_file=generator_file, device="cpu")
+            preparation = preparation_of(opening)
+            slots, throughput = open_slots(preparation.build, self.workers, self.threads, self.ray)
+            ahead.run(preparation, slots, throughput, tell)
         run.facts["throughput"] = throughput.facts()
-        run.note(f"{job.stage}: {summary_of(throughput)}")
+        run.note(f"{preparation.stage}: {summary_of(throughput)}")
 
 
-def crew_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Gather the workers' options into one argument, `crew`."""
 
     @functools.wraps(command)
     def collected(
         *args: Any, workers: int | None, threads: int | None, ray: str | None, **others: Any
     ) -> Any:
-        return command(*args, crew=Crew(workers, threads, ray), **others)
+        return command(*args, crew=WorkerOptions(workers, threads, ray), **others)
 
     return options(WORKER_OPTIONS)(collected)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .ahead import Crew, crew_options
+from .ahead import WorkerOptions, worker_options
 from .faces import Encoding, generator_option, new_studio, steps_option
 from .run import Run, progress_bars, recorded
 from .scoring import by_code, pictures_option, read_scores, table_text
@@ -77,7 +77,7 @@ def fit() -> None:
     help="Only collect every N-th face (or person of DISFA), from the K-th: run N such processes "
     "side by side, then once without --share. --workers divides the rest as well.",
 )
-@crew_options
+@worker_options
 @generator_option
 @recorded
 def fit_boundaries(
@@ -89,7 +89,7 @@ def fit_boundaries(
     refined: bool | None,
     work: str | None,
     share: str | None,
-    crew: Crew,
+    crew: WorkerOptions,
     generator_file: str | None,
     distances: str | None,
     **coded: Any,
@@ -137,21 +137,21 @@ def fit_boundaries(
         _pairs_ahead(run, generator, settings, folder, crew, generator_file)
     with run.stages("fit"), progress_bars() as tell:
         if method == "pairs":
-            found, levels = _fit_pairs(generator, settings, folder, share, tell)
-            if found is None:
+            fitted, levels = _fit_pairs(generator, settings, folder, share, tell)
+            if fitted is None:
                 run.say("this share is complete")
                 return
         else:
-            found, levels = _fit_plain(generator, faces, method, tell), None
-    boundaries.save_boundaries(found, Path(output))
+            fitted, levels = _fit_plain(generator, faces, method, tell), None
+    boundaries.save_boundaries(fitted, Path(output))
     run.wrote(output)
     run.wrote(Path(output).with_suffix(".json"))
     if scale is not None:
         from ..measuring import score
 
-        score.save_scale(levels, Path(scale), found.provenance)
+        score.save_scale(levels, Path(scale), fitted.provenance)
         run.wrote(scale)
-    run.facts["boundaries"] = dict(found.provenance)
+    run.facts["boundaries"] = dict(fitted.provenance)
 
 
 def _pairs_job(
@@ -167,7 +167,12 @@ def _pairs_job(
 
 
 def _pairs_ahead(
-    run: Run, generator: Any, settings: Any, folder: Path, crew: Crew, generator_file: str | None
+    run: Run,
+    generator: Any,
+    settings: Any,
+    folder: Path,
+    crew: WorkerOptions,
+    generator_file: str | None,
 ) -> None:
     from ..fit import ahead
     from ..measuring import dlib_identity
@@ -234,7 +239,7 @@ def _fit_coded(
     method: str,
     work: str | None,
     share: str | None,
-    crew: Crew,
+    crew: WorkerOptions,
     generator_file: str | None,
     distances: str | None,
     **coded: Any,
@@ -263,15 +268,15 @@ def _fit_coded(
         return
     with run.stages("fit"), progress_bars() as tell:
         scorer = _scorer(run) if method == "pairs" else None
-        found = labelled.fit(
+        fitted = labelled.fit(
             studio.renderer, data, method=method, scorer=scorer, provenance=examples, progress=tell
         )
-    boundaries.save_boundaries(found, Path(output))
+    boundaries.save_boundaries(fitted, Path(output))
     run.wrote(output)
     run.wrote(Path(output).with_suffix(".json"))
-    run.facts["boundaries"] = dict(found.provenance)
+    run.facts["boundaries"] = dict(fitted.provenance)
     if distances is not None:
-        apart = signed_distances(data.w, found.normals, found.biases)
+        apart = signed_distances(data.w, fitted.normals, fitted.biases)
         rows = [
             {"face": face, "person": person, **by_code(row)}
             for face, person, row in zip(data.names, data.people, apart, strict=True)
@@ -288,7 +293,7 @@ def _disfa_settings(coded: dict[str, Any]) -> Any:
 
 
 def _codes_ahead(studio: Any, studios: Any, coded: dict[str, Any]) -> Any:
-    """The pictures or frames that will be asked for, as a job for workers."""
+    """The pictures or frames that will be asked for, as a preparation for workers."""
     from ..fit import ahead
 
     if coded["disfa"] is not None:
@@ -344,7 +349,7 @@ def _share(text: str) -> tuple[int, int]:
 @click.option("-o", "--output", required=True, metavar="FILE", help="The network, .safetensors.")
 @click.option("--pairs", type=click.IntRange(min=2048), help="How many faces to draw.")
 @click.option("--work", metavar="FOLDER", help="Keeps what is done, so that a fit can resume.")
-@crew_options
+@worker_options
 @generator_option
 @recorded
 def fit_encoder(
@@ -352,7 +357,7 @@ def fit_encoder(
     output: str,
     pairs: int | None,
     work: str | None,
-    crew: Crew,
+    crew: WorkerOptions,
     generator_file: str | None,
 ) -> None:
     """Fit v(I), the network that guesses a face's code (section 3.2).

@@ -141,8 +141,8 @@ def _studios(
         studios[name] = studio.replace(boundaries=load_boundaries(Path(path)))
     for name in baselines.NAMES if with_recipes else ():
         if name not in studios:
-            found = baselines.fit(name, studio, results, progress=tell)
-            studios[name] = studio.replace(boundaries=found)
+            fitted = baselines.fit(name, studio, results, progress=tell)
+            studios[name] = studio.replace(boundaries=fitted)
     return studios
 
 

@@ -167,22 +167,23 @@ def batch(
       duchenne batch photos/ --expression happiness -o happy/
       duchenne batch "codes/*.safetensors" --au AU12=0.6 --size 256 -o smiles/
     """
+    from ..files import pictures
     from ..files.film_formats import set_suffixes
     from ..stimuli import batch as batches
-    from ..stimuli.design import STILLS, Match, Output
+    from ..stimuli.design import Match, Output
     from ..stimuli.drawing import Drawing
     from ..stimuli.measuring import Means
 
     given = [name for name in (au, descriptor, expression) if name is not None]
     if len(given) > 1:
         raise click.UsageError("give only one of --au, --descriptor and --expression")
-    known = dict.fromkeys((*STILLS, *set_suffixes()))
+    known = dict.fromkeys((*pictures.STILLS, *set_suffixes()))
     if suffix not in known:
         raise click.UsageError(f"--format {suffix}: use {', '.join(known)}")
     asked = motion.descriptor_of(au, descriptor, expression)
-    jobs = batches.find_jobs(source, asked)
+    inputs = batches.find_inputs(source, asked)
     form = Output(size=size, paste_back=paste is not False)
-    film = suffix not in STILLS
+    film = suffix not in pictures.STILLS
     form = replace(form, still="" if film else suffix, film=suffix if film else "")
     means = Means.found()
     facts = _fingerprints(run, means, generator_file, boundaries_file, encoding)
@@ -193,7 +194,7 @@ def batch(
     facts["threads"] = throughput.threads
     with run.stages("all"), progress_bars() as tell:
         result = batches.run(
-            jobs,
+            inputs,
             form,
             output,
             slots,

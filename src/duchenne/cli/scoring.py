@@ -91,8 +91,8 @@ def _measured(run: Run, images: tuple[str, ...], face: int) -> list[dict[str, An
     for image in images:
         photo = pictures.load_photo(image)
         with run.stages("score"):
-            found = align.find(photo, face=face)
-            values = scorer.scores(photo.pixels, found.mesh)
+            detected = align.find(photo, face=face)
+            values = scorer.scores(photo.pixels, detected.mesh)
         rows.append({"image": image, **by_code(values)})
     return rows
 

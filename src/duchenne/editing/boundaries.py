@@ -230,8 +230,8 @@ def offered(generator: Generator) -> Boundaries:
     The built-in ones for the built-in generator; for a StyleGAN2 of 1024 px the same, transferred,
     with a warning. Raises SpaceMismatch for every other generator.
     """
-    found = built_in()
-    if generator.fingerprint != found.generator and generator.row_sizes == DISTILLED_FROM:
+    ours = built_in()
+    if generator.fingerprint != ours.generator and generator.row_sizes == DISTILLED_FROM:
         from ..generators import mobile
 
         logger.warning(
@@ -240,9 +240,9 @@ def offered(generator: Generator) -> Boundaries:
             generator.fingerprint,
             TRANSFERRED,
         )
-        return transferred(found, mobile.MobileStyleGAN.row_sizes, generator)
-    found.require_space(generator.fingerprint)
-    return found
+        return transferred(ours, mobile.MobileStyleGAN.row_sizes, generator)
+    ours.require_space(generator.fingerprint)
+    return ours
 
 
 def transferred(source: Boundaries, row_sizes: tuple[int, ...], target: Generator) -> Boundaries:

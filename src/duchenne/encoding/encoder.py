@@ -56,8 +56,8 @@ class Cells(nn.Module):
 
     def seen(self, pictures: Tensor) -> list[Tensor]:
         """[B, 3, SIDE, SIDE] in [-1, 1] -> normalised features of BLOCKS."""
-        found = self.trunk(pictures)
-        return features.normalised([found[b] for b in BLOCKS])
+        features_of = self.trunk(pictures)
+        return features.normalised([features_of[b] for b in BLOCKS])
 
     def forward(self, pictures: Tensor) -> Tensor:
         """[B, 3, SIDE, SIDE] in [-1, 1] -> [B, length]."""

@@ -110,9 +110,9 @@ class OutputFolder:
             raise OutputError(f"{self._journal}: is no journal of this version; give a new folder")
         return lines
 
-    def _require_same(self, found: Mapping[str, Any]) -> None:
-        names = sorted({*found, *self.settings})
-        differing = [name for name in names if found.get(name) != self.settings.get(name)]
+    def _require_same(self, recorded: Mapping[str, Any]) -> None:
+        names = sorted({*recorded, *self.settings})
+        differing = [name for name in names if recorded.get(name) != self.settings.get(name)]
         if differing:
             raise OutputError(
                 f"{self.path}: was begun with other settings ({', '.join(differing)}); give an "

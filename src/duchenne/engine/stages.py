@@ -38,8 +38,8 @@ def peak_memory() -> int | None:
     status = Path("/proc/self/status")
     # psutil knows no peak here, and ru_maxrss would include the parent's memory at the fork.
     if status.exists():
-        found = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)
-        return int(found.group(1)) * 1024 if found else None
+        line = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)
+        return int(line.group(1)) * 1024 if line else None
     if sys.platform == "win32":
         import psutil
 

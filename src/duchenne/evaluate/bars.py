@@ -47,7 +47,7 @@ def bars(measured: Measured, paper: Measured | None = None) -> list[Bar]:
     table = measured.table()
     leakage = _mean(table["leakage"])
     change = float(measured.last["outside"].max())
-    found = [
+    requirements = [
         _worst("every AU responds", table["responds"], FACES, "of the faces"),
         _worst("every AU is monotone", table["monotone"], SPEARMAN, "Spearman"),
         _worst("every AU moves most", table["leads"], FACES, "of the faces"),
@@ -69,8 +69,8 @@ def bars(measured: Measured, paper: Measured | None = None) -> list[Bar]:
             f"{leakage:.3f} against {theirs:.3f}, {part:.2f} of it",
             part <= OF_THE_PAPERS,
         )
-        found.insert(4, line)
-    return found
+        requirements.insert(4, line)
+    return requirements
 
 
 def _same_person(judge: Judge, distances: NDArray[np.float64]) -> Bar:

@@ -59,9 +59,9 @@ class Measured:
             "nonlinear": metrics.linearity(self.scores),
         }
         for judge in JUDGES.values():
-            found = self.last[judge.key]
-            columns[f"{judge.key}_95"] = np.quantile(found, 0.95, axis=0)
-            columns[f"{judge.key}_ok"] = (found < judge.limit).mean(axis=0)
+            distances = self.last[judge.key]
+            columns[f"{judge.key}_95"] = np.quantile(distances, 0.95, axis=0)
+            columns[f"{judge.key}_ok"] = (distances < judge.limit).mean(axis=0)
         columns["outside"] = self.last["outside"].max(axis=0)
         columns |= {name: self.last[name].mean(axis=0) for name in ("background", "turned")}
         return {

@@ -36,13 +36,13 @@ class Kept:
         inputs: JSON-ready, everything that the result depends on. The result is JSON-ready too, and
         comes back as JSON gives it (lists for tuples), fresh or kept.
         """
-        found = self.find(name, inputs)
-        if found is None:
+        result = self.find(name, inputs)
+        if result is None:
             record = {"inputs": inputs, "result": make()}
             text = json.dumps(record)
             codes.write_atomically(text.encode(), self.path(name, inputs))
-            found = json.loads(text)["result"]
-        return found
+            result = json.loads(text)["result"]
+        return result
 
     def find(self, name: str, inputs: Mapping[str, Any]) -> Any | None:
         """The kept result, or None; a damaged file counts as none."""

@@ -49,7 +49,7 @@ def write(folder: Path, results: Results, facts: Mapping[str, Any]) -> list[Path
     Every group of faces has the method "default".
     """
     tables = {
-        who: {name: found.table() for name, found in methods.items()}
+        who: {name: measured.table() for name, measured in methods.items()}
         for who, methods in results.items()
     }
     required = requirements(results)
@@ -62,9 +62,11 @@ def write(folder: Path, results: Results, facts: Mapping[str, Any]) -> list[Path
     paths = [folder / "evaluation.json", folder / "evaluation.md"]
     codes.write_atomically((json.dumps(record, indent=1) + "\n").encode(), paths[0])
     codes.write_atomically(_markdown(results, required, facts).encode(), paths[1])
-    for name, found in next(iter(results.values())).items():
+    for name, measured in next(iter(results.values())).items():
         path = folder / f"leakage_{name}.png"
-        pictures.save_image(matrix_picture(metrics.leakage_matrix(found.scores)), path, source=None)
+        pictures.save_image(
+            matrix_picture(metrics.leakage_matrix(measured.scores)), path, source=None
+        )
         paths.append(path)
     return paths
 
@@ -80,13 +82,13 @@ def requirement_table(lines: Sequence[Bar]) -> list[str]:
 
 def means_table(methods: Mapping[str, Measured]) -> list[str]:
     """Markdown: the means over the Action Units of each method."""
-    tables = {name: found.table() for name, found in methods.items()}
+    tables = {name: measured.table() for name, measured in methods.items()}
     rows = ["| | " + " | ".join(tables) + " |", "|---|" + "---|" * len(tables)]
     for metric, title in COLUMNS.items():
         means = [np.mean(list(table[metric].values())) for table in tables.values()]
         rows.append(f"| {title} | " + " | ".join(f"{m:.3f}" for m in means) + " |")
     for judge in JUDGES.values():
-        whole = [np.quantile(found.last[judge.key], 0.95) for found in methods.values()]
+        whole = [np.quantile(measured.last[judge.key], 0.95) for measured in methods.values()]
         cells = [f"identity ({judge.name}), 95 % of all edits", *(f"{v:.3f}" for v in whole)]
         rows.append(f"| {' | '.join(cells)} |")
     return rows
@@ -110,8 +112,8 @@ def _markdown(results: Results, required: Mapping[str, list[Bar]], facts: Mappin
         faces = len(methods["default"])
         lines += ["", f"## {who.capitalize()} ({faces})", "", *requirement_table(required[who])]
         lines += ["", "Means over the twelve Action Units:", "", *means_table(methods)]
-        for name, found in methods.items():
-            lines += ["", f"### {who}, {name}", "", *unit_table(found)]
+        for name, measured in methods.items():
+            lines += ["", f"### {who}, {name}", "", *unit_table(measured)]
     return "\n".join(lines) + "\n"
 
 

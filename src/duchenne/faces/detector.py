@@ -140,13 +140,13 @@ def overlaps(box: Array, others: Array, *, inside: bool = False) -> Array:
     return np.asarray(common / np.maximum(whole, 1e-9), np.float32)
 
 
-def merge(found: Detections) -> Detections:
+def merge(detections: Detections) -> Detections:
     """MediaPipe's weighted suppression: overlapping detections become their weighted mean.
 
     The best score leads a group and stays the group's score; weights are the scores.
     """
     merged = []
-    rest = found[np.argsort(-found.scores, kind="stable")]
+    rest = detections[np.argsort(-detections.scores, kind="stable")]
     while len(rest):
         same = overlaps(rest.boxes[0], rest.boxes) > OVERLAP
         same[0] = True  # a degenerate box does not overlap itself
@@ -162,12 +162,12 @@ def merge(found: Detections) -> Detections:
     return join(merged)
 
 
-def distinct(found: Detections) -> Detections:
+def distinct(detections: Detections) -> Detections:
     """One detection per place and way up, the best score first.
 
     For detections from different windows and turns, whose means would mix whole and cut faces.
     """
-    rest = found[np.argsort(-found.scores, kind="stable")]
+    rest = detections[np.argsort(-detections.scores, kind="stable")]
     kept = []
     while len(rest):
         kept.append(rest[np.array([0])])
@@ -194,24 +194,24 @@ def search(pixels: Pixels, min_size: int) -> Detections:
     pixels: uint8 [H, W, 3]. min_size: width in pixels of the smallest face worth finding.
     Candidates may be false; the mesh's presence score is the judge.
     """
-    found = distinct(join([_turned(pixels, turn, min_size) for turn in TURNS]))
-    if len(found):
-        return found
+    detections = distinct(join([_turned(pixels, turn, min_size) for turn in TURNS]))
+    if len(detections):
+        return detections
     return distinct(join([_turned(pixels, turn, min_size) for turn in LAST_TURNS]))
 
 
 def _turned(pixels: Pixels, turn: float, min_size: int) -> Detections:
     """All detections in the picture turned by `turn` degrees, in the upright picture's pixels."""
     picture = Image.fromarray(pixels)
-    found = []
+    looks = []
     for model in (SHORT_RANGE, FULL_RANGE):
         for side in _window_sides(max(picture.size), min_size):
             width, height = (max(1, round(n * model.size / side)) for n in picture.size)
             small = picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
             look = small.rotate(turn, Image.Resampling.BILINEAR, expand=True) if turn else small
             here = merge(join(list(_windows(model, np.asarray(look)))))
-            found.append(_moved(here, _look_to_picture(look, small, picture, turn)))
-    return join(found)
+            looks.append(_moved(here, _look_to_picture(look, small, picture, turn)))
+    return join(looks)
 
 
 def _window_sides(longest: int, min_size: int) -> list[float]:
@@ -258,9 +258,11 @@ def _look_to_picture(
     return np.concatenate([back, offset[:, None]], axis=1)
 
 
-def _moved(found: Detections, matrix: NDArray[Any]) -> Detections:
+def _moved(detections: Detections, matrix: NDArray[Any]) -> Detections:
     """Detections under an affine map [2, 3]; boxes stay upright squares and scale with it."""
     linear, offset = matrix[:, :2].astype(np.float32), matrix[:, 2].astype(np.float32)
     scale = np.sqrt(abs(np.linalg.det(linear)))
-    boxes = np.concatenate([found.boxes[:, :2] @ linear.T + offset, found.boxes[:, 2:] * scale], 1)
-    return Detections(found.scores, boxes, found.keypoints @ linear.T + offset)
+    boxes = np.concatenate(
+        [detections.boxes[:, :2] @ linear.T + offset, detections.boxes[:, 2:] * scale], 1
+    )
+    return Detections(detections.scores, boxes, detections.keypoints @ linear.T + offset)

@@ -78,21 +78,24 @@ def find_faces(pixels: Pixels, *, min_size: int = MIN_SIZE) -> list[Face]:
     pixels: uint8 [H, W, 3]. min_size: smallest usable width of a face in pixels, measured across
     the mesh's face oval. Deterministic. An empty list means that there is none.
     """
-    found = detector.search(pixels, min_size)
+    detections = detector.search(pixels, min_size)
     candidates: list[tuple[float, Face]] = []
-    for i in range(len(found)):
-        x, y, width, height = (float(value) for value in found.boxes[i])
+    for i in range(len(detections)):
+        x, y, width, height = (float(value) for value in detections.boxes[i])
         if width < SMALLEST_BOX * min_size:
             continue
         # The detector cannot tell a face from the same face upside down; the mesh can.
-        centre, angle = found.boxes[i, :2].astype(float), float(found.angles[i])
+        centre, angle = detections.boxes[i, :2].astype(float), float(detections.angles[i])
         looks = (Region(centre, REGION_SCALE * width, a) for a in (angle, angle + math.pi))
         mesh, presence = max((fit_mesh(pixels, look) for look in looks), key=lambda fit: fit[1])
         needed = PRESENCE if abs(face_angle(mesh)) < UPRIGHT else PRESENCE_TURNED
         if presence >= needed and face_size(mesh)[0] >= min_size:
             box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
             candidates.append(
-                (presence * float(found.scores[i]), Face(box, float(found.scores[i]), mesh))
+                (
+                    presence * float(detections.scores[i]),
+                    Face(box, float(detections.scores[i]), mesh),
+                )
             )
     if any(face.score >= CERTAIN for _, face in candidates):
         candidates = [(p, face) for p, face in candidates if face.score >= CERTAIN]

@@ -61,9 +61,9 @@ def read_tensors(
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {}).get(HEADER, "{}"))
-            found = metadata.get("format", "none") if isinstance(metadata, dict) else "none"
-            if found != file_format:
-                raise InputError(f"{path}: expected {expected}, but its format is {found!r}")
+            named = metadata.get("format", "none") if isinstance(metadata, dict) else "none"
+            if named != file_format:
+                raise InputError(f"{path}: expected {expected}, but its format is {named!r}")
             if not isinstance(metadata.setdefault("provenance", {}), dict):
                 raise InputError(f"{path}: expected {expected}, but its provenance is no table")
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118

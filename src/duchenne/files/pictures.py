@@ -35,7 +35,11 @@ MAX_SIDE = 20_000
 MIN_SIDE = 64  # below the smallest face the detector finds
 # Raster formats only: Pillow would also run Ghostscript (EPS) or render (WMF).
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+STILLS = (".png", ".jpg", ".webp")  # a choice among formats offers these
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")  # that are written
+PHOTO_SUFFIXES = (
+    *IMAGE_SUFFIXES, ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".avif", ".jp2", ".jpx",
+)  # of FORMATS  # fmt: skip
 
 
 # ---------------------------------------------------------------- floats and bytes
@@ -272,8 +276,8 @@ def read_synthetic_mark(path: str | os.PathLike[str]) -> str | None:
         if os.fstat(file.fileno()).st_size == 0:
             return None  # mmap refuses an empty file
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            found = _SOURCE_TYPE.search(content)
-            return found.group().decode("ascii") if found else None
+            mark = _SOURCE_TYPE.search(content)
+            return mark.group().decode("ascii") if mark else None
 
 
 # ---------------------------------------------------------------- writing

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Job:
+class Preparation:
     """One kind of file. build: makes workers whose values are (name, content) of a file, or None.
 
     items: what is missing, drawn as workers become free; count: how many at most.
@@ -50,31 +50,33 @@ class Job:
     count: int
 
 
-def run(job: Job, slots: Slots, throughput: Throughput, progress: StageProgress) -> None:
-    """Make what is missing. slots: workers that `job.build` makes."""
-    with pictures.reporting_disk_errors(job.folder):
-        job.folder.mkdir(parents=True, exist_ok=True)
-    progress(job.stage, 0, job.count)
+def run(
+    preparation: Preparation, slots: Slots, throughput: Throughput, progress: StageProgress
+) -> None:
+    """Make what is missing. slots: workers that `preparation.build` makes."""
+    with pictures.reporting_disk_errors(preparation.folder):
+        preparation.folder.mkdir(parents=True, exist_ok=True)
+    progress(preparation.stage, 0, preparation.count)
     with Engine(slots) as engine:
-        for done, outcome in enumerate(engine.process(job.items), 1):
+        for done, outcome in enumerate(engine.process(preparation.items), 1):
             throughput.count(outcome)
             if outcome.error:
                 log.warning("%s: %s", outcome.item.key, outcome.error)
             elif outcome.value is not None:
                 name, content = outcome.value
-                codes.write_atomically(content, job.folder / name)
-            progress(job.stage, done, job.count)
+                codes.write_atomically(content, preparation.folder / name)
+            progress(preparation.stage, done, preparation.count)
 
 
 # ---------------------------------------------------------------- generated faces
 
 
-def response_files(generator: Generator, opening: Opening, count: int, folder: Path) -> Job:
+def response_files(generator: Generator, opening: Opening, count: int, folder: Path) -> Preparation:
     """The responses that `recipe.fit` takes from `folder`."""
     template, _ = responses.mean_template(generator, lambda t: Probe(generator, t))
     missing = [number for number in range(count) if not responses.done(generator, number, folder)]
     items = (Item(f"face {number}", number) for number in missing)
-    return Job(
+    return Preparation(
         "responses",
         folder,
         _Files("response", opening, partial(_response, template)),
@@ -83,7 +85,7 @@ def response_files(generator: Generator, opening: Opening, count: int, folder: P
     )
 
 
-def pair_files(generator: Generator, opening: Opening, count: int, folder: Path) -> Job:
+def pair_files(generator: Generator, opening: Opening, count: int, folder: Path) -> Preparation:
     """The shards of pairs that `encoder.fit` takes from `folder`."""
     missing = [
         number
@@ -91,19 +93,19 @@ def pair_files(generator: Generator, opening: Opening, count: int, folder: Path)
         if not pairs.done(generator, number, folder)
     ]
     items = (Item(f"shard {number}", number) for number in missing)
-    return Job("pairs", folder, _Files("pairs", opening, _shard), items, len(missing))
+    return Preparation("pairs", folder, _Files("pairs", opening, _shard), items, len(missing))
 
 
 def refined_files(
     generator: Generator, opening: Opening, settings: recipe.RecipeSettings, folder: Path
-) -> Job:
+) -> Preparation:
     """The refined normals that `recipe.fit` takes from `folder`, where the responses are by now."""
     template, _ = responses.mean_template(generator, lambda t: Probe(generator, t))
-    found = responses.load(generator, settings.faces, folder)
-    given = recipe.to_refine(generator, found, template, recipe.typical(generator), settings)
+    measured = responses.load(generator, settings.faces, folder)
+    given = recipe.to_refine(generator, measured, template, recipe.typical(generator), settings)
     missing = refine.missing(given, folder)
     items = (Item(code, facs.INDEX[code]) for code in missing)
-    return Job(
+    return Preparation(
         "refining",
         folder,
         _Files("refining", opening, partial(_refined, given)),
@@ -161,7 +163,7 @@ def _one_file(stage: str, make: Callable[[Path], None]) -> tuple[Any, dict[str, 
 
 def codes_of_disfa(
     root: Path, studio: Studio, opening: Opening, settings: disfa.DisfaSettings
-) -> Job:
+) -> Preparation:
     """The codes of the frames that `disfa.collect` takes, for the studio's cache."""
     chosen = []
     for person in disfa.find_people(root, settings.camera):
@@ -179,7 +181,7 @@ def codes_of_disfa(
     return _code_files(photos(), studio, opening, sum(len(wanted) for _, wanted in chosen))
 
 
-def codes_of_pictures(folder: Path, studio: Studio, opening: Opening) -> Job:
+def codes_of_pictures(folder: Path, studio: Studio, opening: Opening) -> Preparation:
     """The codes of the pictures that `imported.collect` takes, for the studio's cache."""
     files: list[Path] = []
     if not imported.find_files(folder, (codes.SUFFIX,)):
@@ -187,7 +189,9 @@ def codes_of_pictures(folder: Path, studio: Studio, opening: Opening) -> Job:
     return _code_files(map(pictures.load_photo, files), studio, opening, len(files))
 
 
-def _code_files(photos: Iterator[Photo], studio: Studio, opening: Opening, count: int) -> Job:
+def _code_files(
+    photos: Iterator[Photo], studio: Studio, opening: Opening, count: int
+) -> Preparation:
     def items() -> Iterator[Item]:
         for photo in photos:
             try:
@@ -197,7 +201,7 @@ def _code_files(photos: Iterator[Photo], studio: Studio, opening: Opening, count
             if studio.cache.get(face, studio.inversion) is None:
                 yield Item(photo.name, face)
 
-    return Job("encoding", studio.cache.folder, _Encodings(opening), items(), count)
+    return Preparation("encoding", studio.cache.folder, _Encodings(opening), items(), count)
 
 
 @dataclass(frozen=True)

@@ -25,14 +25,14 @@ def samples(
     path = results.path("samples", _inputs(studio, count), codes.SUFFIX)
     kept_samples = codes.read_kept(path, SAMPLE_FORMAT, "scored random faces")
     if kept_samples is None:
-        found = paper.sample(studio.renderer, studio.scorer, count, progress)
+        drawn = paper.sample(studio.renderer, studio.scorer, count, progress)
         codes.write_tensors(
-            {"w": found.w, "scores": found.scores},
+            {"w": drawn.w, "scores": drawn.scores},
             {"format": SAMPLE_FORMAT, "generator": studio.generator.fingerprint},
             {"count": count},
             path,
         )
-        return found
+        return drawn
     tensors, _ = kept_samples
     return paper.Samples(tensors["w"], tensors["scores"])
 
@@ -61,7 +61,7 @@ def fit(
         if progress:
             progress(f"{name}: {stage}", done, total)
 
-    found = paper.fit(
+    fitted = paper.fit(
         studio.renderer,
         studio.scorer,
         known,
@@ -69,7 +69,7 @@ def fit(
         faces=lengths_on,
         progress=tell,
     )
-    boundaries.save_boundaries(found, path)
+    boundaries.save_boundaries(fitted, path)
     return boundaries.load_boundaries(path)  # as rounded in the file, fresh or kept
 
 

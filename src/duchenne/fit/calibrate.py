@@ -129,7 +129,7 @@ def untangled(normals: Normals, along: Array, scale: score.Scale) -> Normals:
     response = (scores[:, :, 1] - scores[:, :, 0]).mean(axis=1)  # [12, 12], of whom on whom
     full = normals.white * [unit.reach for unit in facs.ACTION_UNITS]
     offsets = normals.normals * full[:, None, None]
-    found, white = normals.normals.copy(), normals.white.copy()
+    directions, white = normals.normals.copy(), normals.white.copy()
     for i, unit in enumerate(facs.ACTION_UNITS):
         others = [
             j
@@ -143,8 +143,8 @@ def untangled(normals: Normals, along: Array, scale: score.Scale) -> Normals:
         left = (response[i, i] + parts @ response[others, i]) / response[i, i]
         offset = (offsets[i] + np.tensordot(parts, offsets[others], axes=1)) / left
         length = np.linalg.norm(offset)
-        found[i], white[i] = offset / length, length / unit.reach
-    return replace(normals, normals=found, white=white)
+        directions[i], white[i] = offset / length, length / unit.reach
+    return replace(normals, normals=directions, white=white)
 
 
 def fit_lengths(along: Array, scale: score.Scale, normals: Normals) -> NDArray[np.float32]:

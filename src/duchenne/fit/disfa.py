@@ -62,7 +62,7 @@ class DisfaSettings:
 
 
 @dataclass(frozen=True)
-class Person:
+class Participant:
     """One of the people: name, film, and intensities [F, 12] of its frames 1 to F."""
 
     name: str
@@ -99,15 +99,15 @@ def collect(
     kept: list[tuple[str, int, NDArray[np.float32], Roles]] = []
     done = 0
     for person, roles, wanted in zip(people, chosen, frames, strict=True):
-        found = {}
+        code_of = {}
         for number, code in _encoded(person, wanted, studio, work, settings.camera):
-            found[number] = code
+            code_of[number] = code
             done += 1
             tell("encoding", done, total)
-        faceless = sum(code is None for code in found.values())
+        faceless = sum(code is None for code in code_of.values())
         if faceless:
             log.warning("%s: no face in %d of %d frames", person.name, faceless, len(wanted))
-        kept += [(person.name, n, c.w, roles[n - 1]) for n, c in sorted(found.items()) if c]
+        kept += [(person.name, n, c.w, roles[n - 1]) for n, c in sorted(code_of.items()) if c]
     if not kept:
         raise InputError(f"{root}: no face in any of {total} chosen frames; are the films whole?")
     return Labelled(
@@ -147,7 +147,7 @@ def choose(intensities: NDArray[np.float64], settings: DisfaSettings) -> Roles:
 # ---------------------------------------------------------------- the layout
 
 
-def find_people(root: Path, camera: str) -> list[Person]:
+def find_people(root: Path, camera: str) -> list[Participant]:
     """Everybody in a copy of DISFA, with the films of one camera.
 
     Raises InputError for another folder, a missing film or table, and tables that are not of
@@ -168,7 +168,7 @@ def find_people(root: Path, camera: str) -> list[Person]:
                 f"{root}: no film of the {camera} camera for {name}; complete the copy, or take "
                 f"{folder} away to fit without {name}"
             )
-        people.append(Person(name, films[name], _read_intensities(folder)))
+        people.append(Participant(name, films[name], _read_intensities(folder)))
     if extra := sorted(films.keys() - {person.name for person in people}):
         log.warning("%s: films without labels are left out: %s", root, ", ".join(extra))
     return people
@@ -192,16 +192,16 @@ def _films(root: Path, camera: str) -> dict[str, Path]:
     """Person -> film of one camera."""
     pattern = rf"videos?_{camera}camera"
     folder = _inside(_folder(root, pattern), pattern)
-    found = {}
+    films = {}
     for path in sorted(folder.iterdir()):
         match = re.fullmatch(rf"{camera}video(sn\d+)(_comp)?\.(avi|mp4|mkv|mov)", path.name.lower())
         if match:
-            found[match[1].upper()] = path
-    if not found:
+            films[match[1].upper()] = path
+    if not films:
         raise InputError(
             f"{folder}: holds no film such as {camera.title()}VideoSN001_comp.avi; {LAYOUT}"
         )
-    return found
+    return films
 
 
 def _read_intensities(folder: Path) -> NDArray[np.float64]:
@@ -249,7 +249,7 @@ def _read_table(path: Path) -> NDArray[np.float64]:
 # ---------------------------------------------------------------- frames and codes
 
 
-def _check_length(person: Person) -> None:
+def _check_length(person: Participant) -> None:
     """InputError if the labels go on after the end of the film."""
     try:
         with av.open(str(person.film)) as container:
@@ -266,7 +266,7 @@ def _check_length(person: Person) -> None:
 
 
 def _encoded(
-    person: Person, wanted: list[int], studio: Studio, work: Path, camera: str
+    person: Participant, wanted: list[int], studio: Studio, work: Path, camera: str
 ) -> Iterator[tuple[int, LatentCode | None]]:
     """(frame number, code) of the wanted frames; None where no face was found."""
     memory = _Memory.open(work / f"{person.name}_{camera}.json", person, studio)
@@ -302,7 +302,7 @@ class _Memory:
     studio: Studio
 
     @staticmethod
-    def open(path: Path, person: Person, studio: Studio) -> _Memory:
+    def open(path: Path, person: Participant, studio: Studio) -> _Memory:
         """What is remembered; nothing if it was another film, generator or setting."""
         head = {
             "format": FORMAT,

@@ -121,7 +121,7 @@ def collect_features(
     """[versions, pairs, D]: one file for each shard and version; good ones are kept."""
     shards = -(-settings.pairs // pairs.SHARD)
     total = shards * settings.versions
-    found = np.empty((settings.versions, settings.pairs, cells.length), np.float16)
+    inputs = np.empty((settings.versions, settings.pairs, cells.length), np.float16)
     for job in range(total):
         version, shard = divmod(job, shards)
         part = slice(shard * pairs.SHARD, min((shard + 1) * pairs.SHARD, settings.pairs))
@@ -134,9 +134,9 @@ def collect_features(
             path.parent.mkdir(exist_ok=True)
             metadata = {"format": FEATURES_FORMAT, "generator": generator.fingerprint}
             codes.write_tensors({"features": stored}, metadata, {}, path)
-        found[version, part] = stored[: part.stop - part.start]
+        inputs[version, part] = stored[: part.stop - part.start]
         tell("features", job + 1, total)
-    return found
+    return inputs
 
 
 def _features(
@@ -169,9 +169,9 @@ class Targets:
 def _targets(
     generator: Generator, folder: Path, settings: EncoderFitSettings, deviation: Tensor
 ) -> Targets:
-    found = pairs.load(generator, settings.pairs, folder / "pairs")
-    w = (torch.from_numpy(found.w).float() - generator.w_mean.cpu()) / deviation
-    weight = 1 + (settings.true_weight - 1) * torch.from_numpy(found.true).float()
+    drawn = pairs.load(generator, settings.pairs, folder / "pairs")
+    w = (torch.from_numpy(drawn.w).float() - generator.w_mean.cpu()) / deviation
+    weight = 1 + (settings.true_weight - 1) * torch.from_numpy(drawn.true).float()
     return Targets(w.half(), weight, generator.fingerprint)
 
 

@@ -31,17 +31,17 @@ def find_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the one with the faces")
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in sorted((*folder.glob("*"), *folder.glob("*/*"))):
         if path.suffix.lower() not in suffixes or not path.is_file():
             continue
-        if path.stem in found:
+        if path.stem in files:
             raise InputError(
-                f"{path} and {found[path.stem]}: have one name; scores are matched by file name, "
+                f"{path} and {files[path.stem]}: have one name; scores are matched by file name, "
                 "so rename one"
             )
-        found[path.stem] = path
-    return found
+        files[path.stem] = path
+    return files
 
 
 def collect(
@@ -73,7 +73,7 @@ def collect(
     matched = matched[share[0] :: share[1]]
     tell = progress or (lambda *_: None)
     kept = []
-    for done, (name, w) in enumerate(_codes(folder, matched, files, studio), 1):
+    for done, (name, w) in enumerate(_codes(matched, files, studio), 1):
         tell("encoding", done, len(matched))
         if w is not None:
             kept.append((name, w))
@@ -122,7 +122,7 @@ def _tell_unmatched(
 
 
 def _codes(
-    folder: Path, names: Sequence[str], files: Mapping[str, Path], studio: Studio
+    names: Sequence[str], files: Mapping[str, Path], studio: Studio
 ) -> Iterator[tuple[str, NDArray[np.float32] | None]]:
     """(name, [L, 512]), None for a picture without a face."""
     for name in names:

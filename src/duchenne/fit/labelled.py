@@ -87,8 +87,8 @@ class _Space:
             return w.reshape(len(w), -1).astype(np.float64)
         rows = editable_rows(self.generator)
         back = self._basis / np.square(self._basis).sum(axis=1, keepdims=True)
-        found = w[:, rows.start : rows.stop].astype(np.float64) @ back.T
-        return np.asarray(found.reshape(len(w), -1))
+        white = w[:, rows.start : rows.stop].astype(np.float64) @ back.T
+        return np.asarray(white.reshape(len(w), -1))
 
     def normals(self, units: Array) -> tuple[NDArray[np.float32], Array]:
         """[12, D] -> ([12, L, 512] of unit length or zero, [12] length of one unit in W+)."""
@@ -226,9 +226,9 @@ def fit(
     source = np.where(gaps == 0, "none", "labelled faces")
     if scorer is not None and method == "pairs":
         measured = _measured(renderer, scorer, planes, settings.calibration, tell)
-        found = (measured[:, -1] > 0) & (gaps > 0)
-        lengths[found], source[found] = measured[found], "rendered faces"
-        for code in np.array(facs.CODES)[~found & (gaps > 0)]:
+        respond = (measured[:, -1] > 0) & (gaps > 0)
+        lengths[respond], source[respond] = measured[respond], "rendered faces"
+        for code in np.array(facs.CODES)[~respond & (gaps > 0)]:
             log.warning("%s: does not answer on rendered faces; its length is the labelled", code)
     held_out = _held_out(y, data, space, tell)
     return Boundaries(
@@ -288,14 +288,14 @@ def _measured(
 ) -> Array:
     """[12, KNOTS] lengths from edits of rendered faces; zero where nothing answers."""
     unknown = np.zeros(len(facs.CODES))
-    found = svm.Normals(planes.normals, planes.white, agreement=unknown, leak=unknown)
+    normals = svm.Normals(planes.normals, planes.white, agreement=unknown, leak=unknown)
     along = calibrate.curves(
         calibrate.open_faces(renderer, faces),
-        found,
+        normals,
         calibrate.measure_with(scorer),
         lambda done: tell("calibration", done, faces),
     )
-    return np.asarray(calibrate.fit_lengths(along, scorer.scale, found), np.float64)
+    return np.asarray(calibrate.fit_lengths(along, scorer.scale, normals), np.float64)
 
 
 def _midway(along: Array, data: Labelled) -> Array:
@@ -344,8 +344,8 @@ def _held_out(y: Array, data: Labelled, space: _Space, tell: StageProgress) -> l
         seen = fold != k
         planes = _find_planes(y[seen], data.only(seen), space)
         known = planes.normals.any(axis=(1, 2))
-        found = signed_distances(data.w[~seen], planes.normals, planes.biases)
-        apart[np.ix_(~seen, known)] = found[:, known]
+        distances = signed_distances(data.w[~seen], planes.normals, planes.biases)
+        apart[np.ix_(~seen, known)] = distances[:, known]
         tell("held-out people", k + 1, folds)
     return [_judged(apart[:, i], data, i) for i in range(len(facs.CODES))]
 
@@ -353,15 +353,17 @@ def _held_out(y: Array, data: Labelled, space: _Space, tell: StageProgress) -> l
 def _judged(column: Array, data: Labelled, unit: int) -> dict[str, Any]:
     roles = data.roles[:, unit]
     judged = (roles != UNUSED) & ~np.isnan(column)
-    labels, found = roles[judged], column[judged]
+    labels, distances = roles[judged], column[judged]
     if len(set(labels.tolist())) < 2:
         return {"held_out_auc": None, "held_out_accuracy": None, "held_out_agreement": None}
-    hits = [(found[labels == role] > 0).mean() for role in (AU_FACE, NEUTRAL)]
+    hits = [(distances[labels == role] > 0).mean() for role in (AU_FACE, NEUTRAL)]
     own = _own_neutral(column, data, unit)
     pairs = (roles == AU_FACE) & judged & ~np.isnan(own)
     agreement = (column[pairs] > own[pairs]).mean() if pairs.any() else None
     return {
-        "held_out_auc": round(float(svm.scikit_learn("metrics").roc_auc_score(labels, found)), 3),
+        "held_out_auc": round(
+            float(svm.scikit_learn("metrics").roc_auc_score(labels, distances)), 3
+        ),
         "held_out_accuracy": round(float(hits[0] + 1 - hits[1]) / 2, 3),
         "held_out_agreement": None if agreement is None else round(float(agreement), 3),
     }

@@ -87,10 +87,10 @@ def _layers(file: Path) -> Iterator[tuple[str, Tensor]]:
     sizes and float32 values, all little-endian.
     """
     content = file.read_bytes()
-    found = _LAYER.search(content)
-    while found:
-        at = found.end()
-        name = found.group(1).decode()
+    layer = _LAYER.search(content)
+    while layer:
+        at = layer.end()
+        name = layer.group(1).decode()
         for _ in range(3 if name == "fc_2" else 1):  # outputs and inputs come first; the version
             _, at = _integer(content, at)
         count = 1
@@ -100,7 +100,7 @@ def _layers(file: Path) -> Iterator[tuple[str, Tensor]]:
         if at + 4 * count > len(content):
             raise WeightsError(f"{file}: the file is cut short; install it again")
         yield name, torch.from_numpy(np.frombuffer(content, "<f4", count, at).copy())
-        found = _LAYER.search(content, at + 4 * count)
+        layer = _LAYER.search(content, at + 4 * count)
 
 
 def _integer(content: bytes, at: int) -> tuple[int, int]:

@@ -50,7 +50,7 @@ class Response:
 
 
 @dataclass(frozen=True)
-class Sitter:
+class UneditedFace:
     """A face before the probe: everything that its edits share.
 
     w: [1, L, 512]. picture: uint8 [S, S, 3] at the probe's size, and mesh [468, 3], its face.
@@ -81,7 +81,7 @@ class Probe:
         self._geometry = torch.from_numpy(measures.geometry_matrix()).float()
         self._shapes = torch.from_numpy(measures.shape_matrix()).float()
 
-    def sit(self, w: Tensor) -> Sitter | None:
+    def sit(self, w: Tensor) -> UneditedFace | None:
         """w: [L, 512], a face; None if the mesh network sees no face in it."""
         device = self.generator.w_mean.device
         unedited = Recorder(w[None].to(device))
@@ -94,30 +94,30 @@ class Probe:
         masks = regions.find(mesh, self.size).masks
         whole = masks.reshape(len(regions.ZONES), 2, *masks.shape[1:]).sum(axis=1)  # [Z, C, C]
         masks_of = {size: mask.to(device) for size, mask in _pyramid(whole).items()}
-        return Sitter(unedited.w, picture, mesh, masks_of, unedited.known_moments)
+        return UneditedFace(unedited.w, picture, mesh, masks_of, unedited.known_moments)
 
-    def draw(self, sitter: Sitter, offsets: Tensor) -> Tensor:
+    def draw(self, unedited: UneditedFace, offsets: Tensor) -> Tensor:
         """[1, 3, S, S] in about [-1, 1]: the face with `offsets` [Z, L, 512] in its regions."""
         device = self.generator.w_mean.device
         rows_and_columns = (_WHOLE[0].to(device), _WHOLE[1].to(device))
         view = RegionalView(
-            sitter.w, offsets, self.rows, sitter.masks, {}, {}, {}, rows_and_columns,
-            moments=sitter.moments,
+            unedited.w, offsets, self.rows, unedited.masks, {}, {}, {}, rows_and_columns,
+            moments=unedited.moments,
         )  # fmt: skip
         return self._readout.picture(view).cpu()
 
-    def measure(self, sitter: Sitter, picture: Tensor) -> Tensor:
+    def measure(self, unedited: UneditedFace, picture: Tensor) -> Tensor:
         """[S] in the order of NAMES, of a picture by `draw`."""
-        return self._measures(picture, score.look_at(sitter.mesh))
+        return self._measures(picture, score.look_at(unedited.mesh))
 
     def response(self, w: Tensor) -> Response | None:
         """w: [L, 512], a face; None if the mesh network sees no face in it."""
-        sitter = self.sit(w)
-        if sitter is None:
+        unedited = self.sit(w)
+        if unedited is None:
             return None
         shape = (len(regions.ZONES), self.generator.rows, WIDTH)
         offsets = torch.zeros(shape, device=self.generator.w_mean.device, requires_grad=True)
-        values = self.measure(sitter, self.draw(sitter, offsets))
+        values = self.measure(unedited, self.draw(unedited, offsets))
         used = slice(self.rows.start, self.rows.stop)
         slopes = [
             torch.autograd.grad(value, offsets, retain_graph=True)[0][:, used].cpu().numpy()

@@ -49,12 +49,12 @@ def fit(
     settings = settings or RecipeSettings()
     tell = progress or (lambda stage, done, total: None)
     template, mirror = collect_share(generator, folder, settings, (0, 1), tell)
-    found = responses.load(generator, settings.faces, folder)
+    measured = responses.load(generator, settings.faces, folder)
     stretch = typical(generator)
     if settings.refine is None:
-        normals = svm.fit_normals(generator, found, settings.svm)
+        normals = svm.fit_normals(generator, measured, settings.svm)
     else:
-        given = to_refine(generator, found, template, stretch, settings)
+        given = to_refine(generator, measured, template, stretch, settings)
         refine.Refiner(generator, given).run(
             folder, progress=lambda done, total: tell("refining", done, total)
         )
@@ -65,10 +65,10 @@ def fit(
     return (
         Boundaries(
             normals=normals.normals,
-            biases=_biases(found, normals),
+            biases=_biases(measured, normals),
             lengths=lengths,
             generator=generator.fingerprint,
-            provenance=_provenance(found, normals, settings),
+            provenance=_provenance(measured, normals, settings),
             stretch=stretch,
         ),
         scale,
@@ -83,7 +83,7 @@ def typical(generator: Generator) -> Stretch:
 
 def to_refine(
     generator: Generator,
-    found: responses.Responses,
+    measured: responses.Responses,
     template: np.ndarray,
     stretch: Stretch,
     settings: RecipeSettings,
@@ -93,8 +93,8 @@ def to_refine(
     return refine.Given(
         generator.fingerprint,
         template,
-        svm.fit_normals(generator, found, settings.svm),
-        svm.spread(found.values),
+        svm.fit_normals(generator, measured, settings.svm),
+        svm.spread(measured.values),
         stretch,
         settings.refine,
     )
@@ -160,14 +160,14 @@ def _calibrate(
     return clean, scale, lengths
 
 
-def _biases(found: responses.Responses, normals: svm.Normals) -> np.ndarray:
+def _biases(measured: responses.Responses, normals: svm.Normals) -> np.ndarray:
     """The hyperplane of each AU passes midway between the fit's weakest and strongest thirds.
 
     Strength is the AU's evidence on the unedited faces; d(b, z) is then positive where it shows.
     """
     biases = np.zeros(len(facs.CODES), np.float32)
-    distances = signed_distances(found.w, normals.normals, biases)
-    standard = (found.values - found.values.mean(axis=0)) / found.values.std(axis=0)
+    distances = signed_distances(measured.w, normals.normals, biases)
+    standard = (measured.values - measured.values.mean(axis=0)) / measured.values.std(axis=0)
     for i, code in enumerate(facs.CODES):
         wanted, _ = svm.wishes(facs.UNITS[code])
         strength = standard @ wanted
@@ -179,14 +179,14 @@ def _biases(found: responses.Responses, normals: svm.Normals) -> np.ndarray:
 
 
 def _provenance(
-    found: responses.Responses, normals: svm.Normals, settings: RecipeSettings
+    measured: responses.Responses, normals: svm.Normals, settings: RecipeSettings
 ) -> Mapping[str, Any]:
     refined = "refined, " if settings.refine else ""
     return {
         "method": f"svm on matched pairs, projected, {refined}untangled; regional",
         "scorer": "MediaPipe Face Landmarker (face_landmarker.task): blendshapes, mesh geometry, "
         "furrows; light, colour and texture of the skin held still",
-        "faces": len(found.w),
+        "faces": len(measured.w),
         "first_seed": responses.FIRST_SEED,
         "settings": asdict(settings),
         "held_out_agreement": _by_code(normals.agreement),

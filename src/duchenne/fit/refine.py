@@ -44,7 +44,7 @@ from ..types import StepProgress
 from . import boundaries as svm
 from .boundaries import Normals
 from .person import PersonNetwork
-from .probe import Probe, Sitter
+from .probe import Probe, UneditedFace
 
 FORMAT = "duchenne-refined-1"
 FIRST_SEED = 82_000  # of the faces; the slopes' start at 80,000, the calibration's at 85,000
@@ -89,7 +89,7 @@ class _Model:
     area: of the square between the eyes, in pixels; picture, values, person: of the unedited face.
     """
 
-    sitter: Sitter
+    unedited: UneditedFace
     gain: float
     chip: Tensor
     around: Tensor
@@ -123,29 +123,31 @@ class _Studio:
     def model(self, number: int) -> _Model | None:
         """None if the mesh network sees no face."""
         w = self.code(number)
-        sitter = self.probe.sit(w)
-        if sitter is None:
+        unedited = self.probe.sit(w)
+        if unedited is None:
             return None
         side = self.probe.size
-        places = self.recogniser.places(sitter.picture) / side * 2 - 1
+        places = self.recogniser.places(unedited.picture) / side * 2 - 1
         chip = torch.from_numpy(places).float()[None]
         right, left = (
-            sitter.mesh[i, :2] for i in (landmarks.RIGHT_EYE_OUTER, landmarks.LEFT_EYE_OUTER)
+            unedited.mesh[i, :2] for i in (landmarks.RIGHT_EYE_OUTER, landmarks.LEFT_EYE_OUTER)
         )
         eyes = float(np.linalg.norm(right - left))
-        around = torch.from_numpy(_around(sitter.mesh, side, eyes))[None, None]
+        around = torch.from_numpy(_around(unedited.mesh, side, eyes))[None, None]
         gain = self.stretch.of(w.cpu().numpy()[self.probe.rows.start : self.probe.rows.stop])
         none = torch.zeros((len(regions.ZONES), *w.shape), device=w.device)
         with torch.no_grad():
-            picture, values, person = self.look(sitter, chip, none)
-        return _Model(sitter, gain, chip, around, eyes**2, picture, values, person)
+            picture, values, person = self.look(unedited, chip, none)
+        return _Model(unedited, gain, chip, around, eyes**2, picture, values, person)
 
-    def look(self, sitter: Sitter, chip: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def look(
+        self, unedited: UneditedFace, chip: Tensor, offsets: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """(picture, measures, descriptor) of a face with offsets [Z, L, 512]."""
-        picture = self.probe.draw(sitter, offsets)
+        picture = self.probe.draw(unedited, offsets)
         seen = F.grid_sample(picture, chip, mode="bicubic", align_corners=False)
         levels = ((seen + 1) * 127.5).clamp(0, 255)
-        return picture, self.probe.measure(sitter, picture), self.network(levels)
+        return picture, self.probe.measure(unedited, picture), self.network(levels)
 
 
 def _around(mesh: landmarks.Mesh, side: int, eyes: float) -> NDArray[np.float32]:
@@ -203,9 +205,9 @@ class Refiner:
         for i, code in enumerate(facs.CODES):
             if i % share[1] == share[0] and read(self.given, code, folder) is None:
                 descent = _Descent(self._studio, self._models, code, self._basis, self.given)
-                found = descent.run(partial(_told, progress, i * steps, len(facs.CODES) * steps))
+                offset = descent.run(partial(_told, progress, i * steps, len(facs.CODES) * steps))
                 codes.write_tensors(
-                    {"offset": found, "start": self.given.start(code)},
+                    {"offset": offset, "start": self.given.start(code)},
                     {"format": FORMAT, "generator": self.given.generator},
                     asdict(self.given.settings),
                     _path(folder, code),
@@ -341,7 +343,7 @@ class _Descent:
         whole = self._whole(c) * intensity * model.gain
         zones = range(len(regions.ZONES))
         offsets = torch.stack([whole if z == self.zone else torch.zeros_like(whole) for z in zones])
-        picture, values, person = self.studio.look(model.sitter, model.chip, offsets.to(device))
+        picture, values, person = self.studio.look(model.unedited, model.chip, offsets.to(device))
         change = values - model.values
         leak = (change / self.unit)[self.kept].square().mean()
         other = (person - model.person).square().sum() / DLIB.limit**2

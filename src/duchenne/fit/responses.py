@@ -100,8 +100,8 @@ def collect(
 
 def load(generator: Generator, count: int, folder: Path) -> Responses:
     """The responses of faces 0 to count - 1 that were faces."""
-    found = (_read(generator, number, folder) for number in range(count))
-    tensors = [tensor for tensor in found if tensor is not None]
+    files = (_read(generator, number, folder) for number in range(count))
+    tensors = [tensor for tensor in files if tensor is not None]
     if len(tensors) < 2:
         raise InputError(f"{folder}: expected the responses of {count} faces; collect them first")
     return Responses(

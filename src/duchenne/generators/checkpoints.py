@@ -132,8 +132,8 @@ def _assemble(config: Config, tensors: dict[str, Tensor]) -> Network:
         if name not in tensors:
             raise WeightsError(f"the tensor {name} is missing")
         if tensors[name].shape != like.shape:
-            found = list(tensors[name].shape)
-            raise WeightsError(f"{name} has shape {found}, expected {list(like.shape)}")
+            shape = list(tensors[name].shape)
+            raise WeightsError(f"{name} has shape {shape}, expected {list(like.shape)}")
     network.load_state_dict(tensors, strict=True, assign=True)
     network.requires_grad_(False).eval()
     if missing_mean:
@@ -218,8 +218,8 @@ def _read_safetensors(content: bytes) -> tuple[Config, dict[str, Tensor], str | 
             "safetensors of another program; expected what `duchenne generator convert` writes"
         )
     if metadata.get("version") != VERSION:
-        found = metadata.get("version")
-        raise WeightsError(f"format version {found!a}; this program reads {VERSION}")
+        version = metadata.get("version")
+        raise WeightsError(f"format version {version!a}; this program reads {VERSION}")
     config = _read_config(metadata.get("architecture"), metadata.get("config", ""))
     if len(content) > 4 * MAX_NUMBERS + MAX_HEADER:
         raise WeightsError(f"more than {MAX_NUMBERS} numbers: no generator")

@@ -44,15 +44,15 @@ class ExpressionClassifier:
     def probabilities(self, face: Pixels) -> Array:
         """[7] in the order of LABELS. face: uint8 [S, S, 3], aligned."""
         grey = Image.fromarray(face).convert("L")
-        found = []
+        outputs = []
         for box in BOXES:
             left, top, right, bottom = (round(edge * len(face)) for edge in box)
             small = grey.crop((left, top, right, bottom)).resize(
                 (SIDE, SIDE), Image.Resampling.BILINEAR
             )
             values = np.asarray(small, np.float32)[None, :, :, None] / np.float32(127.5) - 1
-            found.append(np.asarray(self._network(values)[0])[0])
-        return np.asarray(np.mean(found, axis=0, dtype=np.float64))
+            outputs.append(np.asarray(self._network(values)[0])[0])
+        return np.asarray(np.mean(outputs, axis=0, dtype=np.float64))
 
     def label(self, face: Pixels) -> str:
         """The likeliest expression."""

@@ -39,5 +39,5 @@ class FaceNet:
         left, top, right, bottom = (round(edge * len(face)) for edge in BOX)
         chip = Image.fromarray(face).crop((left, top, right, bottom))
         small = np.asarray(chip.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32)
-        found = np.asarray(self._network((small[None] - 127.5) / 128)[0][0], np.float64)
-        return found / np.linalg.norm(found)
+        descriptor = np.asarray(self._network((small[None] - 127.5) / 128)[0][0], np.float64)
+        return descriptor / np.linalg.norm(descriptor)

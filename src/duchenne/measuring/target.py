@@ -60,12 +60,14 @@ def reach(targets: Mapping[str, float], respond: Respond, *, renders: int = REND
         proposed = np.clip(best[1] + (wanted - best[2]) / slopes, facs.LOWEST, 1)
         if np.allclose(proposed, best[1]):
             break  # at the end of the range: this face cannot go further
-        found = respond(dict(zip(names, proposed, strict=True)))[index]
+        response = respond(dict(zip(names, proposed, strict=True)))[index]
         used += 1
         moved = proposed - offsets
-        secant = np.divide(found - measured, moved, out=slopes.copy(), where=np.abs(moved) > 1e-6)
+        secant = np.divide(
+            response - measured, moved, out=slopes.copy(), where=np.abs(moved) > 1e-6
+        )
         slopes = np.clip(secant, FLATTEST, STEEPEST)
-        offsets, measured = proposed, found
+        offsets, measured = proposed, response
         error = np.abs(wanted - measured).max()
         if error < best[0]:
             best = (error, offsets, measured)

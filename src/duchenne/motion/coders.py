@@ -64,7 +64,7 @@ OWN = Layout("duchenne score", "AU{}", facs.FULL, "", "", name="image", needed="
 
 
 @dataclass(frozen=True)
-class Table:
+class CodedTable:
     """The wanted columns of a file, one entry a row.
 
     lines: [n] line in the file. trusted: [n], the face was found, and with confidence enough.
@@ -79,7 +79,7 @@ class Table:
     values: Array
     texts: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
-    def only(self, chosen: NDArray[np.bool_]) -> Table:
+    def only(self, chosen: NDArray[np.bool_]) -> CodedTable:
         """The chosen rows."""
         return replace(
             self,
@@ -101,7 +101,7 @@ class Table:
 
 def read_table(
     path: Path, layouts: Sequence[Layout], min_confidence: float = MIN_CONFIDENCE
-) -> Table:
+) -> CodedTable:
     """Read the table of one of these tools, told apart by its columns.
 
     Only the wanted columns are kept: OpenFace writes 700. Raises InputError (file, line, column)
@@ -140,7 +140,7 @@ def read_table(
         raise InputError(f"{path}: has a header but no rows; the recording is empty")
     table = np.full((len(lines), len(facs.CODES)), np.nan)
     table[:, [facs.INDEX[code] for code in units]] = values
-    return Table(
+    return CodedTable(
         path,
         layout,
         np.array(lines),
@@ -244,7 +244,7 @@ def stem(name: str) -> str:
     return PureWindowsPath(name).stem
 
 
-def _names(table: Table, pictures: Iterable[str]) -> list[str]:
+def _names(table: CodedTable, pictures: Iterable[str]) -> list[str]:
     """[n] the picture that each row is of."""
     if table.layout.name in table.texts:
         return [str(text) for text in table.texts[table.layout.name]]
@@ -258,7 +258,7 @@ def _names(table: Table, pictures: Iterable[str]) -> list[str]:
     return _numbered(table, pictures)
 
 
-def _numbered(table: Table, pictures: Iterable[str]) -> list[str]:
+def _numbered(table: CodedTable, pictures: Iterable[str]) -> list[str]:
     """FeatureExtraction counts the pictures of its folder from 1, in the order of their names."""
     order = sorted(name for name in pictures if Path(name).suffix in SEQUENCE_SUFFIXES)
     if not order:

@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from .. import facs
 from ..errors import InputError
-from .coders import MIN_CONFIDENCE, OPENFACE, PYFEAT, Table, read_table
+from .coders import MIN_CONFIDENCE, OPENFACE, PYFEAT, CodedTable, read_table
 from .timeline import DEFAULT_FPS, MAX_FRAMES, Array, Rate, Timeline, frame_rate, interpolate
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ TIME_COLUMNS = ("timestamp", "frame")
 class _Rows:
     """The recording of one table. times: [n] in the unit of the time column."""
 
-    table: Table
+    table: CodedTable
     time_column: str
     times: Array
 

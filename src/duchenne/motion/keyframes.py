@@ -143,8 +143,8 @@ def _toml_rows(text: str, path: Path) -> tuple[Iterator[Row], Rate | None]:
 def _toml_keys(table: Mapping[str, Any], text: str, path: Path, easing: Any) -> Iterator[Row]:
     for name, curve in table.items():
         # tomllib keeps no positions; each name is defined once, at the start of a line
-        found = re.search(rf"""^[ \t]*\[*["']?{re.escape(name)}\b""", text, re.MULTILINE)
-        line = text.count("\n", 0, found.start()) + 1 if found else 1
+        place = re.search(rf"""^[ \t]*\[*["']?{re.escape(name)}\b""", text, re.MULTILINE)
+        line = text.count("\n", 0, place.start()) + 1 if place else 1
         if not isinstance(curve, list) or not curve:
             raise InputError(
                 f"{path} line {line}: {name}: expected a list of keys [[time, value], ...]"

@@ -139,8 +139,8 @@ def _converted(graph: fx.GraphModule, examples: tuple[Tensor, ...]) -> ov.Model:
 
 def _runner(program: ov.CompiledModel, count: int) -> Derivative:
     def run(*inputs: Tensor) -> tuple[float, list[Tensor]]:
-        found = program([np.ascontiguousarray(x.detach().numpy()) for x in inputs])
-        return float(found[0]), [torch.from_numpy(np.array(found[1 + k])) for k in range(count)]
+        results = program([np.ascontiguousarray(x.detach().numpy()) for x in inputs])
+        return float(results[0]), [torch.from_numpy(np.array(results[1 + k])) for k in range(count)]
 
     return run
 
@@ -154,8 +154,8 @@ def _verify(program: Derivative, wanted: Sequence[Tensor], examples: Sequence[Te
         not torch.equal(a, b) for a, b in zip(slopes, slopes_again, strict=True)
     ):
         raise Untraceable("the program gives another result the second time")
-    for found, right in zip(slopes, wanted, strict=True):
-        if not (found - right).norm() <= REFUSED * right.norm():
+    for slope, right in zip(slopes, wanted, strict=True):
+        if not (slope - right).norm() <= REFUSED * right.norm():
             raise Untraceable("the program's gradients are not those of autograd")
 
 

@@ -15,15 +15,11 @@ from .. import facs
 from ..engine.base import Engine, Item, Outcome, Slots, Throughput
 from ..engine.folder import OutputFolder, sha256_of
 from ..errors import DescriptorError, InputError
-from ..files import codes
+from ..files import codes, pictures
 from . import papers
 from .design import Cell, Output
 from .drawing import Request, Source
 
-PHOTOS = (
-    *(".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".avif"),
-    *(".jp2", ".jpx"),
-)
 COLUMNS: Mapping[str, str] = {
     "file": "path inside the folder; empty if it could not be made",
     "input": "the photo or code",
@@ -41,7 +37,7 @@ COLUMNS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Job:
+class Input:
     """One input. name: as it was found; stem: of its output, below the output's folder."""
 
     name: str
@@ -63,7 +59,7 @@ class Result:
 # ---------------------------------------------------------------- inputs
 
 
-def find_jobs(source: str, descriptor: Mapping[str, float] | None) -> list[Job]:
+def find_inputs(source: str, descriptor: Mapping[str, float] | None) -> list[Input]:
     """The inputs that a folder, a glob or a CSV names, in the order of their names (of the table).
 
     descriptor: what is asked where the CSV has no column au, descriptor or expression for it.
@@ -71,36 +67,36 @@ def find_jobs(source: str, descriptor: Mapping[str, float] | None) -> list[Job]:
     """
     path = Path(source)
     if path.suffix.lower() == ".csv" and not path.is_dir():
-        jobs = _from_table(path, descriptor)
+        inputs = _from_table(path, descriptor)
     else:
         if descriptor is None:
             raise InputError(f"{source}: give --au, --descriptor or --expression with it")
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if _usable(p.relative_to(path)))
-            names = [(p, p.relative_to(path)) for p in found]
+            paths = sorted(p for p in path.rglob("*") if _usable(p.relative_to(path)))
+            names = [(p, p.relative_to(path)) for p in paths]
         else:
-            found = sorted(Path(p) for p in glob.glob(source, recursive=True))  # noqa: PTH207
-            names = [(p, Path(p.name)) for p in found if _usable(Path(p.name)) or p == path]
-        jobs = [_job(str(p), p, inside, descriptor) for p, inside in names]
-    if not jobs:
+            paths = sorted(Path(p) for p in glob.glob(source, recursive=True))  # noqa: PTH207
+            names = [(p, Path(p.name)) for p in paths if _usable(Path(p.name)) or p == path]
+        inputs = [_input(str(p), p, inside, descriptor) for p, inside in names]
+    if not inputs:
         raise InputError(f"{source}: no photos or codes there; give a folder, a glob or a CSV")
-    return _distinct(jobs)
+    return _distinct(inputs)
 
 
 def _usable(inside: Path) -> bool:
     """A photo or code by its suffix, and not hidden: `inside` is its path in what was given."""
     hidden = any(part.startswith(".") for part in inside.parts)
-    return not hidden and inside.suffix.lower() in (*PHOTOS, codes.SUFFIX)
+    return not hidden and inside.suffix.lower() in (*pictures.PHOTO_SUFFIXES, codes.SUFFIX)
 
 
-def _job(
+def _input(
     name: str, path: Path, inside: Path, descriptor: Mapping[str, float], face: int | None = None
-) -> Job:
+) -> Input:
     parts = [part for part in inside.parts if part not in ("..", inside.anchor)]
-    return Job(name, path, Path(*parts).with_suffix("").as_posix(), descriptor, face)
+    return Input(name, path, Path(*parts).with_suffix("").as_posix(), descriptor, face)
 
 
-def _from_table(table: Path, descriptor: Mapping[str, float] | None) -> list[Job]:
+def _from_table(table: Path, descriptor: Mapping[str, float] | None) -> list[Input]:
     """A CSV with a column `file`, relative to it, and perhaps au, descriptor, expression, face."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
@@ -110,7 +106,7 @@ def _from_table(table: Path, descriptor: Mapping[str, float] | None) -> list[Job
         raise InputError(f"{table}: cannot be read as a CSV ({error})") from None
     if "file" not in (reader.fieldnames or ()):
         raise InputError(f"{table}: expected a column `file`, found {reader.fieldnames}")
-    jobs = []
+    inputs = []
     for number, row in enumerate(rows, 2):
         try:
             asked = _asked(row) or descriptor
@@ -123,8 +119,8 @@ def _from_table(table: Path, descriptor: Mapping[str, float] | None) -> list[Job
                 "give --au"
             )
         name = row["file"] or ""
-        jobs.append(_job(name, table.parent / name, Path(name), asked, face))
-    return jobs
+        inputs.append(_input(name, table.parent / name, Path(name), asked, face))
+    return inputs
 
 
 def _asked(row: Mapping[str, str | None]) -> Mapping[str, float] | None:
@@ -139,18 +135,18 @@ def _asked(row: Mapping[str, str | None]) -> Mapping[str, float] | None:
     return None
 
 
-def _distinct(jobs: list[Job]) -> list[Job]:
+def _distinct(inputs: list[Input]) -> list[Input]:
     """Outputs of a.jpg and a.png get a_jpg and a_png; what is still the same gets a number."""
-    stems = Counter(job.stem for job in jobs)
+    stems = Counter(given.stem for given in inputs)
     seen: Counter[str] = Counter()
     result = []
-    for job in jobs:
-        stem = job.stem
+    for given in inputs:
+        stem = given.stem
         if stems[stem] > 1:
-            stem = f"{stem}_{job.path.suffix[1:]}"
+            stem = f"{stem}_{given.path.suffix[1:]}"
         seen[stem] += 1
         stem = stem if seen[stem] == 1 else f"{stem}_{seen[stem]}"
-        result.append(Job(job.name, job.path, stem, job.descriptor, job.face))
+        result.append(Input(given.name, given.path, stem, given.descriptor, given.face))
     return result
 
 
@@ -158,7 +154,7 @@ def _distinct(jobs: list[Job]) -> list[Job]:
 
 
 def run(
-    jobs: Sequence[Job],
+    inputs: Sequence[Input],
     output: Output,
     folder: str | Path,
     slots: Slots,
@@ -169,7 +165,7 @@ def run(
     retry: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Result:
-    """Draw every job's expression; go on where an earlier run was ended.
+    """Draw every input's expression; go on where an earlier run was ended.
 
     slots: workers built by `stimuli.drawing.Drawing` with this `output`. facts:
     `papers.fingerprints`. settings: what else the files depend on. retry: try again what could not
@@ -179,33 +175,33 @@ def run(
     everything = {"output": asdict(output), **settings, **facts}
     with OutputFolder(folder, everything) as out, Engine(slots) as engine:
         batch = _Batch(out, kind, suffix, facts, throughput)
-        missing = _apart([job for job in jobs if not batch.has(job, retry=retry)])
-        done = len(jobs) - len(missing)
-        progress(done, len(jobs))
+        missing = _apart([given for given in inputs if not batch.has(given, retry=retry)])
+        done = len(inputs) - len(missing)
+        progress(done, len(inputs))
         try:
             for outcome in engine.process(batch.items(missing)):
                 throughput.count(outcome)
                 batch.record(outcome)
-                progress(done + throughput.items, len(jobs))
+                progress(done + throughput.items, len(inputs))
         finally:
-            rows = batch.write_manifest(jobs)
+            rows = batch.write_manifest(inputs)
         out.finish(row["key"] for row in rows)
     failed = sum(bool(row.get("error")) for row in rows)
     return Result(rows, len(rows) - failed, failed)
 
 
-def _apart(jobs: Sequence[Job]) -> list[Job]:
-    """Every photo's first job, then the second ones, and so on.
+def _apart(inputs: Sequence[Input]) -> list[Input]:
+    """Every photo's first input, then the second ones, and so on.
 
     Otherwise several workers would encode one photo at the same time; later its code is in the
     cache.
     """
     seen: Counter[tuple[Path, int | None]] = Counter()
     ranks = []
-    for job in jobs:
-        ranks.append(seen[job.path, job.face])
-        seen[job.path, job.face] += 1
-    return [jobs[i] for i in sorted(range(len(jobs)), key=ranks.__getitem__)]
+    for given in inputs:
+        ranks.append(seen[given.path, given.face])
+        seen[given.path, given.face] += 1
+    return [inputs[i] for i in sorted(range(len(inputs)), key=ranks.__getitem__)]
 
 
 class _Batch:
@@ -221,63 +217,63 @@ class _Batch:
     ) -> None:
         self._out, self._kind, self._suffix, self._facts = out, kind, suffix, facts
         self._throughput = throughput
-        self._by_file: dict[str, tuple[Job, str]] = {}  # of what is being worked on
+        self._by_file: dict[str, tuple[Input, str]] = {}  # of what is being worked on
 
-    def has(self, job: Job, *, retry: bool) -> bool:
-        """Whether this job was done before, on the same input."""
-        key = job.stem + self._suffix
+    def has(self, given: Input, *, retry: bool) -> bool:
+        """Whether this input was done before, with the same content."""
+        key = given.stem + self._suffix
         row = self._out.rows.get(key)
         if row is None or (retry and row.get("error")):
             return False
-        same = row["descriptor"] == papers.descriptor_text(self._cell(job))
-        return same and row["input_sha256"] == _digest(job.path) and self._out.has(key)
+        same = row["descriptor"] == papers.descriptor_text(self._cell(given))
+        return same and row["input_sha256"] == _digest(given.path) and self._out.has(key)
 
-    def items(self, jobs: Sequence[Job]) -> Iterator[Item]:
+    def items(self, inputs: Sequence[Input]) -> Iterator[Item]:
         """Reads each input when a worker is free for it."""
-        for job in jobs:
-            file = job.stem + self._suffix
+        for given in inputs:
+            file = given.stem + self._suffix
             try:
-                content = job.path.read_bytes()
+                content = given.path.read_bytes()
             except OSError as error:
-                reason = f"{job.name}: cannot be read ({error.strerror})"
-                self._out.record(file, self._row(job, "", error=reason))
-                self._throughput.count(Outcome(Item(job.name, None), error=reason))
+                reason = f"{given.name}: cannot be read ({error.strerror})"
+                self._out.record(file, self._row(given, "", error=reason))
+                self._throughput.count(Outcome(Item(given.name, None), error=reason))
                 continue
-            self._by_file[file] = (job, hashlib.sha256(content).hexdigest())
-            source = Source(job.name, content=content, face=job.face)
-            yield Item(job.name, Request(source, (self._cell(job),), (file,)))
+            self._by_file[file] = (given, hashlib.sha256(content).hexdigest())
+            source = Source(given.name, content=content, face=given.face)
+            yield Item(given.name, Request(source, (self._cell(given),), (file,)))
 
     def record(self, outcome: Outcome) -> None:
         (file,) = outcome.item.payload.files
-        job, digest = self._by_file.pop(file)
+        given, digest = self._by_file.pop(file)
         if outcome.value is None:
-            self._out.record(file, self._row(job, digest, error=outcome.error))
+            self._out.record(file, self._row(given, digest, error=outcome.error))
             return
         drawn = outcome.value
-        row = {**self._row(job, digest), **drawn.rest, **drawn.rows[0]}
+        row = {**self._row(given, digest), **drawn.rest, **drawn.rows[0]}
         self._out.record(file, row, drawn.contents[0])
 
-    def write_manifest(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
-        """manifest.csv: the jobs in their order, then what earlier calls have left here."""
-        order = [job.stem + self._suffix for job in jobs]
+    def write_manifest(self, inputs: Sequence[Input]) -> list[dict[str, Any]]:
+        """manifest.csv: the inputs in their order, then what earlier calls have left here."""
+        order = [given.stem + self._suffix for given in inputs]
         rows = self._out.rows
         keys = [key for key in order if key in rows]
         keys += sorted(set(rows) - set(order))
-        found = [rows[key] for key in keys]
-        self._out.write_table("manifest.csv", list(COLUMNS), found)
-        return found
+        listed = [rows[key] for key in keys]
+        self._out.write_table("manifest.csv", list(COLUMNS), listed)
+        return listed
 
-    def _cell(self, job: Job) -> Cell:
-        return Cell("", "both", 1.0, job.descriptor, self._kind, self._suffix)
+    def _cell(self, given: Input) -> Cell:
+        return Cell("", "both", 1.0, given.descriptor, self._kind, self._suffix)
 
-    def _row(self, job: Job, digest: str, *, error: str = "") -> dict[str, Any]:
-        asked = facs.by_unit(job.descriptor).items()
+    def _row(self, given: Input, digest: str, *, error: str = "") -> dict[str, Any]:
+        asked = facs.by_unit(given.descriptor).items()
         return {
             "file": "",
-            "input": job.name,
+            "input": given.name,
             "input_sha256": digest,
             "kind": self._kind,
-            "descriptor": papers.descriptor_text(self._cell(job)),
+            "descriptor": papers.descriptor_text(self._cell(given)),
             **{f"asked_{code}": round(value, 6) for code, value in asked},
             **{name: self._facts[name] for name in papers.MADE_BY},
             **({"error": error} if error else {}),

@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..files import pictures
 from ..types import StageProgress
 from . import papers, quality
-from .casting import Casting, Person, named_people
+from .casting import Casting, Identity, named_people
 from .design import Cell, Design
 from .drawing import Drawing, OpenStudio, Request
 from .measuring import Means
@@ -86,7 +86,7 @@ def build(
         return run.finish(people, casting, text)
 
 
-def _settings(design: Design, named: Sequence[Person]) -> dict[str, Any]:
+def _settings(design: Design, named: Sequence[Identity]) -> dict[str, Any]:
     """What the files depend on, JSON-ready."""
     settings = {k: v for k, v in asdict(design).items() if k != "folder"}
     hashes = [hashlib.sha256(p.source.content or b"").hexdigest() for p in named]
@@ -111,7 +111,7 @@ class _Run:
 
     # ------------------------------------------------------------ people and pictures
 
-    def cast_and_draw(self, named: list[Person]) -> tuple[list[Person], Casting]:
+    def cast_and_draw(self, named: list[Identity]) -> tuple[list[Identity], Casting]:
         """Everybody's files; synthetic people with outliers are replaced if the design says so."""
         design = self._design
         wanted, asks = design.people.synthetic, Screening(design.people).asks
@@ -120,25 +120,25 @@ class _Run:
         rounds = design.quality.rounds if design.quality.redraw else 0
         for round_ in range(rounds + 1):
             sampled = casting.take(wanted + len(rejected), asks=asks, progress=self._progress)
-            kept = [person for person in sampled if person.identity not in rejected]
-            gone = [p for p in kept if f"rejected:{p.identity}" in self._out.rows]  # earlier
+            kept = [person for person in sampled if person.name not in rejected]
+            gone = [p for p in kept if f"rejected:{p.name}" in self._out.rows]  # earlier
             self._draw([person for person in (*named, *kept) if person not in gone])
             if round_ == rounds:
                 break
-            found = [person.identity for person in kept if self._reject(person)]
-            if not found:
+            unfit = [person.name for person in kept if self._reject(person)]
+            if not unfit:
                 break
-            rejected += found
+            rejected += unfit
         return [*named, *kept], casting
 
-    def _draw(self, people: Sequence[Person]) -> None:
+    def _draw(self, people: Sequence[Identity]) -> None:
         """The files that are not there yet."""
         total = len(people) * len(self._cells)
         requests = list(self._missing(people))
         done = total - sum(len(request.files) for _, request in requests)
         self._progress("drawing", done, total)
         owners = {person.source: person for person in people}
-        items = (Item(f"{p.identity} ({len(r.files)} files)", r) for p, r in requests)
+        items = (Item(f"{p.name} ({len(r.files)} files)", r) for p, r in requests)
         for outcome in self._engine.process(items):
             request = outcome.item.payload
             self._throughput.count(outcome, len(request.files))
@@ -146,7 +146,7 @@ class _Run:
             done += len(request.files)
             self._progress("drawing", done, total)
 
-    def _missing(self, people: Sequence[Person]) -> Iterator[tuple[Person, Request]]:
+    def _missing(self, people: Sequence[Identity]) -> Iterator[tuple[Identity, Request]]:
         """Requests for what is missing: neighbours are different people.
 
         A worker that takes every n-th request then meets the same people again and again, and keeps
@@ -162,9 +162,9 @@ class _Run:
                     if rank < len(queue):
                         yield person, queue[rank]
 
-    def _requests(self, person: Person, people: int) -> list[Request]:
+    def _requests(self, person: Identity, people: int) -> list[Request]:
         """One person's missing cells, in pieces that keep all workers busy to the end."""
-        pairs = [(cell, self._design.file_of(person.identity, cell)) for cell in self._cells]
+        pairs = [(cell, self._design.file_of(person.name, cell)) for cell in self._cells]
         pairs = [(cell, name) for cell, name in pairs if not self._ready(person, name)]
         parts = math.ceil(2 * self._engine.slots.count / people)
         most = max(1, min(MOST_CELLS, math.ceil(len(pairs) / parts)))
@@ -174,15 +174,15 @@ class _Run:
             for piece in pieces
         ]
 
-    def _ready(self, person: Person, name: str) -> bool:
-        known = f"person:{person.identity}" in self._out.rows
+    def _ready(self, person: Identity, name: str) -> bool:
+        known = f"person:{person.name}" in self._out.rows
         error = bool(self._out.rows.get(name, {}).get("error"))
         return (known or error) and self._out.has(name)
 
-    def _record(self, person: Person, request: Request, outcome: Outcome) -> None:
+    def _record(self, person: Identity, request: Request, outcome: Outcome) -> None:
         drawn = outcome.value
         if drawn is not None:
-            self._out.record(f"person:{person.identity}", {**self._who(person), **drawn.rest})
+            self._out.record(f"person:{person.name}", {**self._who(person), **drawn.rest})
         for i, (cell, name) in enumerate(zip(request.cells, request.files, strict=True)):
             row = {**self._who(person), **self._asked(cell), **self._made_by()}
             if drawn is None:
@@ -195,8 +195,8 @@ class _Run:
             )
             self._out.record(name, {**row, **rest, "outlier": judged}, drawn.contents[i])
 
-    def _who(self, person: Person) -> dict[str, Any]:
-        facts: dict[str, Any] = {"identity": person.identity, "source": person.kind}
+    def _who(self, person: Identity) -> dict[str, Any]:
+        facts: dict[str, Any] = {"identity": person.name, "source": person.kind}
         source = person.source
         if source.seed is not None:
             return facts | {"seed": source.seed, "truncation": source.truncation}
@@ -217,28 +217,28 @@ class _Run:
     def _made_by(self) -> dict[str, Any]:
         return {name: self._facts[name] for name in papers.MADE_BY}
 
-    def _reject(self, person: Person) -> bool:
+    def _reject(self, person: Identity) -> bool:
         """Whether a person has to go; then their files go too, and the journal says why."""
-        names = [self._design.file_of(person.identity, cell) for cell in self._cells]
+        names = [self._design.file_of(person.name, cell) for cell in self._cells]
         rows = [self._out.rows[name] for name in names if name in self._out.rows]
-        key = f"rejected:{person.identity}"
+        key = f"rejected:{person.name}"
         if key not in self._out.rows:
             if not quality.too_many(rows, self._design.quality):
                 return False
             flagged = [row for row in rows if row.get("outlier")]
             reason = f"{len(flagged)} of {len(rows)} files, first: {flagged[0]['outlier']}"
-            self._out.record(key, {"identity": person.identity, "reason": reason})
+            self._out.record(key, {"identity": person.name, "reason": reason})
         self._out.remove(names)
         return True
 
     # ------------------------------------------------------------ what lies beside the files
 
-    def finish(self, people: Sequence[Person], casting: Casting, text: bytes) -> Result:
+    def finish(self, people: Sequence[Identity], casting: Casting, text: bytes) -> Result:
         """Tables, report, sheets; and the journal in its final order."""
         design, out = self._design, self._out
-        keys = [design.file_of(p.identity, cell) for p in people for cell in self._cells]
+        keys = [design.file_of(p.name, cell) for p in people for cell in self._cells]
         rows = [out.rows[key] for key in keys]
-        who = [f"person:{p.identity}" for p in people if f"person:{p.identity}" in out.rows]
+        who = [f"person:{p.name}" for p in people if f"person:{p.name}" in out.rows]
         rejected = sorted(key for key in out.rows if key.startswith("rejected:"))
         screened = {row["seed"]: row for row in casting.rows()}
         persons = [{**screened.get(out.rows[key].get("seed"), {}), **out.rows[key]} for key in who]
@@ -252,7 +252,7 @@ class _Run:
         out.write("quality.md", quality.report(design, rows, sent_away, self._facts).encode())
         out.write("README.md", papers.readme(design, rows, len(people), self._facts).encode())
         by_key = dict(zip(keys, rows, strict=True))
-        names = [person.identity for person in people]
+        names = [person.name for person in people]
         for identity, sheet in papers.contact_sheets(design, names, by_key, out.path):
             out.write(f"contact/{identity}.jpg", pictures.image_bytes(sheet, ".jpg"))
         out.finish([*casting.keys(), *who, *rejected, *keys])

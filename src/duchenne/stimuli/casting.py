@@ -24,15 +24,15 @@ MOST_TRIES = 400  # seeds for each person that is wanted; a strict screening pas
 
 
 @dataclass(frozen=True)
-class Person:
-    """identity: what files and tables call them. kind: synthetic, photo or code."""
+class Identity:
+    """name: what files and tables call the person. kind: synthetic, photo or code."""
 
-    identity: str
+    name: str
     kind: str
     source: Source
 
 
-def named_people(design: Design) -> list[Person]:
+def named_people(design: Design) -> list[Identity]:
     """The photos, codes and seeds that the design names."""
     people = []
     for kind, names in (("photo", design.people.photos), ("code", design.people.codes)):
@@ -46,19 +46,19 @@ def named_people(design: Design) -> list[Person]:
                     "the design"
                 ) from None
             identity = re.sub(r"[^\w-]+", "-", Path(name).stem).strip("-") or kind
-            people.append(Person(identity, kind, Source(name, content=content)))
+            people.append(Identity(identity, kind, Source(name, content=content)))
     people += [synthetic(design, seed) for seed in design.people.seeds]
-    identities = [person.identity for person in people]
+    identities = [person.name for person in people]
     for identity in identities:
         if identities.count(identity) > 1:
             raise InputError(f"[people] two people would be called {identity!r}; rename a file")
     return people
 
 
-def synthetic(design: Design, seed: int) -> Person:
+def synthetic(design: Design, seed: int) -> Identity:
     """The synthetic person of a seed."""
     source = Source(f"seed {seed}", seed=seed, truncation=design.people.truncation)
-    return Person(f"s{seed:05d}", "synthetic", source)
+    return Identity(f"s{seed:05d}", "synthetic", source)
 
 
 class Casting:
@@ -76,7 +76,7 @@ class Casting:
         self.tried: list[int] = []
         """Seeds in order, up to the last that was taken."""
 
-    def take(self, wanted: int, *, asks: bool, progress: StageProgress) -> list[Person]:
+    def take(self, wanted: int, *, asks: bool, progress: StageProgress) -> list[Identity]:
         """The first `wanted` people of the seeds that pass. InputError if too few do."""
         if not asks:
             return [synthetic(self._design, s) for s, _ in zip(self._seeds(), range(wanted))]  # noqa: B905
@@ -124,9 +124,7 @@ class Casting:
             for other in taken:
                 distance = np.linalg.norm(np.subtract(row["person"], other["person"]))
                 if distance < least:
-                    reason = (
-                        f"{distance:.2f} from {synthetic(self._design, other['seed']).identity}"
-                    )
+                    reason = f"{distance:.2f} from {synthetic(self._design, other['seed']).name}"
                     row.update(passed="no", reason=reason)
                     break
         return bool(row["passed"] == "yes")

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 from .. import facs
 from ..errors import DescriptorError, InputError
 from ..files.film_formats import set_suffixes
+from ..files.pictures import STILLS
 from ..measuring.identity import DLIB
 
-SIDES = ("both", "left", "right")
-STILLS = (".png", ".jpg", ".webp")
+BOTH_OR_ONE = ("both", "left", "right")
 NEUTRAL = "neutral"
 _NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
 
@@ -220,11 +220,11 @@ def parse(table: Mapping[str, Any], folder: Path) -> Design:
 
 def _section(kind: type[T], table: Mapping[str, Any], name: str) -> T:
     """One table of the file as its dataclass; the defaults give the types."""
-    found = _typed(table.get(name, {}), dict, f"[{name}]")
+    given = _typed(table.get(name, {}), dict, f"[{name}]")
     plain = kind()
-    _refuse_unknown(found, set(vars(plain)), f"[{name}] ")
+    _refuse_unknown(given, set(vars(plain)), f"[{name}] ")
     values: dict[str, Any] = {}
-    for key, value in found.items():
+    for key, value in given.items():
         default, where = getattr(plain, key), f"[{name}] {key}"
         if isinstance(default, tuple):
             entry = int if key in ("seeds", "exclude") else str
@@ -273,9 +273,9 @@ def _check(design: Design) -> None:
         raise InputError("nothing to draw; give [conditions] or neutral = true")
     if not all(0 < value <= 1 for value in design.intensities):
         raise InputError("intensities must lie above 0 and up to 1; `neutral = true` draws 0")
-    unknown = [side for side in design.sides if side not in SIDES]
+    unknown = [side for side in design.sides if side not in BOTH_OR_ONE]
     if unknown or not design.sides:
-        raise InputError(f"sides {unknown}: known are {', '.join(SIDES)}")
+        raise InputError(f"sides {unknown}: known are {', '.join(BOTH_OR_ONE)}")
     _check_output(design)
     if design.target and any(
         code[-1] in facs.SIDES for cell in design.cells() for code in cell.descriptor

@@ -194,9 +194,9 @@ def contact_sheets(
         labels: list[str] = []
         for name, members in groups.items():
             files = [design.file_of(identity, cell) for cell in members]
-            found = [f for f in files if not rows[f].get("error")]
-            if found:
-                sheet.append([pictures.load_photo(folder / f).pixels for f in found])
+            drawn = [f for f in files if not rows[f].get("error")]
+            if drawn:
+                sheet.append([pictures.load_photo(folder / f).pixels for f in drawn])
                 labels.append(name)
         if sheet:
             columns = [f"{value:g}" for value in design.intensities]

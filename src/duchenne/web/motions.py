@@ -22,7 +22,7 @@ CURVE_POINTS = 240
 
 
 @dataclass(frozen=True)
-class Table:
+class MotionFile:
     """A CSV file that came in. rows: its keys, if it held keyframes; notes: what was assumed."""
 
     kind: str
@@ -31,7 +31,7 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def read_table(path: Path, fps: str) -> Table:
+def read_motion_file(path: Path, fps: str) -> MotionFile:
     """Keyframes (`au,time,value[,easing]`) or a recording of OpenFace or py-feat, by its columns.
 
     Raises InputError for everything else.
@@ -40,13 +40,13 @@ def read_table(path: Path, fps: str) -> Table:
     header = [name.strip().lower() for name in next(csv.reader(io.StringIO(text)), [])]
     if tuple(header[:3]) != KEY_COLUMNS:
         recording = read_recording(path, Drive(fps=fps))
-        return Table("recording", recording.timeline, notes=recording.notes)
+        return MotionFile("recording", recording.timeline, notes=recording.notes)
     keys = list(keyframes.csv_rows(text, path))
     timeline = _from_keys(keys, fps)
     rows = tuple(
         (au.upper(), float(time), float(value), ease) for _, (au, time, value, ease) in keys
     )
-    return Table("keyframes", timeline, rows)
+    return MotionFile("keyframes", timeline, rows)
 
 
 def asked_motion(asked: Mapping[str, Any], recording: Timeline | None) -> Timeline:

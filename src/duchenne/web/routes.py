@@ -17,19 +17,21 @@ from starlette.routing import Route
 
 from .. import __version__, facs
 from ..errors import DescriptorError, InputError
+from ..files.pictures import STILLS
 from ..motion.easing import EASINGS
 from ..motion.timeline import DEFAULT_FPS, Timeline
 from . import asked_for, guard, recipe, suggest, tasks
 from .guard import PASS_COOKIE, PASS_SECONDS, Passes, Refused
 from .jobs import Busy, Job, Queue
-from .motions import asked_motion, course, read_table
-from .service import PICTURE_FORMATS, PREVIEW_SIZES, SIZES, ZONE_COLOURS, Service, Shape, formats
+from .motions import asked_motion, course, read_motion_file
+from .service import PREVIEW_SIZES, SIZES, ZONE_COLOURS, Service, Shape, formats
 from .settings import Limits
 from .visitors import Sitter, Stored, Visitor, Visitors
 
 COOKIE = "duchenne_visitor"
 ASKING = 4  # quick questions of one visitor at a time
 MAX_SEED = 2**31 - 1
+PICTURE_FORMATS = tuple(suffix[1:] for suffix in STILLS)
 TOLD = ("code", "number", "name", "muscle", "area", "drawing")  # of an Action Unit
 TYPES = {
     ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml",
@@ -93,10 +95,10 @@ class Routes:
         return Response(content, media_type=kind)
 
     async def asset(self, request: Request) -> Response:
-        found = self.assets.get(request.path_params["name"])
-        if found is None:
+        asset = self.assets.get(request.path_params["name"])
+        if asset is None:
             raise Refused(404, "there is no such page")
-        return Response(found[0], media_type=found[1])
+        return Response(asset[0], media_type=asset[1])
 
     async def login(self, request: Request) -> Response:
         asked = await self._json(request)
@@ -269,7 +271,7 @@ class Routes:
         await guard.save_body(request, path, limits.table_bytes, limits.upload_seconds)
         fps = request.query_params.get("fps", str(DEFAULT_FPS))[:20]
         try:
-            table = await self._quick(visitor, partial(read_table, path, fps))
+            table = await self._quick(visitor, partial(read_motion_file, path, fps))
         except (InputError, DescriptorError) as error:
             shown = asked_for.name_of(request, "table.csv")
             raise type(error)(str(error).replace(path.name, shown)) from None

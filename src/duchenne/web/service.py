@@ -37,7 +37,6 @@ PREVIEW_SIZES = (256, 512)
 SHOWN_SIDE = 1024  # of an uploaded photo on the page
 PROFILE_SIZE = 512  # the score's networks look at 256 px
 FOLDER = "frames"  # the format that is a folder of pictures
-PICTURE_FORMATS = ("png", "jpg", "webp")
 SIZES = (0, 256, 512, 768, 1024)  # of results; 0 leaves them as they come
 ZONE_COLOURS: Mapping[str, tuple[int, int, int]] = {
     "brows": (230, 159, 0), "eyes": (86, 180, 233), "nose": (0, 158, 115), "mouth": (204, 121, 167),

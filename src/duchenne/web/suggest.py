@@ -27,7 +27,9 @@ def plausible(seed: int) -> facs.Descriptor:
     for one, other in ((u.code, other) for u in facs.ACTION_UNITS for other in u.opposes):
         if values[one] and values[other]:
             values[min(one, other, key=values.__getitem__)] = 0.0
-    found = {code: round(min(value, 1.0), 2) for code, value in values.items() if value >= FAINTEST}
-    if "AU12" in found and rng.random() < 0.1:
-        found[f"AU12{rng.choice(facs.SIDES)}"] = found.pop("AU12")
-    return facs.check(found or {"AU12": 0.3})
+    descriptor = {
+        code: round(min(value, 1.0), 2) for code, value in values.items() if value >= FAINTEST
+    }
+    if "AU12" in descriptor and rng.random() < 0.1:
+        descriptor[f"AU12{rng.choice(facs.SIDES)}"] = descriptor.pop("AU12")
+    return facs.check(descriptor or {"AU12": 0.3})

@@ -50,9 +50,11 @@ def encode_face(
     stages = {"align": ("cutting out the face", 0)}
     stages["encode"] = ("finding the face's code", service.steps(quality))
     photo = service.read_photo(upload.path, name=upload.name)
-    found = service.encode(photo, index, quality, lambda stage: job.enter(*stages[stage]), job.step)
+    subject = service.encode(
+        photo, index, quality, lambda stage: job.enter(*stages[stage]), job.step
+    )
     sitter = Sitter(
-        upload.name, found.code, photo=upload.path, aligned=found.aligned, quality=quality
+        upload.name, subject.code, photo=upload.path, aligned=subject.aligned, quality=quality
     )
     return _sit(service, visitor, sitter, job)
 

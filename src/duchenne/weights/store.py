@@ -117,12 +117,12 @@ class Store:
         Raises WeightsError: download impossible, content not as expected, cache not writable.
         """
         entry = self.entry(name)
-        found, state = self.find(name), self.verify(name)
-        if found and state == "ok":
-            return found
-        if found and found.parent in self.search:
-            with _reading(found):
-                self._refuse_mismatch(name, found, *_digest(found))
+        path, state = self.find(name), self.verify(name)
+        if path and state == "ok":
+            return path
+        if path and path.parent in self.search:
+            with _reading(path):
+                self._refuse_mismatch(name, path, *_digest(path))
         if offline:
             folders = ", ".join(map(_described, (*self.search, self.cache)))
             raise WeightsError(

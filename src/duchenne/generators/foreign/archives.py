@@ -29,7 +29,7 @@ from torch import Tensor
 
 from ...errors import WeightsError
 from .budget import Budget
-from .pickles import Builder, Builders, Global, Record, Source, interpret, plain_key
+from .pickles import Builder, Builders, Global, Reader, Record, interpret, plain_key
 
 MAGIC = 0x1950A86A20F9469CFC6C  # first value of PyTorch's stream format (torch.serialization)
 STREAM_VERSION = 1001
@@ -105,7 +105,7 @@ def read_archive(content: bytes) -> Any:
         return _read_zip(content, calls, budget)
     if _is_stream(view):
         return _read_stream(view, calls, budget)
-    return interpret(Source(view), Builders(calls, budget))
+    return interpret(Reader(view), Builders(calls, budget))
 
 
 # Containers
@@ -121,7 +121,7 @@ def _read_stream(view: memoryview, calls: Calls, budget: Budget) -> Any:
 
     calls: what the pickle of the contents may call.
     """
-    source = Source(view)
+    source = Reader(view)
     plain = Builders({}, budget)
     storages: dict[Any, Storage] = {}
     if interpret(source, plain) != MAGIC or interpret(source, plain) != STREAM_VERSION:
@@ -147,7 +147,7 @@ def _read_stream(view: memoryview, calls: Calls, budget: Budget) -> Any:
     return contents
 
 
-def _fill(storage: Storage, source: Source) -> None:
+def _fill(storage: Storage, source: Reader) -> None:
     """Find one storage's numbers in a stream."""
     here, size = source.position, storage.count * storage.dtype.itemsize
     head = bytes(source.view[here : here + 8])
@@ -182,7 +182,7 @@ def _read_zip(content: bytes, calls: Calls, budget: Budget) -> Any:
         return Storage(dtype, count, data)
 
     builders = Builders(calls, budget, _STORAGE_NAMES, _persistent(storage))
-    return interpret(Source(members[pickles[0]]), builders)
+    return interpret(Reader(members[pickles[0]]), builders)
 
 
 def _zip_members(content: bytes) -> dict[str, memoryview]:

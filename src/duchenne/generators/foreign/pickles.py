@@ -78,7 +78,7 @@ class Builders:
     persistent: Callable[[Any], Any] | None = None
 
 
-class Source:
+class Reader:
     """A file in memory, read from front to back; long byte strings come as views, uncopied."""
 
     def __init__(self, view: memoryview, start: int = 0) -> None:
@@ -104,7 +104,7 @@ class Source:
         return piece[:end]
 
 
-def interpret(source: Source, builders: Builders) -> Any:
+def interpret(source: Reader, builders: Builders) -> Any:
     """Follow one pickle to its STOP; the source is left behind it.
 
     Returns plain data: numbers, strings, bytes (or views of the file), lists, tuples, dicts, sets,
@@ -123,14 +123,14 @@ def interpret(source: Source, builders: Builders) -> Any:
             raise WeightsError(f"{error} (byte {start})") from None
 
 
-def _next_opcode(source: Source) -> tuple[str, Any]:
+def _next_opcode(source: Reader) -> tuple[str, Any]:
     start = source.position
     source.limit = len(source.view)
     code = source.read(1)
     opcode = _OPCODES.get(code.decode("latin-1"))
     if opcode is None:
-        found = f"the byte {code.hex()}" if code else "the end of the file"
-        raise WeightsError(f"expected a pickle instruction at byte {start}, found {found}")
+        instead = f"the byte {code.hex()}" if code else "the end of the file"
+        raise WeightsError(f"expected a pickle instruction at byte {start}, found {instead}")
     if opcode.name in UNSUPPORTED:
         raise WeightsError(f"the pickle instruction {opcode.name} at byte {start} is not allowed")
     if opcode.arg is None:
@@ -357,8 +357,8 @@ def _forbidden(name: Global) -> str:
 
 def _expect(value: Any, kind: type, where: str) -> Any:
     if not isinstance(value, kind):
-        found = "a Record" if isinstance(value, Record) else f"a {type(value).__name__}"
-        raise WeightsError(f"{where}: expected a {kind.__name__}, found {found}")
+        instead = "a Record" if isinstance(value, Record) else f"a {type(value).__name__}"
+        raise WeightsError(f"{where}: expected a {kind.__name__}, found {instead}")
     return value
 
 
