@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,16 @@ from duchenne.errors import OutputError, WeightsError
 from duchenne.generators.checkpoints import convert, load_generator
 from duchenne.generators.foreign.archives import StoredTensor, read_archive
 from duchenne.generators.foreign.pickles import MAX_DEPTH
+
+
+def refused(path: Path, match: str) -> None:
+    with pytest.raises(WeightsError, match=match):
+        load_generator(path)
+
+
+def nvidia(path: Path, generator: Any, protocol: int = 4) -> Path:
+    path.write_bytes(foreign.nvidia_bytes(generator, protocol))
+    return path
 
 
 def w_codes(network: Any) -> torch.Tensor:
@@ -49,9 +60,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         paths[old] = foreign.save(contents[name], folder / old, zipped=False)
     generator = foreign.nvidia_generator()
     for protocol in (2, 3, 4, 5):
-        path = folder / f"nvidia-{protocol}.pkl"
-        path.write_bytes(foreign.nvidia_bytes(generator, protocol))
-        paths[path.name] = path
+        name = f"nvidia-{protocol}.pkl"
+        paths[name] = nvidia(folder / name, generator, protocol)
     paths["own.safetensors"] = convert(paths["nvidia-4.pkl"], folder / "own.safetensors")
     return paths
 
@@ -98,18 +108,15 @@ def test_one_network_one_fingerprint(files: dict[str, Path]) -> None:
 @pytest.mark.parametrize(("base", "width"), [(32768, 512), (16384, 256)], ids=["f", "e"])
 def test_official_widths(tmp_path: Path, base: int, width: int) -> None:
     """config-f and config-e differ in the widths from 64 px up."""
-    path = tmp_path / "wide.pkl"
     generator = foreign.nvidia_generator(size=64, base=base, most=512)
-    path.write_bytes(foreign.nvidia_bytes(generator))
-    network = load_generator(path)
+    network = load_generator(nvidia(tmp_path / "wide.pkl", generator))
     assert network.config.channels == (512, 512, 512, 512, width)
 
 
 def test_options_are_read_from_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "network.pkl"
     options: dict[str, Any] = {"architecture": "resnet", "conv_clamp": 256, "use_noise": False}
     generator = foreign.nvidia_generator(**options, mapping_layers=3)
-    path.write_bytes(foreign.nvidia_bytes(generator))
+    path = nvidia(tmp_path / "network.pkl", generator)
     config = load_generator(path).config
     assert config.architecture == "resnet"
     assert config.clamp == 256.0
@@ -126,11 +133,14 @@ def test_a_bare_network_without_its_dictionary(tmp_path: Path) -> None:
     assert load_generator(path).rows == 8
 
 
-def test_mean_is_estimated_where_the_file_has_none(files: dict[str, Path]) -> None:
-    network = load_generator(files["rosinality-training.pt"])
+def has_its_mean(network: Any) -> None:
     rng = torch.Generator().manual_seed(1)
     draws = network.mapping(torch.randn(20_000, foreign.W_DIM, generator=rng))
     assert torch.allclose(network.w_mean, draws.mean(dim=0), atol=0.1 * float(draws.std()))
+
+
+def test_mean_is_estimated_where_the_file_has_none(files: dict[str, Path]) -> None:
+    has_its_mean(load_generator(files["rosinality-training.pt"]))
 
 
 def test_a_network_that_does_not_track_its_mean(tmp_path: Path) -> None:
@@ -138,26 +148,17 @@ def test_a_network_that_does_not_track_its_mean(tmp_path: Path) -> None:
     generator = foreign.nvidia_generator()
     mapping = generator.state["_modules"]["mapping"].state
     del mapping["_buffers"]["w_avg"]
-    path = tmp_path / "network.pkl"
-    path.write_bytes(foreign.nvidia_bytes(generator))
-    with pytest.raises(WeightsError, match=r"mapping\.w_avg is missing"):
-        load_generator(path)
+    refused(nvidia(tmp_path / "network.pkl", generator), r"mapping\.w_avg is missing")
     mapping["w_avg_beta"] = None
-    path.write_bytes(foreign.nvidia_bytes(generator))
-    network = load_generator(path)
-    rng = torch.Generator().manual_seed(1)
-    draws = network.mapping(torch.randn(20_000, foreign.W_DIM, generator=rng))
-    assert torch.allclose(network.w_mean, draws.mean(dim=0), atol=0.1 * float(draws.std()))
+    has_its_mean(load_generator(nvidia(tmp_path / "network.pkl", generator)))
 
 
 def test_tensors_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks that were saved on a GPU say so beside every storage; it does not matter here."""
     generator = foreign.nvidia_generator()
-    here = tmp_path / "here.pkl"
-    here.write_bytes(foreign.nvidia_bytes(generator))
+    here = nvidia(tmp_path / "here.pkl", generator)
     monkeypatch.setattr("torch.serialization.location_tag", lambda storage: "cuda:0")
-    there = tmp_path / "there.pkl"
-    there.write_bytes(foreign.nvidia_bytes(generator))
+    there = nvidia(tmp_path / "there.pkl", generator)
     assert b"cuda:0" in there.read_bytes()
     assert b"cuda:0" not in here.read_bytes()
     assert load_generator(there).fingerprint == load_generator(here).fingerprint
@@ -181,8 +182,7 @@ def test_both_forms_of_rosinalitys_mean(tmp_path: Path, shape: tuple[int, ...]) 
         (torch.zeros(foreign.W_DIM, dtype=torch.int64), "latent_avg: expected floating-point"),
     ):
         contents["latent_avg"] = wrong
-        with pytest.raises(WeightsError, match=reason):
-            load_generator(foreign.save(contents, tmp_path / "network.pt"))
+        refused(foreign.save(contents, tmp_path / "network.pt"), reason)
 
 
 def test_numbers_of_other_types(tmp_path: Path) -> None:
@@ -251,12 +251,10 @@ def test_own_format_notices_changes(files: dict[str, Path], tmp_path: Path) -> N
     path = tmp_path / "changed.safetensors"
     tensors["fir"][0, 0] += 1e-3
     save_file(tensors, path, metadata)
-    with pytest.raises(WeightsError, match="fingerprint"):
-        load_generator(path)
+    refused(path, "fingerprint")
     del tensors["fir"]
     save_file(tensors, path, metadata)
-    with pytest.raises(WeightsError, match="fir is missing"):
-        load_generator(path)
+    refused(path, "fir is missing")
 
 
 @pytest.mark.parametrize(
@@ -278,32 +276,25 @@ def test_own_format_is_checked(
         metadata = file.metadata()
     path = tmp_path / "changed.safetensors"
     save_file(load_file(files["own.safetensors"]), path, {**metadata, **change})
-    with pytest.raises(WeightsError, match=reason):
-        load_generator(path)
+    refused(path, reason)
 
 
 # Networks that are refused
 
 
 def test_conditional_networks(tmp_path: Path) -> None:
-    path = tmp_path / "network"
-    path.write_bytes(foreign.nvidia_bytes(foreign.nvidia_generator(c_dim=10)))
-    with pytest.raises(WeightsError, match=r"conditional network.*c_dim"):
-        load_generator(path)
+    path = nvidia(tmp_path / "network", foreign.nvidia_generator(c_dim=10))
+    refused(path, r"conditional network.*c_dim")
     for state in (foreign.genforce_state(), foreign.genforce2_state()):
         state["mapping.label_weight"] = torch.ones(3, foreign.W_DIM)
-        with pytest.raises(WeightsError, match="conditional network"):
-            load_generator(foreign.save(state, path))
+        refused(foreign.save(state, path), "conditional network")
 
 
 def test_stylegan3(tmp_path: Path) -> None:
     generator = foreign.nvidia_generator()
     layers = {"input": foreign.module("SynthesisInput", {}), "L0_36_16": None}
     generator.state["_modules"]["synthesis"].state["_modules"] = layers
-    path = tmp_path / "network.pkl"
-    path.write_bytes(foreign.nvidia_bytes(generator))
-    with pytest.raises(WeightsError, match="StyleGAN3"):
-        load_generator(path)
+    refused(nvidia(tmp_path / "network.pkl", generator), "StyleGAN3")
 
 
 def test_stylegan3_written_with_arrays_of_protocol_5(tmp_path: Path) -> None:
@@ -312,18 +303,14 @@ def test_stylegan3_written_with_arrays_of_protocol_5(tmp_path: Path) -> None:
     attributes = {"size": np.broadcast_to(np.asarray(36), [2]), "bandwidth": np.float64(2)}
     layers = {"input": foreign.module("SynthesisInput", attributes)}
     generator.state["_modules"]["synthesis"].state["_modules"] = layers
-    path = tmp_path / "network.pkl"
     for protocol in (2, 4, 5):
-        path.write_bytes(foreign.nvidia_bytes(generator, protocol))
-        with pytest.raises(WeightsError, match="a StyleGAN3 network"):
-            load_generator(path)
+        refused(nvidia(tmp_path / "network.pkl", generator, protocol), "a StyleGAN3 network")
 
 
 def test_unfinished_stylegan(tmp_path: Path) -> None:
     state = foreign.genforce_state()
     state["synthesis.lod"] = torch.tensor(1.5)
-    with pytest.raises(WeightsError, match=r"level of detail 1\.5"):
-        load_generator(foreign.save(state, tmp_path / "network.pth"))
+    refused(foreign.save(state, tmp_path / "network.pth"), r"level of detail 1\.5")
 
 
 MAKERS = {
@@ -334,58 +321,48 @@ MAKERS = {
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-class TestStateDicts:
-    def refuse(self, state: Any, tmp_path: Path, match: str) -> None:
-        path = foreign.save(state, tmp_path / "network.pth")
-        with pytest.raises(WeightsError, match=match):
-            load_generator(path)
+def test_each_missing_tensor_is_named(kind: str, tmp_path: Path) -> None:
+    whole = MAKERS[kind][0]()
+    needed = [name for name in whole if not name.endswith("kernel") and "output" not in name]
+    for name in needed[:: max(1, len(needed) // 12)]:
+        state = {key: value for key, value in whole.items() if key != name}
+        if name == "synthesis.lod":
+            continue
+        with pytest.raises(WeightsError) as caught:
+            load_generator(foreign.save(state, tmp_path / "network.pth"))
+        first = name.split(".")[0]
+        assert name in str(caught.value) or first in str(caught.value)
 
-    def test_each_missing_tensor_is_named(self, kind: str, tmp_path: Path) -> None:
-        whole = MAKERS[kind][0]()
-        needed = [name for name in whole if not name.endswith("kernel") and "output" not in name]
-        for name in needed[:: max(1, len(needed) // 12)]:
-            state = {key: value for key, value in whole.items() if key != name}
-            if name == "synthesis.lod":
-                continue
-            with pytest.raises(WeightsError) as caught:
-                load_generator(foreign.save(state, tmp_path / "network.pth"))
-            first = name.split(".")[0]
-            assert name in str(caught.value) or first in str(caught.value)
 
-    def test_missing(self, kind: str, tmp_path: Path) -> None:
-        make, name = MAKERS[kind]
-        state = make()
-        del state[name]
-        self.refuse(state, tmp_path, f"{name} is missing")
+DAMAGES: dict[str, tuple[Callable[[dict[str, Any], str], object], str]] = {
+    "missing": (lambda state, name: state.pop(name), "{} is missing"),
+    "shape": (
+        lambda state, name: state.update({name: state[name][..., :2]}),
+        "{} has shape .* expected",
+    ),
+    "unknown": (
+        lambda state, _: state.update({"extra.weight": torch.ones(2)}),
+        "unknown tensor 'extra.weight'",
+    ),
+    "not finite": (
+        lambda state, name: state[name].view(-1)[5:6].fill_(float("nan")),
+        "{} contains values that are not finite",
+    ),
+    "whole numbers": (
+        lambda state, name: state.update({name: state[name].long()}),
+        "{}: expected floating-point",
+    ),
+    "text": (lambda state, name: state.update({name: "text"}), "no generator"),
+}
 
-    def test_wrong_shape(self, kind: str, tmp_path: Path) -> None:
-        make, name = MAKERS[kind]
-        state = make()
-        state[name] = state[name][..., :2]
-        self.refuse(state, tmp_path, f"{name} has shape .* expected")
 
-    def test_unknown_tensor(self, kind: str, tmp_path: Path) -> None:
-        state = MAKERS[kind][0]()
-        state["extra.weight"] = torch.ones(2)
-        self.refuse(state, tmp_path, "unknown tensor 'extra.weight'")
-
-    def test_not_finite(self, kind: str, tmp_path: Path) -> None:
-        make, name = MAKERS[kind]
-        state = make()
-        state[name].view(-1)[5] = float("nan")
-        self.refuse(state, tmp_path, f"{name} contains values that are not finite")
-
-    def test_whole_numbers(self, kind: str, tmp_path: Path) -> None:
-        make, name = MAKERS[kind]
-        state = make()
-        state[name] = state[name].long()
-        self.refuse(state, tmp_path, f"{name}: expected floating-point")
-
-    def test_not_a_tensor(self, kind: str, tmp_path: Path) -> None:
-        make, name = MAKERS[kind]
-        state = make()
-        state[name] = "text"
-        self.refuse(state, tmp_path, "no generator")
+@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_state_dicts(kind: str, damage: str, tmp_path: Path) -> None:
+    (make, name), (spoil, match) = MAKERS[kind], DAMAGES[damage]
+    state = make()
+    spoil(state, name)
+    refused(foreign.save(state, tmp_path / "network.pth"), match.format(name))
 
 
 @pytest.mark.parametrize(
@@ -413,10 +390,7 @@ def test_nvidia_attributes(tmp_path: Path, path: str, change: dict[str, Any], ma
     for name in path.split(".") if path else ():
         module = module.state["_modules"][name]
     module.state.update(change)
-    file = tmp_path / "network.pkl"
-    file.write_bytes(foreign.nvidia_bytes(generator))
-    with pytest.raises(WeightsError, match=match):
-        load_generator(file)
+    refused(nvidia(tmp_path / "network.pkl", generator), match)
 
 
 def test_messages_stay_short(tmp_path: Path) -> None:
@@ -426,10 +400,8 @@ def test_messages_stay_short(tmp_path: Path) -> None:
 
 
 def test_missing_files(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="No such file"):
-        load_generator(tmp_path / "missing.pkl")
-    with pytest.raises(WeightsError, match="not a file"):
-        load_generator(tmp_path)
+    refused(tmp_path / "missing.pkl", "No such file")
+    refused(tmp_path, "not a file")
 
 
 # Hostile files

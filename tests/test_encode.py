@@ -24,7 +24,7 @@ from duchenne.files import codes, pictures
 from duchenne.generators import readout
 from duchenne.generators.base import PlainView, draw_w, draw_z, many_w, w_deviation
 from duchenne.generators.readout import Readout
-from duchenne.types import LatentCode, Pixels
+from duchenne.types import LatentCode
 
 SETTINGS = EncodeSettings(
     init="mean", steps=12, warmup=3, check_every=4, patience=1, halvings=3, loss_size=32
@@ -46,45 +46,31 @@ class SmallTrunk(nn.Module):
         return [first, F.relu(self.two(F.max_pool2d(first, 2)))]
 
 
-@pytest.fixture(scope="module")
-def small() -> tiny.TinyGenerator:
-    return tiny.TinyGenerator(seed=5)
+SMALL = tiny.TinyGenerator(seed=5)
+TRUE_W = SMALL.mapping(draw_z(11)).expand(SMALL.rows, -1)  # [L, 512], the code behind FACE
+with torch.no_grad():
+    FACE = pictures.from_planes(SMALL.synthesize(TRUE_W[None])[0].numpy())
+PLANES = torch.from_numpy(pictures.to_planes(FACE))[None]
 
 
 def inversion_for(
-    small: tiny.TinyGenerator, settings: EncodeSettings = SETTINGS, encoder: Any = None
+    encoder: Any = None, generator: tiny.TinyGenerator = SMALL, **changes: Any
 ) -> Inversion:
-    trunk = SmallTrunk()
+    """changes: of SETTINGS."""
+    settings, trunk = dataclasses.replace(SETTINGS, **changes), SmallTrunk()
     loss = losses.DefaultLoss(trunk) if settings.loss == "default" else None  # type: ignore[arg-type]
-    return Inversion(small, settings, encoder, loss=loss)
+    return Inversion(generator, settings, encoder, loss=loss)
 
 
 @pytest.fixture(scope="module")
-def inversion(small: tiny.TinyGenerator) -> Inversion:
-    return inversion_for(small)
-
-
-@pytest.fixture(scope="module")
-def true_w(small: tiny.TinyGenerator) -> Tensor:
-    """[L, 512], the code behind `face`."""
-    return small.mapping(draw_z(11)).expand(small.rows, -1)
-
-
-@pytest.fixture(scope="module")
-def face(small: tiny.TinyGenerator, true_w: Tensor) -> Pixels:
-    """A picture that the generator can draw."""
-    with torch.no_grad():
-        return pictures.from_planes(small.synthesize(true_w[None])[0].numpy())
+def inversion() -> Inversion:
+    return inversion_for()
 
 
 @pytest.fixture
 def readouts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A read-out of 16 px, so that the tiny generator has one."""
     monkeypatch.setattr(problem, "DRAFT_SIDE", 16)
-
-
-def planes(face: Pixels) -> Tensor:
-    return torch.from_numpy(pictures.to_planes(face))[None]
 
 
 class Knows:
@@ -138,49 +124,39 @@ def test_presets_by_name() -> None:
 # The start
 
 
-def test_a_generator_without_a_fitted_network_starts_from_the_mean(
-    small: tiny.TinyGenerator, face: Pixels
-) -> None:
+def test_a_generator_without_a_fitted_network_starts_from_the_mean() -> None:
     """And says so; no weights are needed to find that out."""
-    settings = dataclasses.replace(SETTINGS, init="encoder", steps=0)
-    code = inversion_for(small, settings).encode(face)
+    code = inversion_for(init="encoder", steps=0).encode(FACE)
     assert code.provenance["start"] == "mean"
     assert code.provenance["settings"]["init"] == "encoder"
     assert code.provenance["steps"] == 0
-    np.testing.assert_array_equal(code.w, small.w_mean.expand(small.rows, -1).numpy())
+    np.testing.assert_array_equal(code.w, SMALL.w_mean.expand(SMALL.rows, -1).numpy())
 
 
-def test_the_guess_of_a_fitted_network(
-    small: tiny.TinyGenerator, face: Pixels, true_w: Tensor
-) -> None:
-    rows = true_w + torch.linspace(-0.1, 0.1, small.rows)[:, None]  # every row its own
-    settings = dataclasses.replace(SETTINGS, init="encoder", steps=0)
-    code = inversion_for(small, settings, Knows(rows)).encode(face)
+def test_the_guess_of_a_fitted_network() -> None:
+    rows = TRUE_W + torch.linspace(-0.1, 0.1, SMALL.rows)[:, None]  # every row its own
+    code = inversion_for(Knows(rows), init="encoder", steps=0).encode(FACE)
     assert code.provenance["start"] == "encoder"
     np.testing.assert_allclose(code.w, rows.numpy(), atol=1e-6)
 
 
-def test_mean_and_random_do_not_ask_the_network(small: tiny.TinyGenerator, face: Pixels) -> None:
+def test_mean_and_random_do_not_ask_the_network() -> None:
     found = {}
     for init, seed in (("mean", 0), ("random", 0), ("random", 1)):
-        settings = dataclasses.replace(SETTINGS, init=init, seed=seed, steps=0)
-        knows = Knows(torch.full((small.rows, 512), 9.0))
-        code = inversion_for(small, settings, knows).encode(face)
+        knows = Knows(torch.full((SMALL.rows, 512), 9.0))
+        code = inversion_for(knows, init=init, seed=seed, steps=0).encode(FACE)
         assert code.provenance["start"] == init
         found[init, seed] = code.w
-    assert (found["mean", 0] == small.w_mean.numpy()).all()
+    assert (found["mean", 0] == SMALL.w_mean.numpy()).all()
     for seed in (0, 1):
-        drawn = draw_w(small, seed).expand(small.rows, -1).numpy()
+        drawn = draw_w(SMALL, seed).expand(SMALL.rows, -1).numpy()
         np.testing.assert_allclose(found["random", seed], drawn, atol=1e-6)
 
 
-def test_a_good_start_ends_nearer_than_a_bad_one(
-    small: tiny.TinyGenerator, face: Pixels, true_w: Tensor
-) -> None:
-    settings = dataclasses.replace(SETTINGS, init="encoder", steps=4)
-    near = inversion_for(small, settings, Knows(true_w * 0.95))
-    far = inversion_for(small, dataclasses.replace(SETTINGS, steps=4))
-    assert near.encode(face).provenance["loss"] < 0.5 * far.encode(face).provenance["loss"]
+def test_a_good_start_ends_nearer_than_a_bad_one() -> None:
+    near = inversion_for(Knows(TRUE_W * 0.95), init="encoder", steps=4)
+    far = inversion_for(steps=4)
+    assert near.encode(FACE).provenance["loss"] < 0.5 * far.encode(FACE).provenance["loss"]
 
 
 # The schedule
@@ -194,18 +170,17 @@ def rates_of(descent: Descent) -> list[float]:
     return rates
 
 
-def descent_for(small: tiny.TinyGenerator, face: Pixels, **changes: Any) -> Descent:
-    settings = dataclasses.replace(SETTINGS, warmup=1, rate=0.1, **changes)
-    return descent_of(inversion_for(small, settings), face)
+def descent_for(**changes: Any) -> Descent:
+    return descent_of(inversion_for(warmup=1, rate=0.1, **changes))
 
 
-def descent_of(inversion: Inversion, face: Pixels) -> Descent:
-    return Descent(inversion.steps, planes(face), inversion.start(planes(face))[0])
+def descent_of(inversion: Inversion) -> Descent:
+    return Descent(inversion.steps, PLANES, inversion.start(PLANES)[0])
 
 
-def plain_rates(small: tiny.TinyGenerator, face: Pixels, **changes: Any) -> list[float]:
+def plain_rates(**changes: Any) -> list[float]:
     """The rates where no check ever says that it stalls."""
-    return rates_of(descent_for(small, face, **{**changes, "tolerance": -1e9}))
+    return rates_of(descent_for(**{**changes, "tolerance": -1e9}))
 
 
 def tell(monkeypatch: pytest.MonkeyPatch, losses_told: list[float]) -> None:
@@ -214,25 +189,20 @@ def tell(monkeypatch: pytest.MonkeyPatch, losses_told: list[float]) -> None:
     monkeypatch.setattr(Descent, "_check", lambda self, step: (check(self, step), next(told))[1])
 
 
-def test_the_rate_rises_at_first_and_falls_to_little(
-    small: tiny.TinyGenerator, face: Pixels
-) -> None:
-    settings = dataclasses.replace(SETTINGS, steps=24, check_every=6, warmup=5, tolerance=-1e9)
-    rates = rates_of(descent_of(inversion_for(small, settings), face))
+def test_the_rate_rises_at_first_and_falls_to_little() -> None:
+    rates = rates_of(descent_of(inversion_for(steps=24, check_every=6, warmup=5, tolerance=-1e9)))
     assert len(rates) == 24
-    assert rates[0] == pytest.approx(settings.rate / 5)
+    assert rates[0] == pytest.approx(SETTINGS.rate / 5)
     assert (np.diff(rates[:5]) > 0).all()
     assert (np.diff(rates[4:]) <= 0).all()
-    assert 0 < rates[-1] < 0.1 * settings.rate < 0.9 * settings.rate < max(rates)
+    assert 0 < rates[-1] < 0.1 * SETTINGS.rate < 0.9 * SETTINGS.rate < max(rates)
 
 
-def test_where_nothing_is_gained_the_rate_halves_three_times_and_it_ends(
-    small: tiny.TinyGenerator, face: Pixels
-) -> None:
+def test_where_nothing_is_gained_the_rate_halves_three_times_and_it_ends() -> None:
     """No fall of the loss is more than all of it: with tolerance 1 every check says it stalls."""
-    descent = descent_for(small, face, steps=30, check_every=5, tolerance=1.0)
+    descent = descent_for(steps=30, check_every=5, tolerance=1.0)
     rates = rates_of(descent)
-    plain = plain_rates(small, face, steps=30, check_every=5)
+    plain = plain_rates(steps=30, check_every=5)
     assert len(rates) == descent.steps == 20
     halved = np.divide(rates, plain[:20])
     assert halved.tolist() == pytest.approx([1.0] * 5 + [0.5] * 5 + [0.25] * 5 + [0.125] * 5)
@@ -250,33 +220,27 @@ def test_where_nothing_is_gained_the_rate_halves_three_times_and_it_ends(
     ids=["gained", "never gained"],
 )
 def test_with_patience_a_stall_is_several_looks_one_after_the_other(
-    small: tiny.TinyGenerator,
-    face: Pixels,
-    monkeypatch: pytest.MonkeyPatch,
-    told: list[float],
-    levels: list[int],
+    monkeypatch: pytest.MonkeyPatch, told: list[float], levels: list[int]
 ) -> None:
-    plain = plain_rates(small, face, steps=16, check_every=2)
+    plain = plain_rates(steps=16, check_every=2)
     tell(monkeypatch, told)
     changes = {"steps": 16, "check_every": 2, "tolerance": 0.1}
-    rates = rates_of(descent_for(small, face, patience=3, **changes))
+    rates = rates_of(descent_for(patience=3, **changes))
     found = np.log2(np.divide(plain, rates)).round().astype(int)
     assert found.tolist() == levels
 
 
-def test_without_a_stall_it_ends_at_the_last_step(small: tiny.TinyGenerator, face: Pixels) -> None:
-    descent = descent_for(small, face, steps=23, check_every=5, tolerance=-1e9)
+def test_without_a_stall_it_ends_at_the_last_step() -> None:
+    descent = descent_for(steps=23, check_every=5, tolerance=-1e9)
     assert len(rates_of(descent)) == descent.steps == 23
     assert [step for step, _ in descent.trace] == [0, 5, 10, 15, 20, 23]
 
 
-def test_the_true_loss_decides_when_the_rate_falls(
-    small: tiny.TinyGenerator, face: Pixels, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_true_loss_decides_when_the_rate_falls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tolerance 0.1: from 1.0, 0.8 is a gain, 0.75 a stall, 0.9 is none, 0.5 a gain again."""
-    plain = plain_rates(small, face, steps=40, check_every=2)
+    plain = plain_rates(steps=40, check_every=2)
     tell(monkeypatch, [1.0, 0.8, 0.75, 0.9, 0.5, 0.49, *[0.1] * 9])
-    rates = rates_of(descent_for(small, face, steps=40, check_every=2, tolerance=0.1))
+    rates = rates_of(descent_for(steps=40, check_every=2, tolerance=0.1))
     levels = [round(np.log2(p / r)) for p, r in zip(plain[::2], rates[::2], strict=False)]
     # 0.1 is a gain once more, and then not again.
     assert levels == [0, 0, 1, 2, 2, 3, 3]
@@ -284,51 +248,43 @@ def test_the_true_loss_decides_when_the_rate_falls(
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 5, 7, 16])
 @pytest.mark.parametrize("tolerance", [-1e9, 0.03, 1.0])
-def test_never_more_steps_than_asked(
-    small: tiny.TinyGenerator, face: Pixels, steps: int, tolerance: float
-) -> None:
-    descent = descent_for(small, face, steps=steps, check_every=3, tolerance=tolerance)
+def test_never_more_steps_than_asked(steps: int, tolerance: float) -> None:
+    descent = descent_for(steps=steps, check_every=3, tolerance=tolerance)
     rates = rates_of(descent)
     assert descent.steps == len(rates) <= steps
     assert descent.trace[-1][0] == descent.steps
     assert tolerance > -1 or descent.steps == steps
 
 
-def test_the_best_code_is_kept_when_later_ones_are_worse(
-    small: tiny.TinyGenerator, face: Pixels, true_w: Tensor
-) -> None:
+def test_the_best_code_is_kept_when_later_ones_are_worse() -> None:
     """From the very code of the picture, a rate of 5 deviations a step only leads away."""
-    settings = dataclasses.replace(SETTINGS, init="encoder", rate=5.0, warmup=1, prior_weight=0.0)
-    code = inversion_for(small, settings, Knows(true_w)).encode(face)
+    changes = {"init": "encoder", "rate": 5.0, "warmup": 1, "prior_weight": 0.0}
+    code = inversion_for(Knows(TRUE_W), **changes).encode(FACE)
     trace = code.provenance["trace"]
     assert all(loss > 10 * trace[0][1] for _, loss in trace[1:])
-    np.testing.assert_allclose(code.w, true_w.numpy(), atol=1e-6)
+    np.testing.assert_allclose(code.w, TRUE_W.numpy(), atol=1e-6)
     assert code.provenance["loss"] == trace[0][1]
 
 
-def test_where_the_loss_rose_the_best_code_is_taken_up_again(
-    small: tiny.TinyGenerator, face: Pixels, true_w: Tensor
-) -> None:
+def test_where_the_loss_rose_the_best_code_is_taken_up_again() -> None:
     """Without the momentum: Adam's first step is then the rate for every number."""
-    settings = dataclasses.replace(
-        SETTINGS, init="encoder", rate=0.4, warmup=1, prior_weight=0.0, steps=5, halvings=2
+    inversion = inversion_for(
+        Knows(TRUE_W), init="encoder", rate=0.4, warmup=1, prior_weight=0.0, steps=5, halvings=2
     )
-    descent = descent_of(inversion_for(small, settings, Knows(true_w)), face)
+    descent = descent_of(inversion)
     seen: list[Tensor] = []
     descent.run(lambda step, loss: seen.append(descent._common.detach().clone()))
     assert descent.trace[1][1] > descent.trace[0][1]
-    best = ((true_w - small.w_mean) / descent.problem.deviation).mean(dim=0)
+    best = ((TRUE_W - SMALL.w_mean) / descent.problem.deviation).mean(dim=0)
     assert (seen[3] - best).abs().mean() > 0.3  # four steps away
     moved = (seen[4] - best).abs()  # one step, at half of the rate
     assert moved.median().item() == pytest.approx(0.5 * descent._rate(4), rel=0.02)
     assert moved.max() < 0.55 * descent._rate(4)
-    torch.testing.assert_close(descent.best, true_w, atol=1e-6, rtol=0)
+    torch.testing.assert_close(descent.best, TRUE_W, atol=1e-6, rtol=0)
 
 
-def test_the_best_code_may_lie_in_the_middle(
-    small: tiny.TinyGenerator, face: Pixels, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    descent = descent_for(small, face, steps=12, check_every=3, tolerance=-1e9)
+def test_the_best_code_may_lie_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    descent = descent_for(steps=12, check_every=3, tolerance=-1e9)
     codes_seen: list[Tensor] = []
     compare = Descent._compare
 
@@ -393,34 +349,28 @@ def test_the_momentum_outlives_a_step_and_can_be_forgotten() -> None:
     ids=["none", "half", "all"],
 )
 def test_the_first_steps_see_a_smaller_readout(
-    small: tiny.TinyGenerator,
-    face: Pixels,
-    monkeypatch: pytest.MonkeyPatch,
-    draft_part: float,
-    sides: list[int],
+    monkeypatch: pytest.MonkeyPatch, draft_part: float, sides: list[int]
 ) -> None:
     seen: list[int] = []
     step = Steps.step
     monkeypatch.setattr(
         Steps, "step", lambda self, side, inputs: (seen.append(side), step(self, side, inputs))[1]
     )
-    descent = descent_for(small, face, steps=20, check_every=5, draft_part=draft_part, halvings=9)
+    descent = descent_for(steps=20, check_every=5, draft_part=draft_part, halvings=9)
     descent.run(lambda step, loss: None)
     assert seen == sides
     assert (descent.problem.readout is None) == (draft_part == 0)  # none is fitted for nothing
 
 
 @pytest.mark.usefixtures("readouts")
-def test_what_the_readout_gets_wrong_is_carried_along(
-    small: tiny.TinyGenerator, face: Pixels
-) -> None:
-    descent = descent_for(small, face, draft_part=0.5)
+def test_what_the_readout_gets_wrong_is_carried_along() -> None:
+    descent = descent_for(draft_part=0.5)
     true = descent._check(0)
     with torch.no_grad():
         code = descent.code()[None]
         readout_alone = descent.problem.draw(code, 16)
         corrected = readout_alone + descent._correction(16)
-        picture = F.adaptive_avg_pool2d(small.synthesize(code), 16)
+        picture = F.adaptive_avg_pool2d(SMALL.synthesize(code), 16)
     assert corrected.shape == (1, 3, 16, 16)
     assert not torch.allclose(readout_alone, picture, atol=1e-2)
     torch.testing.assert_close(corrected, picture, atol=1e-5, rtol=0)
@@ -429,37 +379,30 @@ def test_what_the_readout_gets_wrong_is_carried_along(
 
 
 @pytest.mark.usefixtures("readouts")
-def test_warming_up_moves_nothing_and_leaves_only_the_descent_to_do(
-    small: tiny.TinyGenerator, face: Pixels
-) -> None:
-    settings = dataclasses.replace(SETTINGS, draft_part=0.5)
-    fresh, warm = inversion_for(small, settings), inversion_for(small, settings)
+def test_warming_up_moves_nothing_and_leaves_only_the_descent_to_do() -> None:
+    fresh, warm = inversion_for(draft_part=0.5), inversion_for(draft_part=0.5)
     warm.warm_up()
     assert sorted(warm.steps.by_side) == [16, 32]
-    np.testing.assert_array_equal(fresh.encode(face).w, warm.encode(face).w)
+    np.testing.assert_array_equal(fresh.encode(FACE).w, warm.encode(FACE).w)
 
 
 @pytest.mark.usefixtures("readouts")
-def test_the_first_step_sees_the_true_picture_made_small(
-    small: tiny.TinyGenerator, face: Pixels
-) -> None:
-    descent = descent_for(small, face, steps=1, draft_part=1.0, prior_weight=0.0)
+def test_the_first_step_sees_the_true_picture_made_small() -> None:
+    descent = descent_for(steps=1, draft_part=1.0, prior_weight=0.0)
     seen: list[float] = []
     descent.run(lambda step, loss: seen.append(loss))
     with torch.no_grad():
         drawn, wanted = (
             F.adaptive_avg_pool2d(picture, 16)
-            for picture in (small.synthesize(small.w_mean[None]), planes(face))
+            for picture in (SMALL.synthesize(SMALL.w_mean[None]), PLANES)
         )
         by_hand = float(descent.problem.loss.against(wanted)(drawn))
     assert seen == [pytest.approx(by_hand, rel=1e-4)]
 
 
 @pytest.mark.usefixtures("readouts")
-def test_the_loss_of_the_true_picture_falls_by_steps_on_readouts(
-    small: tiny.TinyGenerator, face: Pixels
-) -> None:
-    descent = descent_for(small, face, steps=30, check_every=5, tolerance=-1e9)
+def test_the_loss_of_the_true_picture_falls_by_steps_on_readouts() -> None:
+    descent = descent_for(steps=30, check_every=5, tolerance=-1e9)
     rates_of(descent)
     losses_seen = [loss for _, loss in descent.trace]
     assert min(losses_seen) < 0.85 * losses_seen[0]
@@ -468,15 +411,13 @@ def test_the_loss_of_the_true_picture_falls_by_steps_on_readouts(
 # The result
 
 
-def test_the_code_and_its_provenance(
-    inversion: Inversion, small: tiny.TinyGenerator, face: Pixels
-) -> None:
+def test_the_code_and_its_provenance(inversion: Inversion) -> None:
     calls: list[tuple[int, int, float]] = []
-    code = inversion.encode(face, progress=lambda *call: calls.append(call))
-    assert code.w.shape == (small.rows, 512)
+    code = inversion.encode(FACE, progress=lambda *call: calls.append(call))
+    assert code.w.shape == (SMALL.rows, 512)
     assert code.w.dtype == np.float32
     assert np.isfinite(code.w).all()
-    assert code.generator == small.fingerprint
+    assert code.generator == SMALL.fingerprint
     assert code.tuning is None
     assert [call[:2] for call in calls] == [(step, 12) for step in range(1, len(calls) + 1)]
     made = code.provenance
@@ -487,85 +428,76 @@ def test_the_code_and_its_provenance(
     assert made["loss"] == min(loss for _, loss in made["trace"])
 
 
-def test_the_loss_is_that_of_the_codes_own_picture(
-    inversion: Inversion, small: tiny.TinyGenerator, face: Pixels
-) -> None:
-    code = inversion.encode(face)
+def test_the_loss_is_that_of_the_codes_own_picture(inversion: Inversion) -> None:
+    code = inversion.encode(FACE)
     with torch.no_grad():
-        image = F.avg_pool2d(small.synthesize(torch.from_numpy(code.w)[None]), 4)
-        wanted = F.avg_pool2d(planes(face), 4)
+        image = F.avg_pool2d(SMALL.synthesize(torch.from_numpy(code.w)[None]), 4)
+        wanted = F.avg_pool2d(PLANES, 4)
         by_hand = losses.DefaultLoss(SmallTrunk()).against(wanted)(image)  # type: ignore[arg-type]
     assert code.provenance["loss"] == pytest.approx(float(by_hand), rel=1e-4)
 
 
 @pytest.mark.parametrize("loss", ["default", "pixel"])
-def test_the_loss_falls_and_the_picture_comes_closer(
-    small: tiny.TinyGenerator, face: Pixels, loss: str
-) -> None:
-    settings = dataclasses.replace(SETTINGS, steps=40, loss=loss, tolerance=-1e9, rate=0.2)
-    code = inversion_for(small, settings).encode(face)
+def test_the_loss_falls_and_the_picture_comes_closer(loss: str) -> None:
+    code = inversion_for(steps=40, loss=loss, tolerance=-1e9, rate=0.2).encode(FACE)
     trace = code.provenance["trace"]
     assert code.provenance["loss"] < 0.8 * trace[0][1]
     with torch.no_grad():
         target, found, mean = (
             F.avg_pool2d(picture, 4)
             for picture in (
-                planes(face),
-                small.synthesize(torch.from_numpy(code.w)[None]),
-                small.synthesize(small.w_mean[None]),
+                PLANES,
+                SMALL.synthesize(torch.from_numpy(code.w)[None]),
+                SMALL.synthesize(SMALL.w_mean[None]),
             )
         )
     assert F.mse_loss(found, target) < 0.7 * F.mse_loss(mean, target)
 
 
-def test_the_first_loss_is_the_mean_codes(small: tiny.TinyGenerator, face: Pixels) -> None:
+def test_the_first_loss_is_the_mean_codes() -> None:
     """Without a prior: the loss of the mean face, for the first step and for the first check."""
     seen: list[float] = []
-    inversion = inversion_for(small, dataclasses.replace(SETTINGS, prior_weight=0.0))
-    code = inversion.encode(face, progress=lambda *call: seen.append(call[2]))
+    inversion = inversion_for(prior_weight=0.0)
+    code = inversion.encode(FACE, progress=lambda *call: seen.append(call[2]))
     with torch.no_grad():
-        wanted = F.avg_pool2d(planes(face), 4)
-        image = F.avg_pool2d(small.synthesize(small.w_mean[None]), 4)
+        wanted = F.avg_pool2d(PLANES, 4)
+        image = F.avg_pool2d(SMALL.synthesize(SMALL.w_mean[None]), 4)
         by_hand = float(losses.DefaultLoss(SmallTrunk()).against(wanted)(image))  # type: ignore[arg-type]
     assert code.provenance["trace"][0] == [0, pytest.approx(by_hand, rel=1e-4)]
     assert seen[0] == pytest.approx(by_hand, rel=1e-4)
 
 
-def test_a_stronger_prior_keeps_to_likely_codes(small: tiny.TinyGenerator, face: Pixels) -> None:
+def test_a_stronger_prior_keeps_to_likely_codes() -> None:
     sizes = []
     for weight in (0.0, 10.0):
-        descent = descent_for(small, face, prior_weight=weight, tolerance=-1e9)
+        descent = descent_for(prior_weight=weight, tolerance=-1e9)
         rates_of(descent)
         sizes.append(descent.problem.likely.distance(descent.code()).item())
     assert sizes[1] < 0.7 * sizes[0]
 
 
-def test_a_random_face_is_likely_and_other_codes_are_not(small: tiny.TinyGenerator) -> None:
-    likely = inversion_for(small).steps.problem.likely
-    drawn = draw_w(small, 12_345, 200)
+def test_a_random_face_is_likely_and_other_codes_are_not() -> None:
+    likely = inversion_for().steps.problem.likely
+    drawn = draw_w(SMALL, 12_345, 200)
     assert 0.5 < likely.distance(drawn).item() < 1.5
     shuffled = drawn[:, torch.randperm(512, generator=torch.Generator().manual_seed(0))]
     assert likely.distance(shuffled) > 3 * likely.distance(drawn)
 
 
-def test_the_same_face_gives_the_same_code(
-    inversion: Inversion, small: tiny.TinyGenerator, face: Pixels
-) -> None:
-    first = inversion.encode(face)
+def test_the_same_face_gives_the_same_code(inversion: Inversion) -> None:
+    first = inversion.encode(FACE)
     torch.manual_seed(1234)  # nothing reads the global state
-    assert inversion.encode(face).w.tobytes() == first.w.tobytes()
-    again = inversion_for(small).encode(face)
+    assert inversion.encode(FACE).w.tobytes() == first.w.tobytes()
+    again = inversion_for().encode(FACE)
     assert again.w.tobytes() == first.w.tobytes()
     assert again.provenance == first.provenance
 
 
-def test_the_generator_is_not_trained(
-    inversion: Inversion, small: tiny.TinyGenerator, face: Pixels
-) -> None:
-    before = {name: tensor.clone() for name, tensor in small.state_dict().items()}
-    inversion.encode(face)
-    assert all(torch.equal(before[name], t) for name, t in small.state_dict().items())
-    assert all(p.grad is None for p in small.parameters())
+def test_the_generator_is_not_trained(inversion: Inversion) -> None:
+    before = {name: tensor.clone() for name, tensor in SMALL.state_dict().items()}
+    inversion.encode(FACE)
+    assert all(torch.equal(before[name], t) for name, t in SMALL.state_dict().items())
+    assert all(p.grad is None for p in SMALL.parameters())
 
 
 def test_the_statistics_of_w_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -576,48 +508,40 @@ def test_the_statistics_of_w_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert torch.equal(many_w(other), drawn)
 
 
-def test_the_units_are_the_latents_deviation(
-    inversion: Inversion, small: tiny.TinyGenerator
-) -> None:
-    w = small.mapping(draw_z(77, 20_000))
+def test_the_units_are_the_latents_deviation(inversion: Inversion) -> None:
+    w = SMALL.mapping(draw_z(77, 20_000))
     torch.testing.assert_close(inversion.steps.problem.deviation, w.std(dim=0), rtol=0.05, atol=0)
 
 
-def test_what_is_warmed_up_is_not_made_again(
-    small: tiny.TinyGenerator, face: Pixels, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inversion = inversion_for(small, dataclasses.replace(SETTINGS, init="encoder", steps=1))
+def test_what_is_warmed_up_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    inversion = inversion_for(init="encoder", steps=1)
     inversion.warm_up()
     for name in ("encoder.offered", "losses.make", "problem.Problem.of", "problem.Readout"):
         monkeypatch.setattr(f"duchenne.encoding.{name}", lambda *_: pytest.fail("made again"))
-    assert inversion.encode(face).provenance["start"] == "mean"
+    assert inversion.encode(FACE).provenance["start"] == "mean"
 
 
 # With a tuning
 
 
-def test_a_tuning_rides_on_the_code(small: tiny.TinyGenerator, face: Pixels) -> None:
-    settings = dataclasses.replace(SETTINGS, tuning_steps=3)
+def test_a_tuning_rides_on_the_code() -> None:
     calls: list[tuple[int, int, float]] = []
-    code = inversion_for(small, settings).encode(face, progress=lambda *c: calls.append(c))
-    plain = inversion_for(small).encode(face)
+    code = inversion_for(tuning_steps=3).encode(FACE, progress=lambda *c: calls.append(c))
+    plain = inversion_for().encode(FACE)
     np.testing.assert_array_equal(code.w, plain.w)  # the pivot is the code itself
     assert code.tuning is not None
-    assert list(code.tuning) == small.fine_weights()
+    assert list(code.tuning) == SMALL.fine_weights()
     assert [total for _, total, _ in calls] == [15] * len(calls)
     assert [done for done, _, _ in calls[-3:]] == [13, 14, 15]
-    target = planes(face)
+    target = PLANES
     with torch.no_grad():
         w = torch.from_numpy(code.w)[None]
-        before, after = small.synthesize(w), tuning.tuned(small, code.tuning).synthesize(w)
+        before, after = SMALL.synthesize(w), tuning.tuned(SMALL, code.tuning).synthesize(w)
     assert F.l1_loss(after, target) < F.l1_loss(before, target)
 
 
-def test_a_tuning_needs_the_generator_it_was_made_on(
-    small: tiny.TinyGenerator, face: Pixels
-) -> None:
-    settings = dataclasses.replace(SETTINGS, steps=1, tuning_steps=1)
-    code = inversion_for(small, settings).encode(face)
+def test_a_tuning_needs_the_generator_it_was_made_on() -> None:
+    code = inversion_for(steps=1, tuning_steps=1).encode(FACE)
     assert code.tuning is not None
     with pytest.raises(SpaceMismatch):
         tuning.tuned(tiny.TinyGenerator(sizes=(4, 8, 16)), code.tuning)
@@ -626,32 +550,30 @@ def test_a_tuning_needs_the_generator_it_was_made_on(
 # The read-out
 
 
-def test_the_readout_is_the_generators_small_picture(small: tiny.TinyGenerator) -> None:
+def test_the_readout_is_the_generators_small_picture() -> None:
     """Least squares: clearly nearer to the reduced picture than its mean colour is."""
-    w = small.mapping(draw_z(31, 2))[:, None].expand(-1, small.rows, -1)
+    w = SMALL.mapping(draw_z(31, 2))[:, None].expand(-1, SMALL.rows, -1)
     with torch.no_grad():
-        found = Readout(small).picture(PlainView(w))
-        picture = F.adaptive_avg_pool2d(small.synthesize(w), 32)
+        found = Readout(SMALL).picture(PlainView(w))
+        picture = F.adaptive_avg_pool2d(SMALL.synthesize(w), 32)
     assert found.shape == picture.shape == (2, 3, 32, 32)
     spread = (picture - picture.mean(dim=(2, 3), keepdim=True)).square().mean()
     assert (found - picture).square().mean() < 0.6 * spread
 
 
-def test_the_readout_has_gradients(small: tiny.TinyGenerator) -> None:
-    w = small.w_mean.expand(1, small.rows, -1).clone().requires_grad_()
-    Readout(small).picture(PlainView(w)).square().mean().backward()
+def test_the_readout_has_gradients() -> None:
+    w = SMALL.w_mean.expand(1, SMALL.rows, -1).clone().requires_grad_()
+    Readout(SMALL).picture(PlainView(w)).square().mean().backward()
     assert w.grad is not None
-    used = [row for row, size in enumerate(small.row_sizes) if size <= 32]
+    used = [row for row, size in enumerate(SMALL.row_sizes) if size <= 32]
     assert (w.grad[0, used].norm(dim=1) > 0).all()
 
 
-def test_the_readout_is_fitted_once(
-    small: tiny.TinyGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = Readout(small, cache=tmp_path)
+def test_the_readout_is_fitted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Readout(SMALL, cache=tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
     monkeypatch.setattr(Readout, "_fit", lambda self: pytest.fail("fitted again"))
-    assert torch.equal(Readout(small, cache=tmp_path)._matrix, first._matrix)
+    assert torch.equal(Readout(SMALL, cache=tmp_path)._matrix, first._matrix)
 
 
 @pytest.mark.parametrize(
@@ -665,99 +587,93 @@ def test_the_readout_is_fitted_once(
     ids=["truncated", "name", "shape", "nan"],
 )
 def test_a_damaged_readout_is_fitted_again(
-    small: tiny.TinyGenerator, tmp_path: Path, tensors: dict[str, np.ndarray] | None
+    tmp_path: Path, tensors: dict[str, np.ndarray] | None
 ) -> None:
-    good = Readout(small, cache=tmp_path)._matrix
+    good = Readout(SMALL, cache=tmp_path)._matrix
     (path,) = tmp_path.iterdir()
     if tensors is None:
         path.write_bytes(path.read_bytes()[:-4])
     else:
         codes.write_tensors(tensors, {"format": readout.FORMAT}, {}, path)
-    assert torch.equal(Readout(small, cache=tmp_path)._matrix, good)
+    assert torch.equal(Readout(SMALL, cache=tmp_path)._matrix, good)
     kept, _ = codes.read_tensors(path, readout.FORMAT, "a fitted read-out")
     assert torch.equal(torch.from_numpy(kept["matrix"]), good)
 
 
-def test_a_cache_that_cannot_be_written_costs_time_only(
-    small: tiny.TinyGenerator, tmp_path: Path
-) -> None:
+def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    blocked = Readout(small, cache=tmp_path / "file")
-    assert torch.equal(blocked._matrix, Readout(small, cache=tmp_path)._matrix)
+    blocked = Readout(SMALL, cache=tmp_path / "file")
+    assert torch.equal(blocked._matrix, Readout(SMALL, cache=tmp_path)._matrix)
 
 
 # The cache
 
 
 @pytest.fixture
-def code(small: tiny.TinyGenerator) -> LatentCode:
-    w = draw_z(1, small.rows).numpy()
-    return LatentCode(w, small.fingerprint, {"made_by": "encode", "loss": 0.25})
+def code() -> LatentCode:
+    w = draw_z(1, SMALL.rows).numpy()
+    return LatentCode(w, SMALL.fingerprint, {"made_by": "encode", "loss": 0.25})
 
 
-def test_a_face_is_found_again(
-    inversion: Inversion, face: Pixels, code: LatentCode, tmp_path: Path
-) -> None:
+def test_a_face_is_found_again(inversion: Inversion, code: LatentCode, tmp_path: Path) -> None:
     cache = EncodeCache(tmp_path / "not" / "yet")
-    assert cache.get(face, inversion) is None
-    cache.put(face, inversion, code)
-    found = cache.get(face.copy(), inversion)
+    assert cache.get(FACE, inversion) is None
+    cache.put(FACE, inversion, code)
+    found = cache.get(FACE.copy(), inversion)
     assert found is not None
     assert found.w.tobytes() == code.w.tobytes()
     assert (found.generator, found.provenance) == (code.generator, code.provenance)
 
 
 def test_other_pixels_settings_and_generators_are_other_entries(
-    inversion: Inversion, small: tiny.TinyGenerator, face: Pixels, tmp_path: Path
+    inversion: Inversion, tmp_path: Path
 ) -> None:
     cache = EncodeCache(tmp_path)
-    other_face = face.copy()
+    other_face = FACE.copy()
     other_face[0, 0, 0] ^= 1
-    turned = np.ascontiguousarray(face.reshape(64, 256, 3))  # the same bytes in another shape
+    turned = np.ascontiguousarray(FACE.reshape(64, 256, 3))  # the same bytes in another shape
     words = {"init": "random", "loss": "pixel"}
     others = [
-        inversion_for(small, dataclasses.replace(SETTINGS, **{name: words.get(name, 7)}))  # type: ignore[arg-type]
+        inversion_for(**{name: words.get(name, 7)})  # type: ignore[arg-type]
         for name in dataclasses.asdict(SETTINGS)
     ]
-    others.append(inversion_for(tiny.TinyGenerator(seed=6)))
-    paths = [cache.path(picture, inversion) for picture in (face, other_face, turned)]
-    paths += [cache.path(face, other) for other in others]
+    others.append(inversion_for(generator=tiny.TinyGenerator(seed=6)))
+    paths = [cache.path(picture, inversion) for picture in (FACE, other_face, turned)]
+    paths += [cache.path(FACE, other) for other in others]
     assert len(set(paths)) == len(paths)
-    assert cache.path(face, inversion_for(small)) == paths[0]
+    assert cache.path(FACE, inversion_for()) == paths[0]
 
 
-def test_another_encoder_is_another_entry(
-    small: tiny.TinyGenerator, face: Pixels, tmp_path: Path
-) -> None:
+def test_another_encoder_is_another_entry(tmp_path: Path) -> None:
     """Only where the encoding starts from it."""
     cache = EncodeCache(tmp_path)
     cells = nn.Module()
     cells.components = nn.ModuleList()
     encoders = [
-        Encoder(cells, nn.Linear(2, 2), torch.ones(512), small.fingerprint)  # type: ignore[arg-type]
+        Encoder(cells, nn.Linear(2, 2), torch.ones(512), SMALL.fingerprint)  # type: ignore[arg-type]
         for _ in range(2)
     ]
     of_a_file = dataclasses.replace(encoders[0], file="0123456789ab")
     for init, count in (("encoder", 4), ("mean", 1)):
         settings = dataclasses.replace(SETTINGS, init=init)
-        inversions = [Inversion(small, settings, one) for one in (None, *encoders, of_a_file)]
-        assert len({cache.path(face, one) for one in inversions}) == count
+        inversions = [Inversion(SMALL, settings, one) for one in (None, *encoders, of_a_file)]
+        assert len({cache.path(FACE, one) for one in inversions}) == count
     other = dataclasses.replace(encoders[0], generator="another")
     with pytest.raises(SpaceMismatch, match="belongs to another"):
-        Inversion(small, SETTINGS, other)
+        Inversion(SMALL, SETTINGS, other)
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 100, None])
 def test_a_damaged_entry_counts_as_absent_and_is_replaced(
-    inversion: Inversion, face: Pixels, code: LatentCode, tmp_path: Path, content: bytes | None
+    inversion: Inversion, code: LatentCode, tmp_path: Path, content: bytes | None
 ) -> None:
     cache = EncodeCache(tmp_path)
-    cache.put(face, inversion, code)
-    path = cache.path(face, inversion)
+    cache.put(FACE, inversion, code)
+    path = cache.path(FACE, inversion)
     path.write_bytes(path.read_bytes()[:-5] if content is None else content)
-    assert cache.get(face, inversion) is None
-    cache.put(face, inversion, code)
-    assert cache.get(face, inversion) is not None
+    assert cache.get(FACE, inversion) is None
+    cache.put(FACE, inversion, code)
+    assert cache.get(FACE, inversion) is not None
 
 
 def test_the_default_cache_is_the_users() -> None:
@@ -766,22 +682,18 @@ def test_the_default_cache_is_the_users() -> None:
     assert EncodeCache().folder == store.cache_root() / "codes"
 
 
-def test_the_saved_code_tells_how_it_was_made(
-    inversion: Inversion, face: Pixels, tmp_path: Path
-) -> None:
-    made = inversion.encode(face)
+def test_the_saved_code_tells_how_it_was_made(inversion: Inversion, tmp_path: Path) -> None:
+    made = inversion.encode(FACE)
     codes.write_code(made, tmp_path / "face.safetensors")
     assert codes.read_code(tmp_path / "face.safetensors").provenance == made.provenance
 
 
-def test_a_tuned_code_comes_out_of_the_cache_whole(
-    small: tiny.TinyGenerator, face: Pixels, tmp_path: Path
-) -> None:
-    inversion = inversion_for(small, dataclasses.replace(SETTINGS, steps=1, tuning_steps=1))
-    made = inversion.encode(face)
+def test_a_tuned_code_comes_out_of_the_cache_whole(tmp_path: Path) -> None:
+    inversion = inversion_for(steps=1, tuning_steps=1)
+    made = inversion.encode(FACE)
     cache = EncodeCache(tmp_path)
-    cache.put(face, inversion, made)
-    found = cache.get(face, inversion)
+    cache.put(FACE, inversion, made)
+    found = cache.get(FACE, inversion)
     assert found is not None
     assert found.tuning is not None
     assert made.tuning is not None
