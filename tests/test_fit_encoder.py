@@ -31,6 +31,9 @@ NARROW = (
     ((4, 8), (8, 8), (8, 8)),
     ((8, 8), (8, 8), (8, 8)),
 )
+# 256 px, so that a read-out of 128 px and a half side both exist.
+SMALL = tiny.TinyGenerator(seed=3, sizes=(4, 8, 16, 32, 64, 128))
+DEVIATION = draw_w(SMALL, 0, 1000).std(dim=0)
 
 
 class Stop(Exception):
@@ -59,17 +62,6 @@ def seeded_trunk() -> features.VGG16Trunk:
     return trunk.requires_grad_(False).eval()
 
 
-@pytest.fixture(scope="module")
-def small() -> tiny.TinyGenerator:
-    """256 px, so that a read-out of 128 px and a half side both exist."""
-    return tiny.TinyGenerator(seed=3, sizes=(4, 8, 16, 32, 64, 128))
-
-
-@pytest.fixture(scope="module")
-def deviation(small: tiny.TinyGenerator) -> Tensor:
-    return draw_w(small, 0, 1000).std(dim=0)
-
-
 def settings_for(**changes: Any) -> EncoderFitSettings:
     """Made here, since HELD_OUT is smaller only while a test runs."""
     values = {"pairs": 4 * SHARD, "hidden": 16, "epochs": 3, "batch": 16, "rate": 0.01}
@@ -87,20 +79,18 @@ def numbers(network: Encoder) -> dict[str, bytes]:
 # Codes of pairs
 
 
-def test_the_same_seed_gives_the_same_codes(small: tiny.TinyGenerator, deviation: Tensor) -> None:
-    one = pairs.draw(small, 5, 8, deviation)
+def test_the_same_seed_gives_the_same_codes() -> None:
+    one = pairs.draw(SMALL, 5, 8, DEVIATION)
     torch.manual_seed(123)
     np.random.seed(123)
-    assert torch.equal(pairs.draw(small, 5, 8, deviation), one)
-    assert not torch.equal(pairs.draw(small, 6, 8, deviation), one)
-    assert one.shape == (8, small.rows, 512)
+    assert torch.equal(pairs.draw(SMALL, 5, 8, DEVIATION), one)
+    assert not torch.equal(pairs.draw(SMALL, 6, 8, DEVIATION), one)
+    assert one.shape == (8, SMALL.rows, 512)
     assert one.isfinite().all()
 
 
-def test_the_rows_of_most_codes_disagree_and_of_some_agree(
-    small: tiny.TinyGenerator, deviation: Tensor
-) -> None:
-    w = pairs.draw(small, 5, 200, deviation)
+def test_the_rows_of_most_codes_disagree_and_of_some_agree() -> None:
+    w = pairs.draw(SMALL, 5, 200, DEVIATION)
     steps = (w[:, 1:] - w[:, :-1]).abs().amax(dim=2)  # between neighbouring rows
     alike = (steps == 0).all(dim=1).double().mean().item()
     assert alike == pytest.approx((1 - pairs.MIXED) * (1 - pairs.MOVED), abs=0.08)
@@ -110,13 +100,11 @@ def test_the_rows_of_most_codes_disagree_and_of_some_agree(
     assert mixed_only == pytest.approx(pairs.MIXED * (1 - pairs.MOVED), abs=0.08)
 
 
-def test_moves_stay_within_their_size(
-    small: tiny.TinyGenerator, deviation: Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    w = pairs.draw(small, 5, 100, deviation)
+def test_moves_stay_within_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = pairs.draw(SMALL, 5, 100, DEVIATION)
     monkeypatch.setattr(pairs, "LARGEST_MOVE", 0.0)
-    still = pairs.draw(small, 5, 100, deviation)
-    sizes = ((w - still) / deviation).std(dim=(1, 2))
+    still = pairs.draw(SMALL, 5, 100, DEVIATION)
+    sizes = ((w - still) / DEVIATION).std(dim=(1, 2))
     assert sizes.max() < 0.4 * 1.1
     assert sizes.max() > 0.3
 
@@ -125,19 +113,17 @@ def test_moves_stay_within_their_size(
 
 
 @pytest.fixture(scope="module")
-def collected(small: tiny.TinyGenerator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pairs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pairs, "SHARD", SHARD)
-        pairs.collect(small, 4 * SHARD, folder, threads=1)
+        pairs.collect(SMALL, 4 * SHARD, folder, threads=1)
     return folder
 
 
-def test_pictures_are_those_of_the_codes(
-    small: tiny.TinyGenerator, collected: Path, deviation: Tensor
-) -> None:
-    found = pairs.load(small, 4 * SHARD, collected)
-    assert found.w.shape == (64, small.rows, 512)
+def test_pictures_are_those_of_the_codes(collected: Path) -> None:
+    found = pairs.load(SMALL, 4 * SHARD, collected)
+    assert found.w.shape == (64, SMALL.rows, 512)
     assert found.pictures.shape == (64, 3, 128, 128)
     assert (found.w.dtype, found.pictures.dtype) == (np.float16, np.uint8)
     assert found.true.tolist() == [False] * 48 + [True] * 16  # one shard in four
@@ -145,33 +131,29 @@ def test_pictures_are_those_of_the_codes(
     for number in (3, 17, 60):
         w = torch.from_numpy(found.w[number]).float()[None]
         with torch.no_grad():
-            picture = F.avg_pool2d(small.synthesize(w), 2)[0]
+            picture = F.avg_pool2d(SMALL.synthesize(w), 2)[0]
         drawn = torch.from_numpy(found.pictures[number]).float() / 127.5 - 1
         error = (drawn - picture).abs().mean().item()
         # A level is 2 / 255; the read-out is right only about what can be read linearly.
         assert error < (0.02 if found.true[number] else 0.5 * picture.std().item())
 
 
-def test_a_part_of_the_pairs_can_be_loaded(small: tiny.TinyGenerator, collected: Path) -> None:
-    few, all_of_them = (pairs.load(small, n, collected) for n in (20, 64))
+def test_a_part_of_the_pairs_can_be_loaded(collected: Path) -> None:
+    few, all_of_them = (pairs.load(SMALL, n, collected) for n in (20, 64))
     np.testing.assert_array_equal(few.w, all_of_them.w[:20])
     np.testing.assert_array_equal(few.pictures, all_of_them.pictures[:20])
 
 
-def test_pairs_that_were_not_collected_are_missed(
-    small: tiny.TinyGenerator, collected: Path
-) -> None:
+def test_pairs_that_were_not_collected_are_missed(collected: Path) -> None:
     with pytest.raises(InputError, match=r"pairs_00004\.safetensors: .*collect them first"):
-        pairs.load(small, 65, collected)
+        pairs.load(SMALL, 65, collected)
     with pytest.raises(InputError, match="pairs of this generator"):
         pairs.load(tiny.TinyGenerator(seed=4), 16, collected)
 
 
-def test_processes_can_share_the_work(
-    small: tiny.TinyGenerator, collected: Path, tmp_path: Path
-) -> None:
+def test_processes_can_share_the_work(collected: Path, tmp_path: Path) -> None:
     for k in (0, 1):
-        pairs.collect(small, 4 * SHARD, tmp_path, share=(k, 2), threads=1)
+        pairs.collect(SMALL, 4 * SHARD, tmp_path, share=(k, 2), threads=1)
         names = sorted(path.name for path in tmp_path.iterdir())
         assert names == [f"pairs_{n:05d}.safetensors" for n in range(4) if n % 2 <= k]
     for path in tmp_path.iterdir():
@@ -180,7 +162,7 @@ def test_processes_can_share_the_work(
 
 @pytest.mark.parametrize("how", ["truncated", "empty", "other"])
 def test_a_damaged_shard_is_made_again_and_good_ones_are_kept(
-    small: tiny.TinyGenerator, collected: Path, tmp_path: Path, how: str
+    collected: Path, tmp_path: Path, how: str
 ) -> None:
     for path in collected.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -193,7 +175,7 @@ def test_a_damaged_shard_is_made_again_and_good_ones_are_kept(
         spoilt.write_bytes(content[: len(content) // 2 if how == "truncated" else 0])
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     calls: list[tuple[int, int]] = []
-    pairs.collect(small, 4 * SHARD, tmp_path, threads=1, progress=lambda *call: calls.append(call))
+    pairs.collect(SMALL, 4 * SHARD, tmp_path, threads=1, progress=lambda *call: calls.append(call))
     assert spoilt.read_bytes() == content
     for path in set(tmp_path.iterdir()) - {spoilt}:
         assert path.stat().st_mtime_ns == before[path.name]
@@ -267,7 +249,7 @@ def test_jpeg_by_pillow_stays_near() -> None:
 
 
 @pytest.fixture(scope="module")
-def work(small: tiny.TinyGenerator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fit")
 
 
@@ -281,30 +263,30 @@ def fit(
 
 
 @pytest.fixture
-def whole(small: tiny.TinyGenerator, work: Path) -> tuple[Encoder, dict[str, Any]]:
+def whole(work: Path) -> tuple[Encoder, dict[str, Any]]:
     """The uninterrupted fit; made by the first test that asks, resumed by the next ones."""
-    return fit(small, work)
+    return fit(SMALL, work)
 
 
 def test_a_fit_gives_a_network_that_can_be_used(
-    small: tiny.TinyGenerator, whole: tuple[Encoder, dict[str, Any]], tmp_path: Path
+    whole: tuple[Encoder, dict[str, Any]], tmp_path: Path
 ) -> None:
     network, made = whole
-    assert network.generator == small.fingerprint
+    assert network.generator == SMALL.fingerprint
     assert made["settings"] == dataclasses.asdict(settings_for())
     assert [entry["epoch"] for entry in made["curve"]] == [1, 2, 3]
     path = tmp_path / "net.safetensors"
     initial.save(network, path, made)
     read = initial.load_encoder(path)
     with torch.no_grad():
-        picture = small.synthesize(draw_w(small, 77))
-    found, kept = (n.predict(picture, small) for n in (network, read))
-    assert found.shape == (1, small.rows, 512)
+        picture = SMALL.synthesize(draw_w(SMALL, 77))
+    found, kept = (n.predict(picture, SMALL) for n in (network, read))
+    assert found.shape == (1, SMALL.rows, 512)
     torch.testing.assert_close(kept, found, atol=0.02, rtol=0.02)  # float16
 
 
 def test_training_learns_the_pairs(
-    small: tiny.TinyGenerator, whole: tuple[Encoder, dict[str, Any]], work: Path, tmp_path: Path
+    whole: tuple[Encoder, dict[str, Any]], work: Path, tmp_path: Path
 ) -> None:
     """48 pairs teach nothing about others, but they are learned: 1 is what the mean code gets."""
     inputs = np.stack(
@@ -315,17 +297,15 @@ def test_training_learns_the_pairs(
     ).reshape(1, 64, -1)
     settings = settings_for(versions=1, epochs=80, dropout=0.0)
     deviation = whole[0].deviation
-    targets = encoder._targets(small, work, settings, deviation)
+    targets = encoder._targets(SMALL, work, settings, deviation)
     _, curve = encoder.train(inputs, targets, tmp_path, settings, lambda *_: None)
     assert curve[-1]["training"] < 0.6 * curve[0]["training"]
 
 
-def test_components_are_principal_axes(
-    small: tiny.TinyGenerator, whole: tuple[Encoder, dict[str, Any]], work: Path
-) -> None:
+def test_components_are_principal_axes(whole: tuple[Encoder, dict[str, Any]], work: Path) -> None:
     """Orthonormal, centred, and the first ones carry the most."""
     cells = whole[0].cells
-    pictures = pairs.load(small, 2 * SHARD, work / "pairs").pictures
+    pictures = pairs.load(SMALL, 2 * SHARD, work / "pairs").pictures
     seen = cells.seen(torch.from_numpy(pictures).float() / 127.5 - 1)
     for conv, x in zip(cells.components, seen, strict=True):
         weight = conv.weight.flatten(1)
@@ -337,7 +317,6 @@ def test_components_are_principal_axes(
 
 
 def test_a_finished_fit_is_found_again(
-    small: tiny.TinyGenerator,
     whole: tuple[Encoder, dict[str, Any]],
     work: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -345,7 +324,7 @@ def test_a_finished_fit_is_found_again(
     monkeypatch.setattr(encoder, "_loss", lambda *_: pytest.fail("trained again"))
     monkeypatch.setattr(encoder, "_features", lambda *_: pytest.fail("looked again"))
     monkeypatch.setattr(pairs, "_renderer", lambda *_: pytest.fail("drawn again"))
-    again, made = fit(small, work)
+    again, made = fit(SMALL, work)
     assert numbers(again) == numbers(whole[0])
     assert made == whole[1]
 
@@ -362,7 +341,6 @@ KILLS = {
 
 @pytest.mark.parametrize("point", KILLS.values(), ids=list(KILLS))
 def test_a_killed_fit_goes_on_to_the_same_bits(
-    small: tiny.TinyGenerator,
     whole: tuple[Encoder, dict[str, Any]],
     tmp_path: Path,
     point: tuple[str, int],
@@ -372,9 +350,9 @@ def test_a_killed_fit_goes_on_to_the_same_bits(
             raise Stop
 
     with pytest.raises(Stop):
-        fit(small, tmp_path, progress=kill)
+        fit(SMALL, tmp_path, progress=kill)
     torch.manual_seed(4321)
-    resumed, made = fit(small, tmp_path)
+    resumed, made = fit(SMALL, tmp_path)
     assert numbers(resumed) == numbers(whole[0])
     for entry, expected in zip(made["curve"], whole[1]["curve"], strict=True):
         assert {**entry, "seconds": 0} == {**expected, "seconds": 0}
@@ -386,7 +364,6 @@ def test_a_killed_fit_goes_on_to_the_same_bits(
     ids=["drawing", "looking", "an epoch", "before a checkpoint"],
 )
 def test_a_fit_killed_in_the_middle_of_work_goes_on_to_the_same_bits(
-    small: tiny.TinyGenerator,
     whole: tuple[Encoder, dict[str, Any]],
     tmp_path: Path,
     owner: Any,
@@ -406,8 +383,8 @@ def test_a_fit_killed_in_the_middle_of_work_goes_on_to_the_same_bits(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(owner, name, killed)
         with pytest.raises(Stop):
-            fit(small, tmp_path)
-    resumed, _ = fit(small, tmp_path)
+            fit(SMALL, tmp_path)
+    resumed, _ = fit(SMALL, tmp_path)
     assert numbers(resumed) == numbers(whole[0])
 
 
@@ -422,7 +399,6 @@ def test_a_fit_killed_in_the_middle_of_work_goes_on_to_the_same_bits(
 )
 @pytest.mark.parametrize("left", [0.0, 0.7])
 def test_a_damaged_file_is_made_again(
-    small: tiny.TinyGenerator,
     whole: tuple[Encoder, dict[str, Any]],
     work: Path,
     name: str,
@@ -431,19 +407,19 @@ def test_a_damaged_file_is_made_again(
     path = work / name
     content = path.read_bytes()
     path.write_bytes(content[: int(left * len(content))])
-    again, _ = fit(small, work)
+    again, _ = fit(SMALL, work)
     assert numbers(again) == numbers(whole[0])
     if path.suffix == codes.SUFFIX:
         assert path.read_bytes() == content
 
 
 def test_other_settings_do_not_go_on_from_an_old_checkpoint(
-    small: tiny.TinyGenerator, whole: tuple[Encoder, dict[str, Any]], work: Path
+    whole: tuple[Encoder, dict[str, Any]], work: Path
 ) -> None:
-    other, made = fit(small, work, settings_for(seed=1))
+    other, made = fit(SMALL, work, settings_for(seed=1))
     assert numbers(other) != numbers(whole[0])
     assert len(made["curve"]) == 3
-    back, _ = fit(small, work)
+    back, _ = fit(SMALL, work)
     assert numbers(back) == numbers(whole[0])
 
 
@@ -463,10 +439,8 @@ def test_another_generator_in_the_same_folder_starts_anew(
 
 
 @pytest.mark.parametrize("versions", [1, 3])
-def test_any_number_of_versions(
-    small: tiny.TinyGenerator, work: Path, versions: int, whole: object
-) -> None:
-    _, made = fit(small, work, settings_for(versions=versions, epochs=1))
+def test_any_number_of_versions(work: Path, versions: int, whole: object) -> None:
+    _, made = fit(SMALL, work, settings_for(versions=versions, epochs=1))
     assert len(made["curve"]) == 1
 
 

@@ -12,6 +12,7 @@ import pytest
 import tiny
 from click.testing import CliRunner, Result
 from PIL import Image
+from refusal import refusal
 
 from duchenne import facs
 from duchenne.cli import commands
@@ -119,10 +120,9 @@ def test_columns_that_a_coder_does_not_have(tmp_path: Path) -> None:
 def test_tables_that_do_not_serve(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "bad.csv"
     path.write_text(text)
-    with pytest.raises(InputError) as caught:
-        read_scores(path)
-    assert str(caught.value).startswith(str(path))
-    assert words in str(caught.value)
+    message = refusal(InputError, read_scores, path)
+    assert message.startswith(str(path))
+    assert words in message
 
 
 def test_an_empty_folder_of_tables(tmp_path: Path) -> None:

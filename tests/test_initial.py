@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from refusal import refusal
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -135,9 +136,10 @@ def test_larger_pictures_are_reduced(network: Encoder) -> None:
 
 
 def test_another_generator_is_refused(network: Encoder) -> None:
-    with pytest.raises(SpaceMismatch, match="belongs to tiny-0, the generator is tiny-8") as caught:
-        network.predict(faces(1), tiny.TinyGenerator(seed=8))
-    assert "start from the mean" in str(caught.value)
+    other = tiny.TinyGenerator(seed=8)
+    message = refusal(SpaceMismatch, network.predict, faces(1), other)
+    assert "belongs to tiny-0, the generator is tiny-8" in message
+    assert "start from the mean" in message
 
 
 # Its file
@@ -198,10 +200,9 @@ def test_a_file_that_is_not_whole_is_refused(
     path = tmp_path / "net.safetensors"
     encoder.save(network, path, {})
     change(path, edit)
-    with pytest.raises(InputError, match="not a whole encoder") as caught:
-        encoder.load_encoder(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
+    message = refusal(InputError, encoder.load_encoder, path)
+    assert "not a whole encoder" in message
+    assert str(path) in message
 
 
 @pytest.mark.parametrize("keep", [0, 7, 100, -1])

@@ -20,26 +20,19 @@ from duchenne.generators.base import Generator, PlainView, draw_z, truncate
 from duchenne.generators.readout import Readout
 from duchenne.types import LatentCode, Pixels
 
-
-@pytest.fixture(scope="module")
-def small() -> tiny.TinyGenerator:
-    """Two convolutions a size, as the real generators have, and two sizes above WINDOW_FROM."""
-    return tiny.TinyGenerator(seed=3, sizes=(4, 8, 16, 32, 64, 128), depth=2)
+# Two convolutions a size, as the real generators have, and two sizes above WINDOW_FROM.
+SMALL = tiny.TinyGenerator(seed=3, sizes=(4, 8, 16, 32, 64, 128), depth=2)
+W = draw_z(1, SMALL.rows).numpy()
 
 
 @pytest.fixture(scope="module")
-def renderer(small: tiny.TinyGenerator) -> Renderer:
-    return Renderer(small, threads=1)
+def renderer() -> Renderer:
+    return Renderer(SMALL, threads=1)
 
 
 @pytest.fixture(scope="module")
-def w(small: tiny.TinyGenerator) -> np.ndarray:
-    return draw_z(1, small.rows).numpy()
-
-
-@pytest.fixture(scope="module")
-def scene(renderer: Renderer, w: np.ndarray) -> Scene:
-    return renderer.open(w, tiny.golden_regions)
+def scene(renderer: Renderer) -> Scene:
+    return renderer.open(W, tiny.golden_regions)
 
 
 def slots(*names: str) -> np.ndarray:
@@ -113,20 +106,20 @@ def check_frame(scene: Scene, generator: Generator, offsets: np.ndarray) -> None
 # Smoke and errors
 
 
-def test_editable_rows_are_those_from_8_to_32_px(small: tiny.TinyGenerator) -> None:
-    assert editable_rows(small) == range(2, 8)  # 4 px: rows 0 and 1
+def test_editable_rows_are_those_from_8_to_32_px() -> None:
+    assert editable_rows(SMALL) == range(2, 8)  # 4 px: rows 0 and 1
     assert editable_rows(tiny.GENERATOR) == range(1, 4)
 
 
-def test_a_code_of_another_generator_is_refused(renderer: Renderer, w: np.ndarray) -> None:
-    assert renderer.require_space(LatentCode(w, "tiny-3")) is w
+def test_a_code_of_another_generator_is_refused(renderer: Renderer) -> None:
+    assert renderer.require_space(LatentCode(W, "tiny-3")) is W
     with pytest.raises(SpaceMismatch, match="belongs to other-1, the generator is tiny-3"):
-        renderer.require_space(LatentCode(w, "other-1"))
+        renderer.require_space(LatentCode(W, "other-1"))
 
 
-def test_the_regions_are_asked_about_the_rendered_face(renderer: Renderer, w: np.ndarray) -> None:
+def test_the_regions_are_asked_about_the_rendered_face(renderer: Renderer) -> None:
     seen = []
-    scene = renderer.open(w, lambda face: (seen.append(face), tiny.golden_regions(face))[1])
+    scene = renderer.open(W, lambda face: (seen.append(face), tiny.golden_regions(face))[1])
     assert len(seen) == 1
     assert seen[0] is scene.base
 
@@ -134,12 +127,10 @@ def test_the_regions_are_asked_about_the_rendered_face(renderer: Renderer, w: np
 # Values
 
 
-def test_a_still_is_the_modules_picture(
-    renderer: Renderer, small: tiny.TinyGenerator, w: np.ndarray
-) -> None:
+def test_a_still_is_the_modules_picture(renderer: Renderer) -> None:
     with torch.no_grad():
-        expected = pictures.from_planes(small.synthesize(torch.from_numpy(w)[None])[0].numpy())
-    found = renderer.still(w)
+        expected = pictures.from_planes(SMALL.synthesize(torch.from_numpy(W)[None])[0].numpy())
+    found = renderer.still(W)
     assert found.shape == (256, 256, 3)
     assert difference(found, expected).max() <= 1
     assert found.std() > 10
@@ -150,8 +141,8 @@ def test_the_base_is_the_still(renderer: Renderer, scene: Scene) -> None:
     assert difference(scene.base, renderer.still(scene.w)).max() <= 1
 
 
-def test_nothing_asked_is_the_base(scene: Scene, small: tiny.TinyGenerator) -> None:
-    nothing = np.zeros((len(SLOTS), small.rows, 512), np.float32)
+def test_nothing_asked_is_the_base(scene: Scene) -> None:
+    nothing = np.zeros((len(SLOTS), SMALL.rows, 512), np.float32)
     assert scene.frame(nothing).tobytes() == scene.base.tobytes()
 
 
@@ -163,22 +154,22 @@ def test_nothing_asked_is_the_base(scene: Scene, small: tiny.TinyGenerator) -> N
     ],
 )
 def test_a_frame_is_the_whole_pass_inside_and_the_base_outside(
-    scene: Scene, small: tiny.TinyGenerator, names: tuple[str, ...]
+    scene: Scene, names: tuple[str, ...]
 ) -> None:
-    check_frame(scene, small, offsets_for(small, slots(*names)))
+    check_frame(scene, SMALL, offsets_for(SMALL, slots(*names)))
 
 
 @pytest.mark.parametrize("size", [0.05, 4.0])
-def test_small_and_large_changes(scene: Scene, small: tiny.TinyGenerator, size: float) -> None:
-    offsets = offsets_for(small, slots("mouth"), size)
-    expected = whole_canvas(small, scene.w, offsets, scene.regions)
-    inside = may_change(small, scene.regions, slots("mouth"))
+def test_small_and_large_changes(scene: Scene, size: float) -> None:
+    offsets = offsets_for(SMALL, slots("mouth"), size)
+    expected = whole_canvas(SMALL, scene.w, offsets, scene.regions)
+    inside = may_change(SMALL, scene.regions, slots("mouth"))
     assert difference(scene.frame(offsets), expected)[inside].max() <= 2
 
 
-def test_only_a_window_is_computed(scene: Scene, small: tiny.TinyGenerator) -> None:
-    scene.frame(offsets_for(small, slots("mouth")))
-    stage = scene._stages[small.size, tuple(slots("mouth").tolist())]
+def test_only_a_window_is_computed(scene: Scene) -> None:
+    scene.frame(offsets_for(SMALL, slots("mouth")))
+    stage = scene._stages[SMALL.size, tuple(slots("mouth").tolist())]
     height, width = (side.stop - side.start for side in stage.window)
     assert height * width < 0.7 * scene.base.shape[0] * scene.base.shape[1]
 
@@ -193,50 +184,44 @@ def blob(x: float, y: float, radius: float) -> np.ndarray:
     "centre",
     [(0, 128), (256, 128), (128, 0), (128, 256), (0, 0), (256, 256), (20, 240), (128, 128)],
 )
-def test_a_region_at_the_border(
-    renderer: Renderer, small: tiny.TinyGenerator, w: np.ndarray, centre: tuple[int, int]
-) -> None:
+def test_a_region_at_the_border(renderer: Renderer, centre: tuple[int, int]) -> None:
     masks = np.zeros((len(SLOTS), CANVAS, CANVAS), np.float32)
     masks[6] = blob(*centre, radius=40)
-    scene = renderer.open(w, lambda face: Regions(masks))
-    check_frame(scene, small, offsets_for(small, slots("mouthR")))
+    scene = renderer.open(W, lambda face: Regions(masks))
+    check_frame(scene, SMALL, offsets_for(SMALL, slots("mouthR")))
 
 
-def test_a_region_outside_the_picture_changes_nothing(
-    renderer: Renderer, small: tiny.TinyGenerator, w: np.ndarray
-) -> None:
+def test_a_region_outside_the_picture_changes_nothing(renderer: Renderer) -> None:
     """A face that is cut off: its mouth lies below the picture."""
     masks = np.zeros((len(SLOTS), CANVAS, CANVAS), np.float32)
-    scene = renderer.open(w, lambda face: Regions(masks))
-    frame = scene.frame(offsets_for(small, slots("mouth")))
+    scene = renderer.open(W, lambda face: Regions(masks))
+    frame = scene.frame(offsets_for(SMALL, slots("mouth")))
     assert frame.tobytes() == scene.base.tobytes()
 
 
-def test_the_same_bytes_twice(renderer: Renderer, scene: Scene, small: tiny.TinyGenerator) -> None:
-    offsets = offsets_for(small, slots("brows", "mouth"))
+def test_the_same_bytes_twice(renderer: Renderer, scene: Scene) -> None:
+    offsets = offsets_for(SMALL, slots("brows", "mouth"))
     first = scene.frame(offsets)
-    scene.frame(offsets_for(small, slots("eyes")))
+    scene.frame(offsets_for(SMALL, slots("eyes")))
     assert scene.frame(offsets).tobytes() == first.tobytes()
     assert renderer.open(scene.w, tiny.golden_regions).frame(offsets).tobytes() == first.tobytes()
-    assert Renderer(small, threads=1).open(scene.w, tiny.golden_regions).frame(
+    assert Renderer(SMALL, threads=1).open(scene.w, tiny.golden_regions).frame(
         offsets
     ).tobytes() == (first.tobytes())
 
 
-def test_the_base_is_not_drawn_over(scene: Scene, small: tiny.TinyGenerator) -> None:
+def test_the_base_is_not_drawn_over(scene: Scene) -> None:
     before = scene.base.copy()
-    frame = scene.frame(offsets_for(small, slots("mouth")))
+    frame = scene.frame(offsets_for(SMALL, slots("mouth")))
     frame[:] = 0
     assert scene.base.tobytes() == before.tobytes()
 
 
-def test_rows_that_expressions_do_not_live_in_are_left_alone(
-    scene: Scene, small: tiny.TinyGenerator
-) -> None:
-    offsets = offsets_for(small, slots("mouth"))
+def test_rows_that_expressions_do_not_live_in_are_left_alone(scene: Scene) -> None:
+    offsets = offsets_for(SMALL, slots("mouth"))
     expected = scene.frame(offsets)
-    rows = editable_rows(small)
-    others = [row for row in range(small.rows) if row not in rows]
+    rows = editable_rows(SMALL)
+    others = [row for row in range(SMALL.rows) if row not in rows]
     offsets[6:, others] = 50.0
     assert scene.frame(offsets).tobytes() == expected.tobytes()
 
@@ -245,9 +230,9 @@ def test_rows_that_expressions_do_not_live_in_are_left_alone(
 
 
 @pytest.fixture(scope="module")
-def previewed(small: tiny.TinyGenerator, w: np.ndarray) -> Scene:
+def previewed() -> Scene:
     """A scene of its own: its read-outs are fitted once for these tests."""
-    return Renderer(small, threads=1).open(w, tiny.golden_regions)
+    return Renderer(SMALL, threads=1).open(W, tiny.golden_regions)
 
 
 def test_the_sizes_are_the_whole_the_half_and_the_quarter(renderer: Renderer) -> None:
@@ -268,10 +253,8 @@ def test_tile_means_by_hand() -> None:
 
 
 @pytest.mark.parametrize("size", [128, 64])
-def test_a_preview_of_nothing_is_the_small_base(
-    previewed: Scene, small: tiny.TinyGenerator, size: int
-) -> None:
-    nothing = np.zeros((len(SLOTS), small.rows, 512), np.float32)
+def test_a_preview_of_nothing_is_the_small_base(previewed: Scene, size: int) -> None:
+    nothing = np.zeros((len(SLOTS), SMALL.rows, 512), np.float32)
     found = previewed.frame(nothing, size=size)
     assert found.tobytes() == shrunk(previewed.base, size).tobytes()
     assert found.tobytes() == previewed.renderer.still(previewed.w, size).tobytes()
@@ -280,17 +263,17 @@ def test_a_preview_of_nothing_is_the_small_base(
 @pytest.mark.parametrize(("size", "part"), [(128, 2), (64, 4)])
 @pytest.mark.parametrize("names", [("mouth",), ("browsL", "eyes")])
 def test_a_preview_is_the_base_and_what_the_readout_says_of_the_edit(
-    previewed: Scene, small: tiny.TinyGenerator, names: tuple[str, ...], size: int, part: int
+    previewed: Scene, names: tuple[str, ...], size: int, part: int
 ) -> None:
     active = slots(*names)
-    offsets = offsets_for(small, active, 0.3)
+    offsets = offsets_for(SMALL, active, 0.3)
     preview = previewed.frame(offsets, size=size)
     base = shrunk(previewed.base, size)
-    readout = Readout(small, part=part, tile=2)
+    readout = Readout(SMALL, part=part, tile=2)
     assert readout.size == size
     with torch.no_grad():
         code = torch.from_numpy(previewed.w)[None]
-        edited = readout.features(regional_view(small, previewed.w, offsets, previewed.regions))
+        edited = readout.features(regional_view(SMALL, previewed.w, offsets, previewed.regions))
         change = readout.change(edited - readout.features(PlainView(code)))[0].numpy()
     expected = pictures.from_planes(pictures.to_planes(base) + change)
     inside = previewed.regions.blend(active, size // 2) > 0
@@ -302,16 +285,14 @@ def test_a_preview_is_the_base_and_what_the_readout_says_of_the_edit(
     assert previewed.frame(offsets, size=size).tobytes() == preview.tobytes()
 
 
-def test_regions_named_as_active_are_drawn_with_the_others(
-    scene: Scene, small: tiny.TinyGenerator
-) -> None:
+def test_regions_named_as_active_are_drawn_with_the_others(scene: Scene) -> None:
     """The frames of one film share a window, whatever each of them edits."""
-    offsets = offsets_for(small, slots("mouth"))
+    offsets = offsets_for(SMALL, slots("mouth"))
     both = slots("mouth", "brows")
     frame = scene.frame(offsets, active=both)
-    inside = may_change(small, scene.regions, both)
+    inside = may_change(SMALL, scene.regions, both)
     assert frame[~inside].tobytes() == scene.base[~inside].tobytes()
-    own = may_change(small, scene.regions, slots("mouth"))
+    own = may_change(SMALL, scene.regions, slots("mouth"))
     assert difference(frame, scene.base)[own].mean() > 1
     nothing = np.zeros_like(offsets)
     assert scene.frame(nothing, active=both).tobytes() == scene.base.tobytes()
@@ -320,13 +301,13 @@ def test_regions_named_as_active_are_drawn_with_the_others(
     assert named.tobytes() == frame.tobytes()
 
 
-def test_few_windows_are_kept(scene: Scene, small: tiny.TinyGenerator) -> None:
+def test_few_windows_are_kept(scene: Scene) -> None:
     frames = {}
     for zone in ("brows", "eyes", "nose", "mouth"):
-        frames[zone] = scene.frame(offsets_for(small, slots(zone)))
+        frames[zone] = scene.frame(offsets_for(SMALL, slots(zone)))
         assert len(scene._stages) <= STAGES
     for zone, frame in frames.items():
-        assert scene.frame(offsets_for(small, slots(zone))).tobytes() == frame.tobytes()
+        assert scene.frame(offsets_for(SMALL, slots(zone))).tobytes() == frame.tobytes()
     scene.forget()
     assert not scene._stages
 
