@@ -573,7 +573,7 @@ def test_the_readout_is_fitted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     first = Readout(SMALL, cache=tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
     monkeypatch.setattr(Readout, "_fit", lambda self: pytest.fail("fitted again"))
-    assert torch.equal(Readout(SMALL, cache=tmp_path)._matrix, first._matrix)
+    assert torch.equal(Readout(SMALL, cache=tmp_path).matrix, first.matrix)
 
 
 @pytest.mark.parametrize(
@@ -589,13 +589,13 @@ def test_the_readout_is_fitted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_damaged_readout_is_fitted_again(
     tmp_path: Path, tensors: dict[str, np.ndarray] | None
 ) -> None:
-    good = Readout(SMALL, cache=tmp_path)._matrix
+    good = Readout(SMALL, cache=tmp_path).matrix
     (path,) = tmp_path.iterdir()
     if tensors is None:
         path.write_bytes(path.read_bytes()[:-4])
     else:
         codes.write_tensors(tensors, {"format": readout.FORMAT}, {}, path)
-    assert torch.equal(Readout(SMALL, cache=tmp_path)._matrix, good)
+    assert torch.equal(Readout(SMALL, cache=tmp_path).matrix, good)
     kept, _ = codes.read_tensors(path, readout.FORMAT, "a fitted read-out")
     assert torch.equal(torch.from_numpy(kept["matrix"]), good)
 
@@ -603,7 +603,7 @@ def test_a_damaged_readout_is_fitted_again(
 def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     blocked = Readout(SMALL, cache=tmp_path / "file")
-    assert torch.equal(blocked._matrix, Readout(SMALL, cache=tmp_path)._matrix)
+    assert torch.equal(blocked.matrix, Readout(SMALL, cache=tmp_path).matrix)
 
 
 # The cache

@@ -33,6 +33,7 @@ class Readout:
     part: the read-out has one `part`-th of the generator's side; 8 is cheaper still and cruder.
     tile: pixels that are read from one cell of features, across and down; 2 reads the features of
         half the resolution, cheaper and cruder again.
+    matrix: float32 [C + 1, 3 * tile**2], the weights of the features and their bias.
     cache: folder that keeps the fitted read-out, so that only the first use pays for it.
     """
 
@@ -47,15 +48,15 @@ class Readout:
         folder = cache or store.cache_root() / "readouts"
         kind = f"{part}" if tile == 1 else f"{part}x{tile}"
         path = folder / f"{generator.fingerprint}-{kind}{codes.SUFFIX}"
-        self._matrix = self._stored(path).to(generator.w_mean.device)
+        self.matrix = self._stored(path).to(generator.w_mean.device)
 
     def picture(self, view: View) -> Tensor:
         """[B, 3, size, size] in about [-1, 1]."""
-        return self._tiles(self.features(view), self._matrix[:-1], self._matrix[-1])
+        return self._tiles(self.features(view), self.matrix[:-1], self.matrix[-1])
 
     def change(self, features: Tensor) -> Tensor:
         """What a change of the features does to the picture: [B, C, h, w] -> [B, 3, h', w']."""
-        return self._tiles(features, self._matrix[:-1], None)
+        return self._tiles(features, self.matrix[:-1], None)
 
     def _tiles(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.pixel_shuffle(F.conv2d(x, weight.T[:, :, None, None], bias), self._tile)

@@ -51,7 +51,7 @@ class Compiler:
             next time the same module is compiled.
         """
         if self._device.type != "cpu":
-            return _on_device(module, self._device, known)
+            return on_device(module, self._device, known)
         inputs = [example, *known]
         if module not in self._converted:
             free = [size is not None for size in sizes] or [False] * len(inputs)
@@ -135,7 +135,7 @@ def _with_constants(model: ov.Model, inputs: Sequence[NDArray[Any]], variable: i
     return model
 
 
-def _on_device(module: nn.Module, device: torch.device, known: Sequence[NDArray[Any]]) -> Program:
+def on_device(module: nn.Module, device: torch.device, known: Sequence[NDArray[Any]]) -> Program:
     """The module where it is, with the known inputs beside it."""
     kept = [torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in known]
 
