@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-from click.testing import CliRunner, Result
+from command_line import run
 from PIL import Image
 
 from duchenne import animate
-from duchenne.cli import commands, many
+from duchenne.cli import many
 from duchenne.engine.base import Outcome
 from duchenne.errors import InputError
 from duchenne.faces import align, landmarks
@@ -75,10 +75,6 @@ def use_tiny_workers(replace: object = setattr) -> None:
     replace(many, "new_studio", lambda run, *encoding, **files: tiny.TinyStudio())
     replace(animate, "find_regions", tiny.golden_regions)
     replace(Means, "found", lambda: Means(scores=False, identity=False))
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(commands, list(arguments), catch_exceptions=False)
 
 
 def manifest(folder: str | Path) -> list[dict[str, str]]:

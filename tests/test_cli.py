@@ -21,7 +21,7 @@ import foreign
 import numpy as np
 import pytest
 import tiny
-from click.testing import CliRunner, Result
+from command_line import done, run
 from PIL import Image
 
 from duchenne import animate
@@ -41,17 +41,6 @@ PYFEAT = (
 OPENFACE = "frame, timestamp, confidence, success, AU12_r\n" + "".join(
     f"{i + 1}, {i / 10:.1f}, 0.98, 1, {i / 2:.1f}\n" for i in range(5)
 )
-
-
-def run(*arguments: str) -> Result:
-    """One command in this process; bugs are raised."""
-    return CliRunner().invoke(commands, list(arguments), catch_exceptions=False)
-
-
-def done(*arguments: str) -> Result:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.stderr
-    return result
 
 
 def files(folder: Path) -> set[str]:

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from click.testing import CliRunner, Result
+from canvas import WHOLE, difference, offsets_for, whole_canvas
+from command_line import done, run
 from PIL import Image
 from test_encode import SmallTrunk
 from torch import Tensor
 
 from duchenne import animate
-from duchenne.cli import commands
 from duchenne.editing import boundaries
 from duchenne.editing.boundaries import Boundaries, built_in, save_boundaries
-from duchenne.editing.regional import WINDOW_FROM, RegionalPass, RegionalView, record
+from duchenne.editing.regional import RegionalView, record
 from duchenne.editing.render import Renderer, editable_rows
 from duchenne.encoding import encoder, features
 from duchenne.encoding.inversion import Inversion
@@ -40,7 +40,6 @@ from duchenne.generators.readout import Readout
 from duchenne.programs import compiling
 from duchenne.types import LatentCode
 
-WHOLE = (torch.arange(WINDOW_FROM), torch.arange(WINDOW_FROM))
 GENERATORS = {
     # name: size, what writes the file. Few channels, but W as wide as everywhere.
     "two-256": (256, "nvidia"),
@@ -94,44 +93,6 @@ def code_of(generator: Generator, seed: int = 1) -> np.ndarray:
     return draw_w(generator, seed).expand(generator.rows, -1).numpy().copy()
 
 
-def offsets_for(generator: Generator, *zones: str, size: float = 0.3) -> np.ndarray:
-    """[8, L, 512], another random change of the editable rows for every slot of the zones."""
-    result = np.zeros((len(SLOTS), generator.rows, 512), np.float32)
-    rows = editable_rows(generator)
-    active = np.array([slot.startswith(zones) for slot in SLOTS])
-    draws = np.random.default_rng(7).standard_normal((len(SLOTS), len(rows), 512))
-    result[:, rows.start : rows.stop] = size * draws * active[:, None, None]
-    return result
-
-
-def whole_canvas(
-    generator: Generator, w: np.ndarray, offsets: np.ndarray, found: Regions
-) -> np.ndarray:
-    """The regional pass in PyTorch on the whole canvas: uint8 [H, W, 3]."""
-    active = offsets.any(axis=(1, 2))
-    code = torch.from_numpy(w)[None]
-    seen = record(generator, code)
-    net = RegionalPass(generator, editable_rows(generator), seen)
-    view = RegionalView(
-        code,
-        torch.from_numpy(offsets),
-        net.rows,
-        masks={s: torch.from_numpy(found.pyramid(s)) for s in net.mask_sizes},
-        blends={s: torch.from_numpy(found.blend(active, s))[None, None] for s in net.blend_sizes},
-        features=seen.features,
-        noises={},
-        window=WHOLE,
-        moments=seen.moments,
-        image=seen.image if seen.summed else None,
-    )
-    with torch.no_grad():
-        return pictures.from_planes(generator.run(view)[0].numpy())
-
-
-def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return np.abs(one.astype(int) - other.astype(int))
-
-
 # Rendering
 
 
@@ -144,7 +105,7 @@ def test_a_frame_is_the_whole_pass_inside_and_the_base_outside(
     assert scene.base.shape == (generator.size, generator.size, 3)
     assert scene.base.tobytes() == renderer.still(scene.w).tobytes()
     assert scene.base.std() > 10
-    offsets = offsets_for(generator, *zones)
+    offsets = offsets_for(generator, *zones, size=0.3)
     frame = scene.frame(offsets)
     expected = whole_canvas(generator, scene.w, offsets, scene.regions)
     inside = scene.regions.blend(offsets.any(axis=(1, 2)), generator.size) > 0
@@ -163,7 +124,7 @@ def shared_renderer(generator: Generator) -> Renderer:
 
 def test_the_edge_of_an_edit_is_soft(generator: Generator) -> None:
     """Where the blend ends, the whole pass has come back to the base: no seam."""
-    w, offsets = code_of(generator), offsets_for(generator, "mouth")
+    w, offsets = code_of(generator), offsets_for(generator, "mouth", size=0.3)
     scene = shared_renderer(generator).open(w, tiny.golden_regions)
     edited = whole_canvas(generator, w, offsets, scene.regions)
     blend = scene.regions.blend(offsets.any(axis=(1, 2)), generator.size)
@@ -177,7 +138,7 @@ def test_the_compiled_picture_is_the_modules(generator: Generator) -> None:
 
 def test_nothing_asked_is_the_base(generator: Generator) -> None:
     scene = shared_renderer(generator).open(code_of(generator), tiny.golden_regions)
-    assert scene.frame(0 * offsets_for(generator, "")).tobytes() == scene.base.tobytes()
+    assert scene.frame(0 * offsets_for(generator, "", size=0.3)).tobytes() == scene.base.tobytes()
 
 
 def test_a_module_in_the_place_of_a_compiled_one(
@@ -185,7 +146,7 @@ def test_a_module_in_the_place_of_a_compiled_one(
 ) -> None:
     """What a GPU runs, on the CPU."""
     network, cpu = load_generator(checkpoint), torch.device("cpu")
-    w, offsets = code_of(network), offsets_for(network, "mouth")
+    w, offsets = code_of(network), offsets_for(network, "mouth", size=0.3)
     compiled = shared_renderer(network).open(w, tiny.golden_regions)
     frame, ran = compiled.frame(offsets), []
 
@@ -374,16 +335,6 @@ def here(folder: Path, astronaut: np.ndarray, tmp_path: Path, monkeypatch: Any) 
     monkeypatch.setattr("duchenne.encoding.features.load", SmallTrunk)
     monkeypatch.setattr("duchenne.animate.find_regions", no_face)
     return tmp_path
-
-
-def run(*arguments: Any) -> Result:
-    return CliRunner().invoke(commands, [str(a) for a in arguments], catch_exceptions=False)
-
-
-def done(*arguments: Any) -> Result:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.stderr
-    return result
 
 
 def boundaries_for(path: Path) -> str:
@@ -585,7 +536,7 @@ def test_cuda_agrees(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -
         network = load_generator(path, device)
         w = draw_w(network, 1).expand(network.rows, -1).cpu().numpy().copy()
         scene = Renderer(network, threads=1).open(w, tiny.golden_regions)
-        frames.append(scene.frame(offsets_for(network, "mouth")))
+        frames.append(scene.frame(offsets_for(network, "mouth", size=0.3)))
         inversion = Inversion(network, EncodeSettings(steps=3))
         assert np.isfinite(inversion.encode(scene.base).w).all()
     assert difference(*frames).max() <= 2

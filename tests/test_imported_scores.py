@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
-from click.testing import CliRunner, Result
+from command_line import run
 from PIL import Image
 from refusal import refusal
 
 from duchenne import facs
-from duchenne.cli import commands
 from duchenne.editing import boundaries
 from duchenne.encoding.inversion import EncodeCache
 from duchenne.encoding.settings import EncodeSettings
@@ -47,10 +46,6 @@ def openface_sequence(rows: list[tuple[list[Any], dict[int, float]]]) -> str:
 
 def pyfeat(rows: list[tuple[list[Any], dict[int, float]]]) -> str:
     return table_of(["input", "frame", "FaceScore"], "AU{:02d}", rows)
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(commands, list(arguments), catch_exceptions=False)
 
 
 # Reading

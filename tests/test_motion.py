@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from command_line import done, run
 from PIL import Image
 
 from duchenne import facs
-from duchenne.cli import commands, motion
+from duchenne.cli import motion
 from duchenne.files.films import read_video
 from duchenne.measuring import target
 
@@ -21,16 +21,6 @@ OPENFACE = "frame, timestamp, confidence, success, AU12_r\n" + "".join(
 NO_TIMES = {
     "frames": 3, "fps": None, "easing": None, "hold": None, "ping_pong": False, "loop": None,
 }  # fmt: skip
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(commands, list(arguments), catch_exceptions=False)
-
-
-def done(*arguments: str) -> Result:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.stderr
-    return result
 
 
 def column(path: str, name: str) -> list[float]:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from canvas import difference, offsets_for, regional_view, slots, whole_canvas
 
-from duchenne.editing.regional import WINDOW_FROM, Recorder, RegionalPass, RegionalView
 from duchenne.editing.render import STAGES, Renderer, Scene, editable_rows, shrunk
 from duchenne.errors import InputError, SpaceMismatch
 from duchenne.faces import regions
@@ -18,7 +18,7 @@ from duchenne.faces.regions import CANVAS, SLOTS, Regions
 from duchenne.files import pictures
 from duchenne.generators.base import Generator, PlainView, draw_z, truncate
 from duchenne.generators.readout import Readout
-from duchenne.types import LatentCode, Pixels
+from duchenne.types import LatentCode
 
 # Two convolutions a size, as the real generators have, and two sizes above WINDOW_FROM.
 SMALL = tiny.TinyGenerator(seed=3, sizes=(4, 8, 16, 32, 64, 128), depth=2)
@@ -35,60 +35,11 @@ def scene(renderer: Renderer) -> Scene:
     return renderer.open(W, tiny.golden_regions)
 
 
-def slots(*names: str) -> np.ndarray:
-    """[8] those whose name begins with one of the names."""
-    return np.array([slot.startswith(names) for slot in SLOTS])
-
-
-def offsets_for(generator: Generator, active: np.ndarray, size: float = 1.0) -> np.ndarray:
-    """[8, L, 512], another random change of the editable rows for every active slot."""
-    result = np.zeros((len(SLOTS), generator.rows, 512), np.float32)
-    rows = editable_rows(generator)
-    draws = np.random.default_rng(7).standard_normal((len(SLOTS), len(rows), 512))
-    result[:, rows.start : rows.stop] = size * draws * active[:, None, None]
-    return result
-
-
-def whole_canvas(
-    generator: Generator, w: np.ndarray, offsets: np.ndarray, found: Regions
-) -> Pixels:
-    """The regional pass in PyTorch on the whole canvas."""
-    with torch.no_grad():
-        view = regional_view(generator, w, offsets, found)
-        return pictures.from_planes(generator.run(view)[0].numpy())
-
-
-def regional_view(
-    generator: Generator, w: np.ndarray, offsets: np.ndarray, found: Regions
-) -> RegionalView:
-    """The edit on the whole canvas, without a window."""
-    active = offsets.any(axis=(1, 2))
-    net = RegionalPass(generator, editable_rows(generator))
-    code = torch.from_numpy(w)[None]
-    with torch.no_grad():
-        recorder = Recorder(code, net.feature_layers)
-        generator.run(recorder)
-    return RegionalView(
-        code,
-        torch.from_numpy(offsets),
-        net.rows,
-        masks={s: torch.from_numpy(found.pyramid(s)) for s in net.mask_sizes},
-        blends={s: torch.from_numpy(found.blend(active, s))[None, None] for s in net.blend_sizes},
-        features=recorder.features,
-        noises={},
-        window=(torch.arange(WINDOW_FROM), torch.arange(WINDOW_FROM)),
-    )
-
-
 def may_change(generator: Generator, found: Regions, active: np.ndarray) -> np.ndarray:
     """[H, W] where the widest mask of the finest layer is not zero."""
     last = generator.layer_sizes[-1]
     factor = generator.size // last
     return (found.blend(active, last) > 0).repeat(factor, axis=0).repeat(factor, axis=1)
-
-
-def difference(one: Pixels, other: Pixels) -> np.ndarray:
-    return np.abs(one.astype(int) - other.astype(int))
 
 
 def check_frame(scene: Scene, generator: Generator, offsets: np.ndarray) -> None:
@@ -156,19 +107,19 @@ def test_nothing_asked_is_the_base(scene: Scene) -> None:
 def test_a_frame_is_the_whole_pass_inside_and_the_base_outside(
     scene: Scene, names: tuple[str, ...]
 ) -> None:
-    check_frame(scene, SMALL, offsets_for(SMALL, slots(*names)))
+    check_frame(scene, SMALL, offsets_for(SMALL, *names, size=1.0))
 
 
 @pytest.mark.parametrize("size", [0.05, 4.0])
 def test_small_and_large_changes(scene: Scene, size: float) -> None:
-    offsets = offsets_for(SMALL, slots("mouth"), size)
+    offsets = offsets_for(SMALL, "mouth", size=size)
     expected = whole_canvas(SMALL, scene.w, offsets, scene.regions)
     inside = may_change(SMALL, scene.regions, slots("mouth"))
     assert difference(scene.frame(offsets), expected)[inside].max() <= 2
 
 
 def test_only_a_window_is_computed(scene: Scene) -> None:
-    scene.frame(offsets_for(SMALL, slots("mouth")))
+    scene.frame(offsets_for(SMALL, "mouth", size=1.0))
     stage = scene._stages[SMALL.size, tuple(slots("mouth").tolist())]
     height, width = (side.stop - side.start for side in stage.window)
     assert height * width < 0.7 * scene.base.shape[0] * scene.base.shape[1]
@@ -188,21 +139,21 @@ def test_a_region_at_the_border(renderer: Renderer, centre: tuple[int, int]) -> 
     masks = np.zeros((len(SLOTS), CANVAS, CANVAS), np.float32)
     masks[6] = blob(*centre, radius=40)
     scene = renderer.open(W, lambda face: Regions(masks))
-    check_frame(scene, SMALL, offsets_for(SMALL, slots("mouthR")))
+    check_frame(scene, SMALL, offsets_for(SMALL, "mouthR", size=1.0))
 
 
 def test_a_region_outside_the_picture_changes_nothing(renderer: Renderer) -> None:
     """A face that is cut off: its mouth lies below the picture."""
     masks = np.zeros((len(SLOTS), CANVAS, CANVAS), np.float32)
     scene = renderer.open(W, lambda face: Regions(masks))
-    frame = scene.frame(offsets_for(SMALL, slots("mouth")))
+    frame = scene.frame(offsets_for(SMALL, "mouth", size=1.0))
     assert frame.tobytes() == scene.base.tobytes()
 
 
 def test_the_same_bytes_twice(renderer: Renderer, scene: Scene) -> None:
-    offsets = offsets_for(SMALL, slots("brows", "mouth"))
+    offsets = offsets_for(SMALL, "brows", "mouth", size=1.0)
     first = scene.frame(offsets)
-    scene.frame(offsets_for(SMALL, slots("eyes")))
+    scene.frame(offsets_for(SMALL, "eyes", size=1.0))
     assert scene.frame(offsets).tobytes() == first.tobytes()
     assert renderer.open(scene.w, tiny.golden_regions).frame(offsets).tobytes() == first.tobytes()
     assert Renderer(SMALL, threads=1).open(scene.w, tiny.golden_regions).frame(
@@ -212,13 +163,13 @@ def test_the_same_bytes_twice(renderer: Renderer, scene: Scene) -> None:
 
 def test_the_base_is_not_drawn_over(scene: Scene) -> None:
     before = scene.base.copy()
-    frame = scene.frame(offsets_for(SMALL, slots("mouth")))
+    frame = scene.frame(offsets_for(SMALL, "mouth", size=1.0))
     frame[:] = 0
     assert scene.base.tobytes() == before.tobytes()
 
 
 def test_rows_that_expressions_do_not_live_in_are_left_alone(scene: Scene) -> None:
-    offsets = offsets_for(SMALL, slots("mouth"))
+    offsets = offsets_for(SMALL, "mouth", size=1.0)
     expected = scene.frame(offsets)
     rows = editable_rows(SMALL)
     others = [row for row in range(SMALL.rows) if row not in rows]
@@ -266,7 +217,7 @@ def test_a_preview_is_the_base_and_what_the_readout_says_of_the_edit(
     previewed: Scene, names: tuple[str, ...], size: int, part: int
 ) -> None:
     active = slots(*names)
-    offsets = offsets_for(SMALL, active, 0.3)
+    offsets = offsets_for(SMALL, *names, size=0.3)
     preview = previewed.frame(offsets, size=size)
     base = shrunk(previewed.base, size)
     readout = Readout(SMALL, part=part, tile=2)
@@ -287,7 +238,7 @@ def test_a_preview_is_the_base_and_what_the_readout_says_of_the_edit(
 
 def test_regions_named_as_active_are_drawn_with_the_others(scene: Scene) -> None:
     """The frames of one film share a window, whatever each of them edits."""
-    offsets = offsets_for(SMALL, slots("mouth"))
+    offsets = offsets_for(SMALL, "mouth", size=1.0)
     both = slots("mouth", "brows")
     frame = scene.frame(offsets, active=both)
     inside = may_change(SMALL, scene.regions, both)
@@ -304,10 +255,10 @@ def test_regions_named_as_active_are_drawn_with_the_others(scene: Scene) -> None
 def test_few_windows_are_kept(scene: Scene) -> None:
     frames = {}
     for zone in ("brows", "eyes", "nose", "mouth"):
-        frames[zone] = scene.frame(offsets_for(SMALL, slots(zone)))
+        frames[zone] = scene.frame(offsets_for(SMALL, zone, size=1.0))
         assert len(scene._stages) <= STAGES
     for zone, frame in frames.items():
-        assert scene.frame(offsets_for(SMALL, slots(zone))).tobytes() == frame.tobytes()
+        assert scene.frame(offsets_for(SMALL, zone, size=1.0)).tobytes() == frame.tobytes()
     scene.forget()
     assert not scene._stages
 
@@ -322,7 +273,7 @@ def test_every_region_of_a_sampled_face(
     generator = mobile_renderer.generator
     scene = mobile_renderer.open(mobile_sample, tiny.golden_regions)
     for zone in regions.ZONES:
-        check_frame(scene, generator, offsets_for(generator, slots(zone), size=0.3))
+        check_frame(scene, generator, offsets_for(generator, zone, size=0.3))
 
 
 @pytest.mark.weights
@@ -348,7 +299,7 @@ def test_truncation_pulls_towards_the_centre() -> None:
 def test_previews_of_a_sampled_face(mobile_renderer: Renderer, mobile_sample: np.ndarray) -> None:
     """Nearer to the shrunk frame than 25 dB where the edit shows."""
     scene = mobile_renderer.open(mobile_sample, tiny.golden_regions)
-    offsets = offsets_for(mobile_renderer.generator, slots("mouth"), size=0.1)
+    offsets = offsets_for(mobile_renderer.generator, "mouth", size=0.1)
     full = scene.frame(offsets)
     true, base = shrunk(full, 256), shrunk(scene.base, 256)
     preview = scene.frame(offsets, size=256)
