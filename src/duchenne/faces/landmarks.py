@@ -91,12 +91,8 @@ def find_faces(pixels: Pixels, *, min_size: int = MIN_SIZE) -> list[Face]:
         needed = PRESENCE if abs(face_angle(mesh)) < UPRIGHT else PRESENCE_TURNED
         if presence >= needed and face_size(mesh)[0] >= min_size:
             box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-            candidates.append(
-                (
-                    presence * float(detections.scores[i]),
-                    Face(box, float(detections.scores[i]), mesh),
-                )
-            )
+            score = float(detections.scores[i])
+            candidates.append((presence * score, Face(box, score, mesh)))
     if any(face.score >= CERTAIN for _, face in candidates):
         candidates = [(p, face) for p, face in candidates if face.score >= CERTAIN]
     candidates.sort(key=lambda candidate: -candidate[0])
