@@ -346,12 +346,13 @@ def test_the_same_face_is_encoded_once(folder: Path, monkeypatch: pytest.MonkeyP
 def test_a_bug_is_not_hidden_and_leaves_nothing(
     kind: str, inputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def frames(*_: object, **__: object) -> Iterator[np.ndarray]:
+    def frames() -> Iterator[np.ndarray]:
         yield np.zeros((64, 64, 3), np.uint8)
         raise ZeroDivisionError
 
     before = files(inputs)
-    monkeypatch.setattr(animate.Subject, "frames", frames)
+    clip = animate.Clip(frames(), SourceType.GENERATED)
+    monkeypatch.setattr(animate.Subject, "frames", lambda *_, **__: clip)
     with pytest.raises(ZeroDivisionError):
         run("animate", "anna.safetensors", "--au", "AU12", "-o", kind)
     assert files(inputs) == before
@@ -363,11 +364,11 @@ sys.path.insert(0, {tests!r})
 import numpy as np, tiny
 from duchenne import animate, cli
 animate.Studio, animate.find_regions = tiny.TinyStudio, tiny.golden_regions
-def frames(*_, **__):
+def frames():
     while True:
         yield np.zeros((64, 64, 3), np.uint8)
         os.kill(os.getpid(), {number})
-animate.Subject.frames = frames
+animate.Subject.frames = lambda *_, **__: animate.Clip(frames(), "generated")
 cli.main()
 """
 
