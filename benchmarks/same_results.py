@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 PHOTO = Path(__file__).parents[1] / "tests" / "data" / "generated_face_03.jpg"
-UNSTABLE = {"seconds", "version", "made_at"}  # columns that tell of the run, not of the picture
+UNSTABLE = {"seconds", "peak_memory_bytes"}  # these tell of the run, not of its results
 INPUTS: Mapping[str, str] = {
     "keys.toml": "fps = 12\nAU12 = [[0, 0], [0.5, 1, 'smooth']]\nAU1 = [[0.1, 0.2], [0.4, 0]]\n",
     "keys.csv": "au,time,value,easing\nAU4,0,0,\nAU4,0.3,0.8,natural\n",
@@ -166,6 +167,10 @@ def _difference(before: Path, after: Path) -> str:
         return f"numbers differ by at most {far:.3g}"
     if before.suffix == ".csv":
         return _cells(before, after)
+    if before.suffix == ".json":
+        a, b = (json.loads(path.read_text(encoding="utf-8")) for path in (before, after))
+        other = {k for k in a.keys() | b.keys() if a.get(k) != b.get(k)} - UNSTABLE
+        return f"entries differ in {sorted(other)}" if other else ""
     return f"{before.stat().st_size} bytes became {after.stat().st_size}, or others"
 
 
