@@ -24,6 +24,11 @@ Mesh = NDArray[np.float32]
 RIGHT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
 LEFT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
+# From the right corner along the lower edge to the left corner, and back along the upper.
+INNER_LIPS = (
+    *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324),
+    *(308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
+)
 MOUTH_RIGHT, MOUTH_LEFT = 61, 291
 NOSE_TIP, CHIN = 1, 152
 # From the forehead down the subject's left side to the chin and up the right.
@@ -103,13 +108,13 @@ def find_faces(pixels: Pixels, *, min_size: int = MIN_SIZE) -> list[Face]:
     return sorted(faces, key=lambda face: -math.prod(face_size(face.mesh)))
 
 
-def fit_mesh(pixels: Pixels, region: Region) -> tuple[Mesh, float]:
+def fit_mesh(pixels: Pixels, region: Region, passes: int = PASSES) -> tuple[Mesh, float]:
     """Run the mesh network, moving the region onto its own points; return points and presence.
 
     MediaPipe does the same from one video frame to the next (FaceLandmarkLandmarksToRoi).
     """
     network = detector.compiled("face-mesh")
-    for _ in range(PASSES):
+    for _ in range(passes):
         to_photo = region.to_photo()
         look = warp(pixels, to_photo, (INPUT_SIZE, INPUT_SIZE), border="border")
         raw, logit = network(np.clip(look, 0, 255)[None] / 255).values()
@@ -194,3 +199,12 @@ def mesh_of_aligned(pixels: Pixels) -> Mesh | None:
     region = Region(np.array(FRAMED_CENTRE) * size, FRAMED_SIDE * size, 0.0)
     mesh, presence = fit_mesh(pixels, region)
     return mesh if presence >= PRESENCE else None
+
+
+def follow(pixels: Pixels, mesh: Mesh) -> Mesh | None:
+    """The mesh of a face that hardly moved since it had another one; None if no face is seen.
+
+    pixels: uint8 [H, W, 3]. mesh: [468, >=2] in its pixels.
+    """
+    found, presence = fit_mesh(pixels, region_of(mesh), passes=1)
+    return found if presence >= PRESENCE else None

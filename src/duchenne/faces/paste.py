@@ -54,7 +54,7 @@ class PasteBack:
         assert mask.shape == (size, size), "the mask has the shape of the crop"
         self._size = size
         self._photo = photo.pixels
-        self._where, to_crop = _footprint(photo.pixels, aligned.to_photo, mask)
+        self._where, to_crop = footprint(photo.pixels, aligned.to_photo, mask)
         shape = (
             self._where[0].stop - self._where[0].start,
             self._where[1].stop - self._where[1].start,
@@ -131,7 +131,7 @@ def tone_difference(
     return np.asarray(smooth[..., :3] / np.maximum(smooth[..., 3:], 1e-3), np.float32)
 
 
-def _footprint(
+def footprint(
     pixels: Pixels, to_photo: Affine, mask: NDArray[np.float32]
 ) -> tuple[tuple[slice, slice], Affine]:
     """The part of the photo under the mask, and the map from it to the crop."""

@@ -1,0 +1,1 @@
+"""The photo's own pixels, moved as the generator's picture of a face moves."""

@@ -1,0 +1,134 @@
+"""What an edit does to the generator's picture: where it moves, what is lit anew, what appears."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..faces.landmarks import INNER_LIPS, LEFT_EYE, RIGHT_EYE
+from ..types import Pixels
+from .correspondence import Array, ThinPlate, blur, inverse, pixel_centres, sample
+
+SIDE = 512  # px of the pictures that are compared; a larger one shows the same (PHOTO.md)
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, which JPEG uses
+SMOOTH = 2.0  # px, of the flow: its noise would be seen as swimming skin
+FINE = 1.0  # px, of the shading: finer is the generator's texture, not a furrow
+FLOOR = 12.0  # grey levels added to both sides of a ratio, so that noise in shadow is not amplified
+DARKEST, BRIGHTEST = -0.7, 0.25  # of the shading's logarithm: a halo is brighter, a furrow darker
+BROAD, GLINT = 8.0, 0.03  # px, and how much brighter than its surroundings of this size
+# Grey levels, after smoothing over 3 px, from which what motion leaves over is something new.
+NEW, SURELY_NEW = 22.0, 44.0
+# Pixels by which the way there and the way back miss each other where there is nothing to move.
+LOST, SURELY_LOST = 2.0, 5.0
+LIP_EDGE = 1.5  # px over which the inside of the mouth begins
+SEALED, OPEN = 2.0, 5.0  # px between the lips: less is a seam, which the photo has too
+
+
+@dataclass(frozen=True)
+class Change:
+    """The change of one edited picture, in its own geometry, at SIDE px.
+
+    motion: float32 [S, S, 2]: edited(x) is about unedited(x + motion(x)), in pixels.
+    by_mesh: the same from the mesh alone: smooth, and blind for what is not face.
+    shading: float32 [S, S]: logarithm of the luma that motion does not explain; furrows.
+    appears: float32 [S, S], 0 to 1: where the face shows something new: skin that was folded away.
+    mouth, eyes: float32 [S, S], 0 to 1: inside the lips, within the lids.
+    edited: float32 [S, S, 3], the picture itself, 0 to 255.
+    opened: px by which the lips went apart.
+    """
+
+    motion: Array
+    by_mesh: Array
+    shading: Array
+    appears: Array
+    mouth: Array
+    eyes: Array
+    edited: Array
+    opened: float
+
+
+@dataclass(frozen=True)
+class Unedited:
+    """The generator's picture before the edit. picture: uint8 [S, S, 3]; mesh: [468, 2] in it."""
+
+    picture: Pixels
+    mesh: NDArray[np.float64]
+
+    @cached_property
+    def _plate(self) -> ThinPlate:
+        return ThinPlate(self.mesh, SIDE)
+
+    def to(self, edited: Pixels, mesh: NDArray[np.float64]) -> Change:
+        """The change to another picture of the face, uint8 [S, S, 3], and its mesh."""
+        before, after = (
+            np.asarray(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), np.uint8)
+            for p in (self.picture, edited)
+        )
+        # The mesh says where lips and lids went; the flow finds the rest from there.
+        there = self._plate.to(mesh)
+        by_mesh = inverse(there)
+        motion = _flow(after, before, by_mesh, cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        back = _flow(before, after, there, cv2.DISOPTICAL_FLOW_PRESET_FAST)  # a check only
+        motion = blur(motion, SMOOTH)
+        at = pixel_centres(SIDE) + motion
+        moved = sample(self.picture.astype(np.float32), at)
+        now = edited.astype(np.float32)
+        left_over = blur(np.abs(now - moved).mean(axis=2), 3)
+        missed = np.linalg.norm(motion + sample(back, at), axis=2)
+        appears = np.maximum(
+            ramp(left_over, NEW, SURELY_NEW),
+            ramp(missed, LOST, SURELY_LOST) * ramp(left_over, NEW / 3, NEW),
+        )
+        shading = np.log((now @ LUMA + FLOOR) / (moved @ LUMA + FLOOR))
+        shading = np.clip(blur(shading, FINE), DARKEST, BRIGHTEST)
+        # A bright line is an edge that did not fit, not skin: only broad places grow brighter.
+        shading = np.minimum(shading, blur(shading, BROAD) + GLINT)
+        gap, gap_before = (lip_gap(m) for m in (mesh, self.mesh))
+        open_now = ramp(gap, SEALED, OPEN)
+        return Change(
+            motion,
+            by_mesh,
+            shading,
+            appears,
+            inside(mesh, INNER_LIPS, LIP_EDGE) * open_now,
+            np.maximum(inside(mesh, RIGHT_EYE, LIP_EDGE), inside(mesh, LEFT_EYE, LIP_EDGE)),
+            now,
+            gap - gap_before,
+        )
+
+
+def lip_gap(mesh: NDArray[np.floating]) -> float:
+    """Pixels between the middles of the lips."""
+    return float(np.linalg.norm(mesh[14, :2] - mesh[13, :2]))
+
+
+def inside(
+    mesh: NDArray[np.floating], contour: tuple[int, ...], soft: float, grow: int = 0
+) -> Array:
+    """float32 [SIDE, SIDE], 0 to 1: within a contour of the mesh, soft over so many pixels.
+
+    grow: pixels by which it is larger, or smaller where negative.
+    """
+    drawing = np.zeros((SIDE, SIDE), np.float32)
+    corners = np.round((mesh[list(contour), :2] - 0.5) * 16).astype(np.int32)
+    cv2.fillPoly(drawing, [corners], 1.0, cv2.LINE_8, 4)
+    if grow:
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(grow) + 1,) * 2)
+        drawing = np.asarray((cv2.dilate if grow > 0 else cv2.erode)(drawing, disc), np.float32)
+    return blur(drawing, soft)
+
+
+def _flow(to: Pixels, source: Pixels, first: Array, preset: int) -> Array:
+    """float32 [S, S, 2], dense inverse search (Kroeger et al. 2016) from a first guess."""
+    search = cv2.DISOpticalFlow.create(preset)
+    return np.asarray(search.calc(to, source, first.copy()), np.float32)
+
+
+def ramp(x: Array | float, low: float, high: float) -> Array:
+    """0 up to `low`, 1 from `high` on, smooth between."""
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)

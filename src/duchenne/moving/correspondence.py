@@ -1,0 +1,80 @@
+"""Which place of one face is which place of another: a smooth map through the mesh's points."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import RBFInterpolator
+
+Array = NDArray[np.float32]
+
+STEP = 16  # px between the places where the spline is worked out; between them it is nearly cubic
+ANCHORS = 9  # along each border of the picture, which stays where it is
+SMOOTHING = 2.0  # so that the mesh's jitter of a pixel does not fold the picture
+
+
+class ThinPlate:
+    """A smooth map that carries a fixed set of places to wherever they go.
+
+    places: [N, 2] in pixels of a picture of `side` px, centres at integers + 0.5. Thin-plate spline
+    (Bookstein 1989), held at the picture's border. What depends on the places alone is worked out
+    once, so that a call costs one product of matrices.
+    """
+
+    def __init__(self, places: NDArray[np.floating], side: int) -> None:
+        self._places, self._side = places, side
+        along = np.linspace(0, side, ANCHORS)
+        ends, inner = np.array([0.0, side]), along[1:-1]
+        border = [
+            np.stack(np.meshgrid(a, b), -1).reshape(-1, 2)
+            for a, b in ((along, ends), (ends, inner))
+        ]
+        fixed = np.concatenate([places, *border])
+        self._knots = side // STEP + 1
+        knots = np.arange(self._knots, dtype=float) * STEP
+        grid = np.stack(np.meshgrid(knots, knots), axis=-1).reshape(-1, 2)
+        moves = np.eye(len(fixed), len(places))  # the border stays
+        spline = RBFInterpolator(fixed, moves, kernel="thin_plate_spline", smoothing=SMOOTHING)
+        self._share = spline(grid).astype(np.float32)  # [knots, N]
+
+    def to(self, target: NDArray[np.floating]) -> Array:
+        """float32 [side, side, 2], d with x + d(x) in `target` [N, 2] for the fixed places x."""
+        moves = (target - self._places).astype(np.float32)
+        coarse = (self._share @ moves).reshape(self._knots, self._knots, 2)
+        at: Array = (pixel_centres(self._side) + np.float32(0.5)) / np.float32(STEP)
+        return sample(coarse, at, cv2.INTER_CUBIC)
+
+
+def inverse(field: Array, rounds: int = 3) -> Array:
+    """[S, S, 2], the way back of x + field(x), by repeated substitution; for smooth fields."""
+    here = pixel_centres(len(field))
+    back = np.zeros_like(field)
+    for _ in range(rounds):
+        back = -sample(field, here + back)
+    return back
+
+
+def pixel_centres(side: int) -> Array:
+    """float32 [side, side, 2]: x and y of every pixel, whose centres OpenCV puts at integers."""
+    x = np.arange(side, dtype=np.float32)
+    return np.stack(np.meshgrid(x, x), axis=-1)
+
+
+def sample(
+    picture: NDArray[np.integer[Any] | np.floating[Any]],
+    at: Array,
+    interpolation: int = cv2.INTER_LINEAR,
+) -> Array:
+    """picture [h, w(, C)] at the places [H, W, 2] (x, y), as OpenCV counts; edges carried on."""
+    taken = cv2.remap(
+        picture, at[..., 0], at[..., 1], interpolation, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(taken, np.float32)
+
+
+def blur(picture: Array, sigma: float) -> Array:
+    """Gaussian blur of [h, w(, C)], sigma in pixels."""
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32)

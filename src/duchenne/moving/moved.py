@@ -1,0 +1,281 @@
+"""A photo whose own pixels move as the generator's picture of a face moves.
+
+The question to the generator is not what this person looks like with an expression, but how a face
+like this one changes: where each place goes (`change.Change.motion`), how furrows shade it, and
+what appears that the photo has not got. The photo itself is moved and shaded at its own resolution;
+only what appears is drawn by the generator, in the photo's light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..faces.landmarks import FACE_OVAL, INNER_LIPS, LEFT_EYE, RIGHT_EYE, Mesh
+from ..faces.paste import footprint
+from ..faces.warp import Affine, apply, invert
+from ..types import AlignedFace, Photo, Pixels
+from .change import LUMA, OPEN, SEALED, SIDE, Change, Unedited, inside, lip_gap, ramp
+from .correspondence import Array, ThinPlate, blur, pixel_centres, sample
+
+T = TypeVar("T", np.uint8, np.float32)
+FindMesh = Callable[[Pixels, Mesh | None], Mesh | None]
+
+LIGHT = 40.0  # px of SIDE: light varies more slowly over a face, features faster
+LEAST_GAIN, MOST_GAIN = 0.35, 2.0  # of the photo's light against the generator's
+MOST_COLOUR = 1.3  # of the photo's saturation against the generator's
+JAW, JAW_FAR = 3.0, 8.0  # px of opening from which the lower teeth go with the jaw
+UPPER_TEETH, EDGE_OF_TEETH = 0.17, 0.05  # of the distance between the eyes, 63 mm: 10 mm, 3 mm
+UNLIKE, SURELY_UNLIKE = 40.0, 70.0  # grey levels: what is there is not what the generator has
+MONOCHROME = 2.0  # grey levels: where colour follows from luma to this, the photo is grey or sepia
+GRAIN = 1.0  # px: what a blur of this takes away is grain
+OVAL_GROWS = 2  # px around the mesh's outline where the flow is still believed
+
+
+class MovedPhoto:
+    """One photo's face, ready to be moved.
+
+    aligned: the face, cut out of the photo. picture: uint8 [SIDE, SIDE, 3], the generator's, of a
+        like face. find_mesh: gives the mesh of such a picture, or None where it sees no face;
+        its second argument is a mesh that lies near, if one is known.
+    """
+
+    def __init__(self, aligned: AlignedFace, picture: Pixels, find_mesh: FindMesh) -> None:
+        crop = aligned.pixels
+        mesh = apply(invert(aligned.to_photo), aligned.face.mesh[:, :2].astype(float))
+        self.mesh = mesh * (SIDE / len(crop))  # [468, 2] of the photo, in its crop at SIDE px
+        self._find_mesh = find_mesh
+        drawn_mesh = find_mesh(picture, None)
+        place = self.mesh if drawn_mesh is None else drawn_mesh[:, :2].astype(float)
+        self.unedited = unedited = Unedited(picture, place)
+        small = at_side(crop).astype(np.float32)
+        self._place = ThinPlate(self.mesh, SIDE).to(unedited.mesh)  # photo -> generator
+        drawn = sample(unedited.picture.astype(np.float32), pixel_centres(SIDE) + self._place)
+        features = np.maximum.reduce(
+            [inside(self.mesh, c, 2, grow=4) for c in (INNER_LIPS, LEFT_EYE, RIGHT_EYE)]
+        )
+        self._face = inside(self.mesh, FACE_OVAL, 4, grow=OVAL_GROWS)
+        skin = inside(self.mesh, FACE_OVAL, 4) * (1 - features)
+        self._tone = Tone.between(drawn, small, skin)
+        # Hair, rims or a hand where the generator has skin: nothing may appear over them.
+        far = blur(np.abs(self._tone(drawn) - small).mean(axis=2), 3)
+        self._like = 1 - ramp(far, UNLIKE, SURELY_UNLIKE)
+        self._eyes = np.maximum(
+            *(inside(self.mesh, c, 1.0, grow=-2) for c in (LEFT_EYE, RIGHT_EYE))
+        )
+        self._teeth = inside(self.mesh, INNER_LIPS, 1.5, grow=-2) * ramp(
+            lip_gap(self.mesh), SEALED, OPEN
+        )
+
+    def fields(self, edited: Pixels) -> Fields:
+        """What the photo does as the generator's picture becomes `edited`, uint8 [S, S, 3]."""
+        before = self.unedited.mesh
+        mesh = self._find_mesh(edited, before.astype(np.float32))
+        after = before if mesh is None else mesh[:, :2].astype(float)
+        return self.carried(self.unedited.to(edited, after))
+
+    def carried(self, change: Change) -> Fields:
+        """A change in the photo's geometry instead of the generator's."""
+        here = pixel_centres(SIDE)
+        at = here + self._place
+        for _ in range(2):  # where in the edited picture: the place of the pixel that comes here
+            comes_from = here + sample(change.motion, at)
+            at = here + sample(self._place, comes_from)
+        face = self._face[..., None]  # around it the generator has another hair, ear, background
+        motion = face * sample(change.motion, at) + (1 - face) * sample(change.by_mesh, at)
+        eyes = sample(change.eyes, at)
+        # The eyeball and the upper teeth do not move with lids and lips: the photo's stay.
+        still = self._eyes * eyes
+        motion = motion * (1 - still)[..., None]
+        shading = sample(change.shading, at) * (1 - still) * self._face
+        mouth = sample(change.mouth, at)
+        kept = self._teeth * self._fixed_teeth(change.opened)
+        appears = np.maximum(
+            sample(change.appears, at) * (1 - eyes) * self._face * self._like, mouth
+        )
+        appears = appears * (1 - kept * mouth)
+        motion = motion * (1 - kept * mouth)[..., None]
+        shading = shading * (1 - mouth)
+        return Fields(motion, shading, appears, self._tone(sample(change.edited, at)))
+
+    def _fixed_teeth(self, opened: float) -> Array:
+        """[S, S]: the upper teeth, or all of them while the jaw stays."""
+        far = float(np.clip((opened - JAW) / (JAW_FAR - JAW), 0, 1))
+        top, bottom = self.mesh[13], self.mesh[14]
+        gap = max(1e-3, lip_gap(self.mesh))
+        eyes = float(
+            np.linalg.norm(self.mesh[list(LEFT_EYE)].mean(0) - self.mesh[list(RIGHT_EYE)].mean(0))
+        )
+        down = (pixel_centres(SIDE) + 0.5 - top) @ ((bottom - top) / gap)  # px below the upper lip
+        below = np.clip((down / eyes - UPPER_TEETH) / EDGE_OF_TEETH, 0, 1)
+        return np.asarray(1 - far * below, np.float32)
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What happens to the photo, in its own geometry, at SIDE px; see `change.Change`.
+
+    motion: [S, S, 2]. shading: [S, S]. appears: [S, S]. new: [S, S, 3], what is shown there.
+    """
+
+    motion: Array
+    shading: Array
+    appears: Array
+    new: Array
+
+
+@dataclass(frozen=True)
+class Tone:
+    """The generator's colours in the photo's light.
+
+    gain: [S, S], of the luma. colour: factor of the saturation. of_luma: [256, 3], the colour of
+    each luma in a grey or sepia photo; None in a photo in colour.
+    """
+
+    gain: Array
+    colour: float
+    of_luma: Array | None
+
+    @staticmethod
+    def between(drawn: Array, photo: Array, skin: Array) -> Tone:
+        """drawn, photo: [S, S, 3] of the same places; skin: [S, S], where they are compared."""
+        lumas = [blur(p @ LUMA * skin, LIGHT) for p in (photo, drawn)]
+        gain = np.clip(lumas[0] / np.maximum(lumas[1], 1e-3), LEAST_GAIN, MOST_GAIN)
+        weight = skin / max(float(skin.sum()), 1e-3)
+        strengths = [
+            float((np.abs(p - (p @ LUMA)[..., None]).sum(2) / (p @ LUMA + 8) * weight).sum())
+            for p in (photo, drawn)
+        ]
+        colour = min(strengths[0] / max(strengths[1], 1e-3), MOST_COLOUR)
+        return Tone(gain.astype(np.float32), colour, _colours_of_luma(photo))
+
+    def __call__(self, picture: Array) -> Array:
+        luma = (picture @ LUMA)[..., None]
+        gain = self.gain[..., None]
+        if self.of_luma is not None:
+            level = np.clip(np.rint(gain * luma), 0, 255).astype(int)[..., 0]
+            return np.asarray(self.of_luma[level], np.float32)
+        coloured = gain * (luma + self.colour * (picture - luma))
+        return np.asarray(np.clip(coloured, 0, 255), np.float32)
+
+
+def _colours_of_luma(photo: Array) -> Array | None:
+    """[256, 3] where the photo's colour follows from its luma, else None."""
+    colours = photo.reshape(-1, 3)
+    level = np.rint(colours @ LUMA).astype(int)
+    count = np.bincount(level, minlength=256)
+    known = np.flatnonzero(count)
+    means = [np.bincount(level, c, 256)[known] / count[known] for c in colours.T]
+    table = np.stack([np.interp(np.arange(256), known, m) for m in means], axis=1)
+    off = float(np.abs(colours - table[level]).mean())
+    return np.asarray(table, np.float32) if off < MONOCHROME else None
+
+
+class Canvas:
+    """Where a moved photo is drawn: the aligned crop, or a part of the photo itself.
+
+    whole: uint8 [H, W, 3], as it is. where: the part that may change. to_crop: map from this
+    part's pixels to the crop at SIDE px. share: float32 [SIDE, SIDE], 0 to 1, where anything may.
+    """
+
+    def __init__(
+        self, whole: Pixels, where: tuple[slice, slice], to_crop: Affine, share: Array
+    ) -> None:
+        self._whole, self._where, self._picture = whole, where, whole[where]
+        picture = self._picture
+        self._linear: Array = invert(to_crop)[:, :2].astype(np.float32)
+        matrix = to_crop.copy()  # OpenCV's pixels have their centres at integers
+        matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
+        self._matrix = matrix
+        self._share = self._spread(share)
+        # Nothing outside: not by a half pixel of the resampling either.
+        self._share *= self._spread((share > 1 / 512).astype(np.float32), cv2.INTER_NEAREST)
+        self._grain = grain_like(picture, self._share)
+
+    @staticmethod
+    def of_photo(photo: Photo, aligned: AlignedFace, share: Array) -> Canvas:
+        """In the photo, at its own resolution."""
+        to_photo = aligned.to_photo.copy()
+        to_photo[:, :2] *= len(aligned.pixels) / SIDE
+        where, to_crop = footprint(photo.pixels, to_photo, share)
+        return Canvas(photo.pixels, where, to_crop, share)
+
+    @staticmethod
+    def of_crop(aligned: AlignedFace, share: Array, size: int) -> Canvas:
+        """The aligned crop, `size` px wide."""
+        picture = resized(aligned.pixels, size)
+        to_picture = np.array([[size / SIDE, 0.0, 0.0], [0.0, size / SIDE, 0.0]])
+        where, to_crop = footprint(picture, to_picture, share)
+        return Canvas(picture, where, to_crop, share)
+
+    @cached_property
+    def _here(self) -> Array:
+        height, width = self._picture.shape[:2]
+        x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+        return np.stack([x, y], axis=-1)
+
+    def _spread(self, field: Array, way: int = cv2.INTER_LINEAR) -> Array:
+        height, width = self._picture.shape[:2]
+        flags = way | cv2.WARP_INVERSE_MAP
+        spread = cv2.warpAffine(
+            field, self._matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+        return np.asarray(spread, np.float32)
+
+    def draw(self, fields: Fields | None) -> Pixels:
+        """uint8 [H, W, 3]: the picture with its pixels moved; where `share` is 0 as it was.
+
+        None moves nothing.
+        """
+        drawn = self._whole.copy()
+        if fields is not None:
+            drawn[self._where] = self._moved(fields)
+        return drawn
+
+    def _moved(self, fields: Fields) -> Pixels:
+        share = self._share
+        motion = self._spread(fields.motion) * share[..., None]
+        at = self._here + np.asarray(motion @ self._linear.T, np.float32)
+        moved = sample(self._picture, at, cv2.INTER_LANCZOS4).astype(np.float32)
+        moved *= np.exp(self._spread(fields.shading) * share)[..., None]
+        appears = (self._spread(fields.appears) * share)[..., None]
+        new = self._spread(fields.new)
+        new *= 1 + (self._grain / (new @ LUMA + 1))[..., None]  # a factor, so that grey stays grey
+        moved += appears * (new - moved)
+        drawn = np.clip(np.rint(moved), 0, 255).astype(np.uint8)
+        np.copyto(drawn, self._picture, where=(share == 0)[..., None])
+        return drawn
+
+
+def resized(picture: NDArray[T], size: int) -> NDArray[T]:
+    """A square picture or mask [S, S(, C)] at another size, the same one if equal."""
+    if len(picture) == size:
+        return picture
+    way = cv2.INTER_AREA if len(picture) > size else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, (size, size), interpolation=way), picture.dtype)
+
+
+def at_side(picture: Pixels) -> Pixels:
+    """uint8 [SIDE, SIDE, 3]."""
+    return resized(picture, SIDE)
+
+
+def grain_like(picture: Pixels, share: Array) -> Array:
+    """float32 [h, w], noise of a picture's own fine grain, for what is drawn into it.
+
+    picture: uint8 [h, w, 3]. share: [h, w], where its grain is looked at. The same each time.
+    """
+    luma = picture.astype(np.float32) @ LUMA
+    fine = luma - blur(luma, GRAIN)
+    seen = np.abs(fine[share > 0.5]) if (share > 0.5).any() else np.zeros(1)
+    noise = np.random.default_rng(0).standard_normal(luma.shape, np.float32)
+    noise -= blur(noise, GRAIN)
+    # Of a normal distribution the median is at 0.6745 deviations; edges hardly move a median.
+    deviation = float(np.median(seen)) / 0.6745
+    return np.asarray(noise * (deviation / max(float(noise.std()), 1e-6)), np.float32)

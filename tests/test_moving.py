@@ -1,0 +1,140 @@
+"""The photo's own pixels: what moves them, and what must stay."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import tiny
+
+from duchenne.faces.warp import apply, invert
+from duchenne.files import pictures
+from duchenne.moving.change import SIDE, Unedited
+from duchenne.moving.correspondence import ThinPlate, inverse, pixel_centres, sample
+from duchenne.moving.moved import Canvas, Fields, MovedPhoto, at_side
+from duchenne.types import AlignedFace, Photo, Pixels
+
+NAME = "generated_face_03"
+PLACES = np.array([[200.0, 200.0], [300.0, 210.0], [250.0, 330.0], [255.0, 260.0]])
+WHOLE = np.ones((SIDE, SIDE), np.float32)
+
+
+@pytest.fixture(scope="module")
+def photo() -> Photo:
+    return pictures.load_photo(tiny.GOLDEN.parent / f"{NAME}.jpg")
+
+
+def aligned(photo: Photo) -> AlignedFace:
+    return tiny.align.cut(photo, tiny.golden_face(NAME))
+
+
+def mesh_in(face: AlignedFace) -> np.ndarray:
+    mesh = apply(invert(face.to_photo), face.face.mesh[:, :2].astype(float))
+    return mesh * (SIDE / len(face.pixels))
+
+
+def moved(face: AlignedFace) -> MovedPhoto:
+    """The photo beside a generator that drew the very same face."""
+    return MovedPhoto(face, at_side(face.pixels), lambda *_: mesh_in(face))
+
+
+def canvas(picture: Pixels, share: np.ndarray = WHOLE) -> Canvas:
+    return Canvas.of_crop(
+        AlignedFace(picture, np.eye(2, 3), tiny.golden_face(NAME)), share, len(picture)
+    )
+
+
+def still(**changes: np.ndarray) -> Fields:
+    nothing = np.zeros((SIDE, SIDE), np.float32)
+    fields = {"motion": np.zeros((SIDE, SIDE, 2), np.float32), "shading": nothing}
+    fields |= {"appears": nothing, "new": np.zeros((SIDE, SIDE, 3), np.float32)}
+    return Fields(**{**fields, **changes})
+
+
+def test_a_thin_plate_carries_its_places_and_holds_the_border() -> None:
+    target = PLACES + np.array([[8.0, 0], [0, 6], [-5, 4], [0, 0]])
+    field = ThinPlate(PLACES, SIDE).to(target)
+    at = np.array((PLACES - 0.5)[:, None], np.float32)
+    np.testing.assert_allclose(sample(field, at)[:, 0], target - PLACES, atol=0.3)
+    assert np.abs(np.concatenate([field[0], field[-1], field[:, 0], field[:, -1]])).max() < 0.5
+    assert np.abs(ThinPlate(PLACES, SIDE).to(PLACES)).max() == 0
+
+
+def test_there_and_back() -> None:
+    there = ThinPlate(PLACES, SIDE).to(PLACES + np.array([[10.0, 3], [4, 6], [-5, 4], [0, 9]]))
+    back = inverse(there, rounds=6)
+    assert np.abs(back + sample(there, pixel_centres(SIDE) + back)).max() < 0.05
+
+
+def test_the_same_picture_is_no_change(photo: Photo) -> None:
+    face = aligned(photo)
+    before = Unedited(at_side(face.pixels), mesh_in(face))
+    change = before.to(before.picture, before.mesh)
+    assert np.abs(change.motion).max() < 0.05
+    assert np.abs(change.shading).max() < 0.01
+    assert change.appears.max() == 0
+    assert change.opened == 0
+
+
+def test_the_motion_of_a_moved_picture_is_found(photo: Photo) -> None:
+    face = aligned(photo)
+    picture, mesh = at_side(face.pixels), mesh_in(face)
+    smile = mesh.copy()
+    smile[[61, 291]] += [[-6.0, -5], [6, -5]]  # the corners of the mouth go up and out
+    field = inverse(ThinPlate(mesh, SIDE).to(smile))
+    edited = sample(picture, pixel_centres(SIDE) + field).astype(np.uint8)
+    change = Unedited(picture, mesh).to(edited, smile)
+    inside = cv2.erode(moved(face)._face, np.ones((25, 25)))[..., None]
+    assert np.abs((change.motion - field) * inside).mean() < 0.15
+    assert np.abs(change.shading * inside[..., 0]).mean() < 0.02
+    # Given to the photo itself it makes the picture again.
+    drawn = canvas(picture).draw(moved(face).carried(change)).astype(int)
+    before = np.abs((picture.astype(int) - edited) * inside).mean()
+    assert np.abs((drawn - edited) * inside).mean() < 0.4 * before
+
+
+def test_nothing_asked_is_the_picture_to_the_bit(photo: Photo) -> None:
+    picture = aligned(photo).pixels
+    assert np.array_equal(canvas(picture).draw(still()), picture)
+    assert np.array_equal(canvas(picture).draw(None), picture)
+
+
+@pytest.mark.parametrize("side", [300, 512, 2000])
+def test_outside_the_share_nothing_changes(photo: Photo, side: int) -> None:
+    picture = cv2.resize(aligned(photo).pixels, (side, side), interpolation=cv2.INTER_CUBIC)
+    share = WHOLE.copy()
+    share[:, SIDE // 2 :] = 0
+    wild = still(motion=np.full((SIDE, SIDE, 2), 7, np.float32), appears=WHOLE)
+    drawn = canvas(picture, share).draw(wild)
+    assert np.array_equal(
+        drawn[:, side // 2 + side // 100 :], picture[:, side // 2 + side // 100 :]
+    )
+    assert not np.array_equal(drawn, picture)
+
+
+def test_the_photos_grain_comes_along(photo: Photo) -> None:
+    noise = np.random.default_rng(1).normal(0, 6, (1500, 1500, 1))
+    flat = np.clip(np.full((1500, 1500, 3), 128.0) + noise, 0, 255).astype(np.uint8)
+    shifted = canvas(flat).draw(still(motion=np.full((SIDE, SIDE, 2), 3.3, np.float32)))
+    new = np.full((SIDE, SIDE, 3), 128, np.float32)
+    shown = canvas(flat).draw(still(appears=WHOLE, new=new))
+
+    def grain(picture: np.ndarray) -> float:
+        luma = picture[100:-100, 100:-100].astype(np.float32).mean(axis=2)
+        return float((luma - cv2.GaussianBlur(luma, (0, 0), 1.0)).std())
+
+    for drawn in (shifted, shown):
+        assert 0.8 < grain(drawn) / grain(flat) < 1.25
+
+
+@pytest.mark.parametrize("tint", [(1.0, 1.0, 1.0), (1.0, 0.86, 0.66)])
+def test_grey_stays_grey_and_sepia_sepia(photo: Photo, tint: tuple[float, ...]) -> None:
+    grey = photo.pixels.astype(np.float32).mean(axis=2, keepdims=True)
+    toned = Photo(np.rint(0.8 * grey * tint).astype(np.uint8))
+    colour = aligned(photo)
+    mover = MovedPhoto(aligned(toned), at_side(colour.pixels), lambda *_: mesh_in(colour))
+    open_mouth = mover.unedited.mesh.copy()
+    open_mouth[14, 1] += 25
+    change = mover.unedited.to(at_side(colour.pixels), open_mouth)
+    drawn = canvas(aligned(toned).pixels).draw(mover.carried(change)).astype(float)
+    assert np.abs(drawn / tint - (drawn / tint).mean(axis=2, keepdims=True)).max() <= 3
