@@ -77,7 +77,7 @@ def experiments(
             photos=photos,
             **({} if identities is None else {"identities": identities}),
         )
-        studio = Studio(settings=None if steps is None else EncodeSettings(steps=steps))
+        studio = Studio(settings=EncodeSettings() if steps is None else EncodeSettings(steps=steps))
         results = Kept(Path(work) if work else harness.default_work())
         with progress_bars() as tell:
             _run(run, chosen, Context(studio, folder, results, settings, tell))

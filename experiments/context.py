@@ -97,15 +97,19 @@ class Context:
 
     @cached_property
     def photo(self) -> Subject:
-        """The public-domain photo, encoded; InputError without scikit-image."""
-        return self.studio.face(
+        """The public-domain photo, drawn by the generator; InputError without scikit-image."""
+        found = self.studio.face(
             demo.photo(), progress=lambda done, total, _: self.progress("encode", done, total)
         )
+        return replace(found, generated=True)  # the paper's Eq. 4
 
     @cached_property
     def photos(self) -> list[Subject]:
         """The demo's photo and those of the settings, encoded."""
-        return [self.photo, *(self.studio.face(path) for path in self.settings.photos)]
+        return [
+            self.photo,
+            *(replace(self.studio.face(p), generated=True) for p in self.settings.photos),
+        ]
 
     def aligned_photos(self) -> list[AlignedFace]:
         """The demo's photo and those of the settings, as the encoder gets them."""

@@ -109,5 +109,5 @@ def tiny_studio(monkeypatch: pytest.MonkeyPatch) -> None:
     import tiny
 
     monkeypatch.setattr("duchenne.animate.Studio", tiny.TinyStudio)
-    monkeypatch.setattr("duchenne.animate.find_regions", tiny.golden_regions)
+    monkeypatch.setattr("duchenne.animate.find_mesh", tiny.golden_mesh)
     monkeypatch.setattr("duchenne.faces.align.align", tiny.golden_align)

@@ -26,7 +26,7 @@ from PIL import Image
 
 from duchenne import animate
 from duchenne.cli import commands
-from duchenne.encoding.settings import EncodeSettings
+from duchenne.encoding.settings import LOOK_ALIKE, EncodeSettings
 from duchenne.errors import InputError
 from duchenne.files import codes, films, pictures
 from duchenne.files.pictures import SourceType, read_synthetic_mark
@@ -228,10 +228,24 @@ def test_a_photo_gets_its_face_back_and_a_crop_on_demand(inputs: Path) -> None:
     assert size_of("pasted.png") == (512, 512)
     assert size_of("crop.png") == (tiny.TinyGenerator.size,) * 2
     assert read_synthetic_mark("pasted.png") == SourceType.EDITED
-    assert read_synthetic_mark("crop.png") == SourceType.GENERATED
+    assert read_synthetic_mark("crop.png") == SourceType.EDITED
+    done(*arguments, "--crop", "--generated", "-o", "drawn.png")
+    assert read_synthetic_mark("drawn.png") == SourceType.GENERATED
     photo, pasted = (pictures.load_photo(p).pixels for p in ("photo.jpg", "pasted.png"))
     changed = (photo != pasted).any(axis=2)
     assert 0 < changed.mean() < 0.1  # the mouth, and nothing else
+
+
+@pytest.mark.usefixtures("tiny_studio")
+@pytest.mark.parametrize("kind", ["photo.jpg", "rgb.png", "grey.png", "deep.png"])
+def test_nothing_asked_is_the_photo_to_the_bit(kind: str, inputs: Path) -> None:
+    astronaut = Image.open("photo.jpg")
+    astronaut.save("rgb.png")
+    astronaut.convert("L").save("grey.png")
+    Image.fromarray(np.asarray(astronaut.convert("L")).astype(np.uint16) * 257).save("deep.png")
+    done("edit", kind, "--au", "AU12=0", "-o", "same.png")
+    photo, same = (pictures.load_photo(name).pixels for name in (kind, "same.png"))
+    assert np.array_equal(photo, same)
 
 
 @pytest.mark.usefixtures("tiny_studio")
@@ -322,7 +336,7 @@ def test_a_studio_with_something_exchanged_keeps_the_rest() -> None:
     assert (other.inversion.settings.steps, other.inversion.encoder_version) == (3, "mine")
     assert other.renderer is studio.renderer
     assert other.cache is studio.cache
-    assert studio.settings == EncodeSettings()
+    assert studio.settings == LOOK_ALIKE
     assert other.boundaries.provenance == {"made_by": "tests"}
 
 
@@ -363,7 +377,7 @@ import os, sys
 sys.path.insert(0, {tests!r})
 import numpy as np, tiny
 from duchenne import animate, cli
-animate.Studio, animate.find_regions = tiny.TinyStudio, tiny.golden_regions
+animate.Studio, animate.find_mesh = tiny.TinyStudio, tiny.golden_mesh
 def frames():
     while True:
         yield np.zeros((64, 64, 3), np.uint8)
@@ -484,7 +498,7 @@ def test_real_demo(folder: Path) -> None:
     result = done("demo", "--steps", "2", "--json", "demo.json")
     made = {path.name for path in Path("out/demo").iterdir()}
     assert made == {
-        "happiness.mp4", "happiness.csv", "aligned.png", "encoded.png", "encoded.safetensors",
+        "happiness.mp4", "happiness.csv", "aligned.png",
         "contact_sheet.png",
     }  # fmt: skip
     assert {Path(line.strip()).name for line in result.stdout.splitlines()} == made

@@ -28,9 +28,9 @@ from duchenne.encoding import encoder, features
 from duchenne.encoding.inversion import Inversion
 from duchenne.encoding.losses import DefaultLoss
 from duchenne.encoding.settings import EncodeSettings
-from duchenne.errors import NoFaceFound, SpaceMismatch, WeightsError
+from duchenne.errors import SpaceMismatch, WeightsError
 from duchenne.faces import regions
-from duchenne.faces.regions import SLOTS, Regions
+from duchenne.faces.regions import SLOTS
 from duchenne.files import films, pictures
 from duchenne.generators import readout
 from duchenne.generators.base import Generator, PlainView, as_rows, draw_w, truncate
@@ -296,15 +296,15 @@ def test_a_narrow_w_is_refused_by_the_pipeline(folder: Path) -> None:
 # Regions where the generator draws no face
 
 
-def no_face(drawn: np.ndarray) -> Regions:
-    raise NoFaceFound("the latent code does not draw a face")
+def no_face(drawn: np.ndarray, near: object = None) -> None:
+    """What the mesh's network says of a picture without a face."""
 
 
 def test_regions_hang_on_the_photo_or_on_the_average_face(
     checkpoint: Path, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(animate, "find_regions", no_face)
+    monkeypatch.setattr(animate, "find_mesh", no_face)
     studio = animate.Studio(generator=load_generator(checkpoint), threads=1)
     code = LatentCode(code_of(studio.generator), studio.generator.fingerprint)
     aligned = tiny.golden_align(pictures.Photo(astronaut), size=256)
@@ -333,7 +333,7 @@ def here(folder: Path, astronaut: np.ndarray, tmp_path: Path, monkeypatch: Any) 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("duchenne.faces.align.align", tiny.golden_align)
     monkeypatch.setattr("duchenne.encoding.features.load", SmallTrunk)
-    monkeypatch.setattr("duchenne.animate.find_regions", no_face)
+    monkeypatch.setattr("duchenne.animate.find_mesh", no_face)
     return tmp_path
 
 

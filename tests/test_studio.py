@@ -56,7 +56,7 @@ def golden(monkeypatch: pytest.MonkeyPatch, faces: int = 1) -> None:
     """The astronaut's face is found without the detector's weights."""
     face = tiny.golden_face("astronaut")
     monkeypatch.setattr("duchenne.faces.landmarks.find_faces", lambda pixels: [face] * faces)
-    monkeypatch.setattr("duchenne.animate.find_regions", tiny.golden_regions)
+    monkeypatch.setattr("duchenne.animate.find_mesh", tiny.golden_mesh)
 
 
 def jpeg(pixels: np.ndarray, kind: str = "JPEG") -> bytes:
@@ -224,7 +224,11 @@ def test_sides_differ(browser: TestClient) -> None:
 
 def test_previews_are_marked(browser: TestClient, tmp_path: Path, astronaut: np.ndarray) -> None:
     upload(browser, jpeg(astronaut))
-    for paste, mark in ((False, SourceType.GENERATED), (True, SourceType.EDITED)):
+    for paste in (False, True, None):
+        mark = SourceType.EDITED
+        if paste is None:  # a face without a photo
+            done(browser, "/api/sample", seed=1)
+            paste, mark = False, SourceType.GENERATED
         answer = browser.post("/api/preview", json={"size": 256, "au": {"AU12": 1}, "paste": paste})
         (tmp_path / "shown.jpg").write_bytes(answer.content)
         assert read_synthetic_mark(tmp_path / "shown.jpg") == mark
@@ -398,7 +402,7 @@ def test_a_film_has_an_end(browser: TestClient) -> None:
 
 def test_the_oldest_results_go(browser: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     limits = Limits(files=2)
-    monkeypatch.setattr("duchenne.animate.find_regions", tiny.golden_regions)
+    monkeypatch.setattr("duchenne.animate.find_mesh", tiny.golden_mesh)
     with open_studio(limits=limits) as client:
         done(client, "/api/sample", seed=7)
         numbers = [done(client, "/api/picture", format="jpg")["file"] for _ in range(3)]

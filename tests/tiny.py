@@ -153,9 +153,13 @@ def golden_align(photo: Photo, *, size: int = 1024, face: int | None = None) -> 
     return align.cut(photo, golden_face("astronaut"), size=size, index=index, count=3)
 
 
-def golden_regions(face: Pixels) -> regions.Regions:
-    """`animate.find_regions`, as if the picture showed the aligned astronaut."""
-    size = len(face)
+def golden_mesh(face: Pixels, near: object = None) -> np.ndarray:
+    """`animate.find_mesh`, as if the picture showed the aligned astronaut."""
     mesh = golden_face("astronaut").mesh
-    points = apply(invert(align.canonical(mesh, size)), mesh[:, :2].astype(float))
-    return regions.find(points.astype(np.float32), size)
+    points = apply(invert(align.canonical(mesh, len(face))), mesh[:, :2].astype(float))
+    return points.astype(np.float32)
+
+
+def golden_regions(face: Pixels) -> regions.Regions:
+    """`animate.find_regions` of that."""
+    return regions.find(golden_mesh(face), len(face))

@@ -1,6 +1,7 @@
 """The pictures of the README, made by the library itself: python docs/images/make.py [FOLDER]
 
-Everybody in them is a sample of the built-in generator, nobody exists. The default folder is the
+The photo is NASA's of Eileen Collins, public domain, from scikit-image. Everybody else is a sample of
+the built-in generator, nobody exists. The default folder is the
 one of this file.
 """
 
@@ -13,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 import duchenne
-from duchenne.files.pictures import contact_sheet
+from duchenne import demo
+from duchenne.files.sheets import contact_sheet
 
 TRUNCATION = 0.6
 FILM_SEEDS = (15, 27, 26)  # adults with a quiet face, so that the film starts from rest
@@ -21,6 +23,9 @@ FILM_FPS = 15
 FILM_TILE = 256
 SHEET_SEEDS = (15, 27, 38, 32)
 SHEET_TILE = 112
+PHOTO_EDITS = {"AU1 + AU2": "AU1=1,AU2=1", "AU4": "AU4=1", "AU12": "AU12=1", "AU26": "AU26=1"}
+PHOTO_PART = (slice(200, 960), slice(132, 892))  # of the crop: the face
+PHOTO_TILE = 224
 
 
 def shrink(frame: np.ndarray, side: int) -> np.ndarray:
@@ -58,9 +63,20 @@ def sheet(studio: duchenne.Studio, seeds: Sequence[int]) -> np.ndarray:
     return contact_sheet(rows, column_labels=["E = 0", *codes], tile=SHEET_TILE)
 
 
+def photo_sheet(studio: duchenne.Studio) -> np.ndarray:
+    """A real photo, and what its own pixels do."""
+    face = studio.face(demo.photo())
+    tops = {name: duchenne.parse(text) for name, text in PHOTO_EDITS.items()}
+    edits = {**tops, "surprise": duchenne.expression("surprise")}
+    pictures = [face.edit(edit)[PHOTO_PART] for edit in ({}, *edits.values())]
+    return contact_sheet([pictures], column_labels=["photo", *edits], tile=PHOTO_TILE)
+
+
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     studio = duchenne.Studio()
+    edited = duchenne.SourceType.EDITED
+    duchenne.save_image(photo_sheet(studio), folder / "photo.jpg", source=edited)
     duchenne.save_image(sheet(studio, SHEET_SEEDS), folder / "action_units.jpg")
     duchenne.write_frames(film(studio, FILM_SEEDS), folder / "happiness.webp", fps=FILM_FPS)
 

@@ -24,18 +24,21 @@ from .editing.render import Renderer, Scene
 from .encoding import encoder, tuning
 from .encoding.encoder import Encoder
 from .encoding.inversion import EncodeCache, Inversion, Progress
-from .encoding.settings import EncodeSettings
+from .encoding.settings import LOOK_ALIKE, EncodeSettings
 from .errors import NoFaceFound, WeightsError
 from .faces import align, landmarks, regions
 from .faces.paste import PasteBack, face_mask
 from .faces.warp import apply, invert
 from .files import codes, pictures
+from .files.pictures import SourceType
 from .generators import mobile
 from .generators.base import Generator, draw_w, truncate
 from .measuring import target
 from .measuring.score import Scorer, built_in_scale
 from .measuring.target import Reached
 from .motion.timeline import Timeline
+from .moving.change import SIDE
+from .moving.moved import Canvas, MovedPhoto, at_side, resized
 from .types import WIDTH, AlignedFace, LatentCode, Photo, Pixels
 
 logger = logging.getLogger(__name__)
@@ -49,7 +52,8 @@ class Studio:
 
     generator: None is the built-in MobileStyleGAN-FFHQ. boundaries: None is the built-in file (see
         `boundaries.offered` for other generators).
-    settings: how photos are encoded. threads: cores to use, None is all.
+    settings: how photos are encoded. None takes v(I) alone, a similar face whose change the photo
+        is given; or the full encoding, for a generator without v(I). threads: cores, None is all.
     encoder: v(I), from which the encoding starts (`load_encoder`); None is the package's, where it
         has one for the generator.
     """
@@ -65,7 +69,7 @@ class Studio:
         encoder: Encoder | None = None,
     ) -> None:
         self._generator, self._boundaries, self._encoder = generator, boundaries, encoder
-        self.settings, self._threads = settings or EncodeSettings(), threads
+        self._settings, self._threads = settings, threads
         self.cache = cache or EncodeCache()
         self._load_scorer = functools.cache(Scorer)
 
@@ -79,6 +83,15 @@ class Studio:
                 "network can be converted and run, not animated"
             )
         return generator
+
+    @property
+    def settings(self) -> EncodeSettings:
+        """How photos are encoded."""
+        if self._settings is not None:
+            return self._settings
+        built_in = self._generator is None  # whose encoder the package has
+        has_encoder = built_in or self._encoder or encoder.offered_version(self.generator)
+        return LOOK_ALIKE if has_encoder else EncodeSettings()
 
     @cached_property
     def boundaries(self) -> Boundaries:
@@ -109,7 +122,7 @@ class Studio:
             other._boundaries = boundaries
             other.__dict__.pop("boundaries", None)
         if settings is not None:
-            other.settings = settings
+            other._settings = settings
             other.__dict__.pop("inversion", None)
         return other
 
@@ -193,7 +206,7 @@ class Clip(Iterator[Pixels]):
     source: what they are: drawn by the generator, or a photo with a drawn face in it.
     """
 
-    def __init__(self, frames: Iterator[Pixels], source: pictures.SourceType) -> None:
+    def __init__(self, frames: Iterator[Pixels], source: SourceType) -> None:
         self._frames, self.source = frames, source
 
     def __next__(self) -> Pixels:
@@ -202,12 +215,18 @@ class Clip(Iterator[Pixels]):
 
 @dataclass(frozen=True)
 class Subject:
-    """A face in latent space, with the photo it came from, if any."""
+    """A face in latent space, with the photo it came from, if any.
+
+    A face from a photo is drawn with the photo's own pixels, moved as the generator's picture of
+    the code moves (`moving`). generated: show that picture itself instead, the paper's Eq. 4; its
+    code should then come from a full encoding (`settings=preset("balanced")`).
+    """
 
     studio: Studio
     code: LatentCode
     photo: Photo | None = None
     aligned: AlignedFace | None = None
+    generated: bool = False
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -231,6 +250,36 @@ class Subject:
             where = "the photo's" if self.aligned else "the average face's"
             logger.warning("%s; regions of influence are %s", error, where)
             return regions.find(expected_mesh(self.aligned, len(drawn)), len(drawn))
+
+    def source(self, *, paste: bool = False) -> SourceType:
+        """What pictures of this face are: the generator's, or a photo that was edited."""
+        return SourceType.EDITED if paste or self.moves else SourceType.GENERATED
+
+    @property
+    def moves(self) -> bool:
+        """Whether a photo's own pixels are shown."""
+        return self.photo is not None and not self.generated
+
+    @cached_property
+    def face_regions(self) -> regions.Regions:
+        """The regions of influence on the face that is shown."""
+        if not self.moves:
+            return self.scene.regions
+        return regions.find(self.moved.mesh.astype(np.float32), SIDE)
+
+    @cached_property
+    def moved(self) -> MovedPhoto:
+        """The photo, ready to be moved as the face of the code."""
+        assert self.aligned is not None, "a photo comes with the face that was cut out of it"
+        nothing = np.zeros((1, len(facs.CODES), len(regions.SLOTS)))
+        (drawn,) = self._draw(nothing, self._drawn_side)
+        return MovedPhoto(self.aligned, at_side(drawn), find_mesh)
+
+    @property
+    def _drawn_side(self) -> int:
+        """Of the generator's pictures whose change moves a photo."""
+        sizes = self.renderer.sizes
+        return max((size for size in sizes if size <= SIDE), default=min(sizes))
 
     def edit(
         self, descriptor: Mapping[str, float], *, paste: bool = False, size: int | None = None
@@ -268,22 +317,48 @@ class Subject:
         if paste and size is not None:
             raise ValueError("a size is for crops: a face goes back into its photo at the full one")
         self.renderer.require_size(size)
-        source = pictures.SourceType.of(pasted=paste)
-        return Clip(self._draw(tables, paste, size), source)
+        if self.moves:
+            drawn = self._move(tables, paste, size)
+        elif paste:
+            paster = self._paster(tables)
+            drawn = map(paster.paste, self._draw(tables))
+        else:
+            drawn = self._draw(tables, size)
+        return Clip(drawn, self.source(paste=paste))
 
-    def _draw(self, tables: NDArray[np.float64], paste: bool, size: int | None) -> Iterator[Pixels]:
+    def _move(self, tables: NDArray[np.float64], paste: bool, size: int | None) -> Iterator[Pixels]:
+        """The photo's own pixels, moved; where nothing is asked they are the photo's to the bit."""
+        canvas = self._canvas(np.asarray(tables.any(axis=(0, 1))), paste, size)
+        for table, drawn in zip(tables, self._draw(tables, self._drawn_side), strict=True):
+            yield canvas.draw(self.moved.fields(at_side(drawn)) if table.any() else None)
+
+    def _canvas(self, active: NDArray[np.bool_], paste: bool, size: int | None) -> Canvas:
+        """Where frames of a photo are drawn: the crop, or the photo around it."""
+        assert self.photo is not None
+        assert self.aligned is not None
+        share = self._face * self.face_regions.blend(active, SIDE)
+        if paste:
+            return Canvas.of_photo(self.photo, self.aligned, share)
+        return Canvas.of_crop(self.aligned, share, size or len(self.aligned.pixels))
+
+    @cached_property
+    def _face(self) -> NDArray[np.float32]:
+        """[SIDE, SIDE], where the photo may change at all."""
+        assert self.aligned is not None
+        return resized(face_mask(self.aligned), SIDE)
+
+    def _draw(self, tables: NDArray[np.float64], size: int | None = None) -> Iterator[Pixels]:
+        """The generator's pictures, Eq. 4."""
         limits = self.studio.boundaries
-        paster = self._paster(tables) if paste else None
         active = np.asarray(tables.any(axis=(0, 1)))
         for table in tables:
             distances = limits.distances(table, self.code.w)
             if limits.regional:
                 offsets = edit.local_transfer(distances, limits.normals)
-                frame = self.scene.frame(offsets, size=size, active=active)
+                yield self.scene.frame(offsets, size=size, active=active)
             else:
                 moved = edit.transfer(self.code.w, distances.max(axis=1), limits.normals)
-                frame = self.renderer.plain(moved, size)
-            yield paster.paste(frame) if paster else frame
+                yield self.renderer.plain(moved, size)
 
     def _paster(self, tables: NDArray[np.float64]) -> PasteBack:
         """Pastes only where some frame changes something: the rest of the face stays the photo."""
@@ -299,10 +374,15 @@ class Subject:
 
 def find_regions(face: Pixels) -> regions.Regions:
     """Regions of influence of a rendered face; NoFaceFound if the mesh sees none."""
-    mesh = landmarks.mesh_of_aligned(face)
+    mesh = find_mesh(face)
     if mesh is None:
         raise NoFaceFound("the latent code does not draw a face; encode or sample another one")
     return regions.find(mesh, len(face))
+
+
+def find_mesh(face: Pixels, near: landmarks.Mesh | None = None) -> landmarks.Mesh | None:
+    """The mesh of a rendered face; None if the network sees none. near: one that lies near."""
+    return landmarks.mesh_of_aligned(face) if near is None else landmarks.follow(face, near)
 
 
 def expected_mesh(aligned: AlignedFace | None, size: int) -> NDArray[np.float32]:

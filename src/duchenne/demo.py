@@ -9,7 +9,7 @@ from .animate import Studio
 from .encoding.inversion import Progress
 from .engine.stages import Stages
 from .errors import InputError
-from .files import codes, films, pictures, sheets
+from .files import films, pictures, sheets
 from .motion.timeline import from_descriptor
 from .types import AlignedFace, Photo
 from .weights import store
@@ -21,8 +21,6 @@ NAMES = (
     "happiness.mp4",
     "happiness.csv",
     "aligned.png",
-    "encoded.png",
-    "encoded.safetensors",
     "contact_sheet.png",
 )
 
@@ -56,28 +54,25 @@ def make(
     folder: Path, studio: Studio, stages: Stages, *, progress: Progress | None = None
 ) -> list[Path]:
     """Animate the photo to happiness and write NAMES into the folder; returns their paths."""
-    film, table, aligned_path, encoded_path, code_path, sheet_path = (folder / n for n in NAMES)
+    film, table, aligned_path, sheet_path = (folder / name for name in NAMES)
 
     def keep(aligned: AlignedFace) -> None:
         pictures.save_image(aligned.pixels, aligned_path, source=None)
 
     subject = studio.face(photo(), stages=stages, found=keep, progress=progress)
-    codes.write_code(subject.code, code_path)
     with stages("prepare"):
-        encoded = subject.scene.base
-        pictures.save_image(encoded, encoded_path)
+        _ = subject.moved
     happiness = facs.parse_vector(DESCRIPTOR)
     timeline = from_descriptor(happiness).hold(HOLD)
     with stages("render and write"):
         frames = subject.animate(timeline, paste=True)
-        films.write_frames(frames, film, fps=timeline.fps, source=pictures.SourceType.EDITED)
+        films.write_frames(frames, film, fps=timeline.fps)
         films.write_sidecar(table, timeline)
     with stages("contact sheet"):
         steps = list(subject.animate(from_descriptor(happiness, frames=len(LEVELS))))
-        labels = ["photo", "aligned", "encoded", *(f"E = {level:g}" for level in LEVELS)]
+        labels = ["photo", *(f"E = {level:g}" for level in LEVELS)]
         assert subject.photo is not None
-        assert subject.aligned is not None
-        row = [subject.photo.pixels, subject.aligned.pixels, encoded, *steps]
+        row = [subject.photo.pixels, *steps]
         sheet = sheets.contact_sheet([row], column_labels=labels)
         pictures.save_image(sheet, sheet_path, source=pictures.SourceType.EDITED)
-    return [film, table, aligned_path, encoded_path, code_path, sheet_path]
+    return [film, table, aligned_path, sheet_path]

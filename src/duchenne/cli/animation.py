@@ -31,6 +31,12 @@ paste_option: Callable[..., Any] = click.option(
     default=None,
     help="Put the face back into the photo (the default for photos), or give the aligned square.",
 )
+generated_option: Callable[..., Any] = click.option(
+    "--generated",
+    is_flag=True,
+    help="Show the generator's picture of the encoded face, as in the paper, not the photo's own "
+    "pixels.",
+)
 target_option: Callable[..., Any] = click.option(
     "--target",
     metavar="LIST",
@@ -54,6 +60,7 @@ target_option: Callable[..., Any] = click.option(
 )
 @motion.options(motion.TIME_OPTIONS)
 @paste_option
+@generated_option
 @size_option
 @face_option
 @encoding_options
@@ -71,6 +78,7 @@ def animate(
     drive: str | None,
     output: str,
     paste: bool | None,
+    generated: bool,
     size: int | None,
     face: int | None,
     encoding: Encoding,
@@ -109,7 +117,7 @@ def animate(
     timeline = motion.read(asked, keyframes, drive, **times)
     films.check_writable(output, timeline.fps)
 
-    subject = open_subject(run, source, face=face, encoding=encoding, **files)
+    subject = open_subject(run, source, face=face, encoding=encoding, generated=generated, **files)
     with run.stages("prepare"):
         _ = subject.scene  # renders the face as it is, finds its regions
         subject.renderer.require_size(size)
@@ -118,7 +126,9 @@ def animate(
     with run.stages("render and write"):
         clip = subject.animate(timeline, paste=paste, size=size)
         frames = with_bar(clip, len(timeline), "rendering")
-        written = films.write_frames(frames, output, fps=timeline.fps, source=clip.source)
+        written = films.write_frames(
+            frames, output, fps=timeline.fps, source=subject.source(paste=paste)
+        )
     width, height = written.size
     run.facts["film"] = {
         "frames": written.frames, "fps": str(written.fps), "width": width, "height": height,
@@ -139,6 +149,7 @@ def animate(
 @target_option
 @click.option("-o", "--output", required=True, metavar="FILE", help="The picture, .png or .jpg.")
 @paste_option
+@generated_option
 @size_option
 @face_option
 @encoding_options
@@ -154,6 +165,7 @@ def edit(
     target: str | None,
     output: str,
     paste: bool | None,
+    generated: bool,
     size: int | None,
     face: int | None,
     encoding: Encoding,
@@ -174,13 +186,12 @@ def edit(
     })  # fmt: skip
     asked = motion.descriptor_of(target if au is None else au, descriptor, expression)
     from ..files import pictures
-    from ..files.pictures import SourceType
 
     paste = _paste(source, paste, size)
     pictures.check_writable(output)
     files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
     run.check_outputs([source, *files.values()], [Path(output)])
-    subject = open_subject(run, source, face=face, encoding=encoding, **files)
+    subject = open_subject(run, source, face=face, encoding=encoding, generated=generated, **files)
     with run.stages("prepare"):
         _ = subject.scene
         subject.renderer.require_size(size)
@@ -188,7 +199,7 @@ def edit(
         asked = _reach(run, subject, asked)
     with run.stages("render and write"):
         picture = subject.edit(asked, paste=paste, size=size)
-        pictures.save_image(picture, output, source=SourceType.of(pasted=paste))
+        pictures.save_image(picture, output, source=subject.source(paste=paste))
     run.wrote(output)
     run.note(str(run.stages))
 

@@ -33,6 +33,9 @@ steps_option: Callable[..., Any] = click.option(
 )
 
 
+FULL_QUALITY = "balanced"  # of a full encoding, where none is named
+
+
 @dataclass(frozen=True)
 class Encoding:
     """What the command line says of the encoding; None leaves the preset's choice."""
@@ -51,12 +54,16 @@ class Encoding:
     def given(self) -> bool:
         return self != Encoding()
 
+    def full(self) -> Encoding:
+        """The same, with the default quality where nothing is said of it."""
+        return self if self.given else replace(self, quality=FULL_QUALITY)
+
     def settings(self) -> EncodeSettings:
         from ..encoding.settings import preset
 
         changes = {"init": self.init, "loss": self.loss, "steps": self.steps}
         return preset(
-            self.quality or "balanced", **{k: v for k, v in changes.items() if v is not None}
+            self.quality or FULL_QUALITY, **{k: v for k, v in changes.items() if v is not None}
         )
 
 
@@ -72,8 +79,9 @@ def encoding_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--quality",
             type=click.Choice(["fast", "balanced", "high"]),
-            help="Of the encoding: seconds, or a minute or two and a generator that is tuned to "
-            "the photo. Balanced by default.",
+            help="Of a full encoding: seconds, or a minute or two and a generator that is tuned to "
+            "the photo. Without it a photo takes a similar face, in a second; where a code or "
+            "the generator's picture is asked for, balanced.",
         ),
         click.option(
             "--init",
@@ -152,7 +160,9 @@ def encode(
     run.check_outputs(
         [photo, generator_file], [Path(p) for p in (output, picture) if p is not None]
     )
-    subject = open_photo(run, photo, face=face, encoding=encoding, generator_file=generator_file)
+    subject = open_photo(
+        run, photo, face=face, encoding=encoding.full(), generator_file=generator_file
+    )
     assert subject.aligned is not None
     provenance = {
         **subject.code.provenance,
@@ -178,14 +188,24 @@ def is_code(source: str) -> bool:
 
 
 def open_subject(
-    run: Run, source: str, *, face: int | None, encoding: Encoding, **files: str | None
+    run: Run,
+    source: str,
+    *,
+    face: int | None,
+    encoding: Encoding,
+    generated: bool = False,
+    **files: str | None,
 ) -> Subject:
     """The face of a photo or a saved code, ready to be edited; fails early where it can.
 
-    files: see `new_studio`.
+    generated: the generator's picture is shown, so it must be like the photo. files: see
+    `new_studio`.
     """
     if not is_code(source):
-        return open_photo(run, source, face=face, encoding=encoding, edits=True, **files)
+        if generated:
+            encoding = encoding.full()
+        subject = open_photo(run, source, face=face, encoding=encoding, edits=True, **files)
+        return replace(subject, generated=generated)
     if face is not None or encoding.given:
         raise click.UsageError(
             "--face, --quality, --init, --encoder, --loss and --steps are for photos, not for a "

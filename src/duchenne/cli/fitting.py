@@ -252,7 +252,7 @@ def _fit_coded(
     from ..weights.store import cache_root
 
     part = (0, 1) if share is None else _share(share)
-    encoding = Encoding(steps=coded["steps"])
+    encoding = Encoding(steps=coded["steps"]).full()
     studio = new_studio(run, encoding, generator_file=generator_file, device="cpu")
     run.facts["generator"] = studio.generator.fingerprint
     folder = Path(work) if work else cache_root() / "fit" / studio.generator.fingerprint / "coded"

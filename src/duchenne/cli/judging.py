@@ -38,6 +38,12 @@ SHOWN = 6  # people on the contact sheets, photos first
 @click.option(
     "--photo", "photos", multiple=True, metavar="FILE", help="Judge photos as well; repeatable."
 )
+@click.option("--photos", "folder_of_photos", metavar="FOLDER", help="Judge every photo in it.")
+@click.option(
+    "--generated",
+    is_flag=True,
+    help="Judge the generator's pictures of the photos as well, encoded with --quality fast.",
+)
 @click.option("--work", metavar="FOLDER", help="Keeps what is done, so that a run can resume.")
 @recorded
 def evaluate(
@@ -47,6 +53,8 @@ def evaluate(
     recipes: bool,
     identities: int,
     photos: tuple[str, ...],
+    folder_of_photos: str | None,
+    generated: bool,
     work: str | None,
 ) -> None:
     """Edit held-out faces with every Action Unit at five levels, and measure.
@@ -63,8 +71,11 @@ def evaluate(
       duchenne evaluate -o report --no-recipes --photo anna.jpg --photo ben.jpg
       duchenne evaluate -o report --boundaries paper=paper.safetensors
     """
+    from dataclasses import replace
+
     from .. import facs
     from ..animate import Studio
+    from ..encoding.settings import preset
     from ..evaluate import harness, report
     from ..evaluate.kept import Kept
     from ..files import pictures
@@ -80,8 +91,14 @@ def evaluate(
         studios = _studios(studio, files, recipes, results, tell)
     with run.stages("encode"):
         people = {"generated identities": harness.held_out(studio, identities)}
+        if folder_of_photos is not None:
+            photos += tuple(_photos_in(Path(folder_of_photos)))
         if photos:
             people["photos"] = [studio.face(photo) for photo in photos]
+        if photos and generated:
+            full = studio.replace(settings=preset("fast"))
+            drawn = [replace(full.face(photo), generated=True) for photo in photos]
+            people["photos, by the generator"] = drawn
     with run.stages("evaluate"), progress_bars() as tell:
         measured = _measure(studios, people, judges, results, tell)
     facts = {
@@ -103,11 +120,23 @@ def evaluate(
             run.say(f"{'pass' if bar.passed else 'FAIL'}  {who}: {bar.name}: {bar.found}")
     with run.stages("contact sheets"):
         shown = [*people.get("photos", []), *people["generated identities"]][:SHOWN]
-        full = {code: {code: 1.0} for code in facs.CODES}
-        for name, edits in (("action_units", full), ("expressions", facs.EXPRESSIONS)):
+        singly = {code: {code: 1.0} for code in facs.CODES}
+        for name, edits in (("action_units", singly), ("expressions", facs.EXPRESSIONS)):
             path = folder / f"{name}.jpg"
             pictures.save_image(report.sheet(shown, edits), path)
             run.wrote(path)
+
+
+def _photos_in(folder: Path) -> tuple[str, ...]:
+    """The pictures of a folder by name; InputError if there is none."""
+    from ..errors import InputError
+    from ..files.pictures import IMAGE_SUFFIXES
+
+    found = folder.glob("*") if folder.is_dir() else ()
+    photos = tuple(str(p) for p in sorted(found) if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not photos:
+        raise InputError(f"{folder}: no photos; give a folder with {', '.join(IMAGE_SUFFIXES)}")
+    return photos
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

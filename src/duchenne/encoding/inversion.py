@@ -93,6 +93,11 @@ class Inversion:
         total = settings.steps + settings.tuning_steps
         tell = progress or (lambda done, total, loss: None)
         first, start = self.start(target)
+        if not total:  # v(I) alone needs no loss
+            provenance = {"made_by": "encode", "version": VERSION, "start": start, "steps": 0}
+            provenance["settings"] = asdict(settings)
+            array = first.cpu().numpy().astype(np.float32)
+            return LatentCode(array, self.generator.fingerprint, provenance)
         descent = Descent(self.steps, target, first)
         descent.run(lambda step, loss: tell(step, total, loss))
         if not self.keeps_programs:

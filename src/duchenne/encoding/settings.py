@@ -51,6 +51,8 @@ class EncodeSettings:
                 )
 
 
+LOOK_ALIKE = EncodeSettings(steps=0)
+"""v(I) alone: a similar face of the generator's, whose change is given to the photo (`moving`)."""
 PRESETS = {
     "fast": EncodeSettings(steps=56, draft_part=1.0),
     "balanced": EncodeSettings(),

@@ -122,6 +122,7 @@ def evaluate(
 def inputs_of(subject: Subject, levels: Sequence[float] = LEVELS) -> dict[str, Any]:
     """Everything that the measurements of a face depend on, JSON-ready."""
     studio = subject.studio
+    photo = {"photo": kept.of_pixels(unedited(subject))} if subject.moves else {}
     return {
         "version": VERSION,
         "judges": list(JUDGES),
@@ -129,6 +130,7 @@ def inputs_of(subject: Subject, levels: Sequence[float] = LEVELS) -> dict[str, A
         "boundaries": kept.of_boundaries(studio.boundaries),
         "scale": kept.of_scale(studio.scorer.scale),
         "code": kept.of_code(subject.code),
+        **photo,
         "levels": list(levels),
     }
 
@@ -164,19 +166,19 @@ def measure(
 
 
 def unedited(subject: Subject) -> Pixels:
-    """The face without an edit, drawn by the pass that its edits are drawn by.
+    """The face without an edit, drawn by the pass that its edits are drawn by; or the photo.
 
     Whole-canvas edits come from the compiled plain network, which rounds otherwise than the scene.
     """
-    if subject.studio.boundaries.regional:
-        return subject.scene.base
+    if subject.moves or subject.studio.boundaries.regional:
+        return subject.edit({})
     return subject.studio.renderer.plain(subject.code.w)
 
 
 def outside_of(subject: Subject, slots: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """[H, W]: where the regions of the used slots ([8], `regions.SLOTS`) have no influence."""
-    half = len(subject.scene.base) // 2
-    none = subject.scene.regions.blend(slots, half) == 0
+    half = subject.studio.generator.size // 2
+    none = subject.face_regions.blend(slots, half) == 0
     return np.asarray(none.repeat(2, axis=0).repeat(2, axis=1))
 
 

@@ -138,5 +138,5 @@ def sheet(
     subjects: Sequence[Subject], edits: Mapping[str, Mapping[str, float]], tile: int = 128
 ) -> Pixels:
     """Every subject (rows) as it is and with every edit (columns): name -> descriptor."""
-    rows = [[s.scene.base, *map(s.edit, edits.values())] for s in subjects]
+    rows = [[s.edit({}), *map(s.edit, edits.values())] for s in subjects]
     return sheets.contact_sheet(rows, column_labels=["as it is", *edits], tile=tile)

@@ -243,11 +243,7 @@ class SourceType(StrEnum):
     GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
     """Every pixel comes from the generator: a sampled face, an aligned crop rendered anew."""
     EDITED = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
-    """A photo into which a rendered face was put back."""
-
-    @classmethod
-    def of(cls, *, pasted: bool) -> SourceType:
-        return cls.EDITED if pasted else cls.GENERATED
+    """A photo whose pixels were moved, or into which a rendered face was put back."""
 
 
 def xmp_packet(source: SourceType) -> bytes:

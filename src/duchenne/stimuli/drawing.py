@@ -129,7 +129,7 @@ class _Drawer:
         with stages("open"):
             subject = self._subject(source)
         with stages("prepare"):
-            base = subject.scene.base
+            base = subject.edit({})
         with stages("measure"):
             person = self._at_rest(subject, base)
         self._open[source] = person
@@ -199,7 +199,7 @@ class _Drawer:
         return self._drawing.output.paste_back and person.subject.photo is not None
 
     def _mark(self, person: _Person) -> SourceType:
-        return SourceType.of(pasted=self._pastes(person))
+        return person.subject.source(paste=self._pastes(person))
 
     def _finish(self, person: _Person, drawn: Pixels) -> Pixels:
         """As the file shall show it."""

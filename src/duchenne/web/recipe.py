@@ -63,7 +63,7 @@ def python_code(origin: Origin, descriptor: facs.Descriptor, *, paste: bool) -> 
         face = f"duchenne.Studio().sample({origin.seed})"
     asked = ", ".join(f'"{code}": {value:g}' for code, value in descriptor.items())
     edit = f"face.edit({{{asked}}}{', paste=True' if paste else ''})"
-    mark = ", source=duchenne.SourceType.EDITED" if paste else ""
+    mark = ", source=duchenne.SourceType.EDITED" if origin.seed is None else ""
     lines = ["import duchenne", "", f"face = {face}"]
     lines += [f'duchenne.save_image({edit}, "edited.png"{mark})']
     return "\n".join(lines) + "\n"

@@ -21,12 +21,11 @@ from PIL import Image
 
 from .. import facs
 from ..animate import Clip, Studio, Subject
-from ..encoding.settings import PRESETS, EncodeSettings
+from ..encoding.settings import LOOK_ALIKE, PRESETS, EncodeSettings
 from ..errors import InputError, NoFaceFound
 from ..faces import landmarks, regions
 from ..files import films, pictures
 from ..files.film_formats import FORMATS
-from ..files.pictures import SourceType
 from ..motion.timeline import Timeline
 from ..types import Face, LatentCode, Photo, Pixels
 from ..weights import store
@@ -36,6 +35,7 @@ from .visitors import Sitter
 PREVIEW_SIZES = (256, 512)
 SHOWN_SIDE = 1024  # of an uploaded photo on the page
 PROFILE_SIZE = 512  # the score's networks look at 256 px
+QUICK = "quick"  # the photo's own pixels, moved as a similar face's
 FOLDER = "frames"  # the format that is a folder of pictures
 SIZES = (0, 256, 512, 768, 1024)  # of results; 0 leaves them as they come
 ZONE_COLOURS: Mapping[str, tuple[int, int, int]] = {
@@ -80,10 +80,9 @@ def qualities(settings: EncodeSettings) -> dict[str, EncodeSettings]:
 
     The library's presets, unless the server was given settings of its own: then only those.
     """
-    if settings != EncodeSettings():
-        return {"as the server was set": settings}
-    default = next(name for name, known in PRESETS.items() if known == settings)
-    return {default: settings, **PRESETS}
+    offered = {QUICK: LOOK_ALIKE, **PRESETS} if settings == LOOK_ALIKE else PRESETS
+    default = next((name for name, known in offered.items() if known == settings), None)
+    return {default: settings, **offered} if default else {"as the server was set": settings}
 
 
 def fitted(frame: Pixels, longest: int) -> Pixels:
@@ -209,7 +208,7 @@ class Service:
     def prepare(self, sitter: Sitter) -> None:
         """Open a face for editing before anybody asks for a picture of it."""
         with self._turn:
-            _ = self._subject(sitter).scene
+            _ = self._subject(sitter).face_regions
 
     def close(self, sitter: Sitter) -> None:
         """Let go of a face."""
@@ -246,7 +245,7 @@ class Service:
                 frame = fitted(subject.edit(descriptor, paste=True), shape.longest)
             else:
                 frame = small_picture(subject, descriptor, shape.longest)
-        return pictures.image_bytes(frame, ".jpg", source=SourceType.of(pasted=shape.paste))
+        return pictures.image_bytes(frame, ".jpg", source=subject.source(paste=shape.paste))
 
     @property
     def can_measure(self) -> str | None:
@@ -278,7 +277,7 @@ class Service:
         if zone not in regions.ZONES:
             raise InputError(f"unknown region; known are {', '.join(regions.ZONES)}")
         with self._quickly():
-            masks = self._subject(sitter).scene.regions.masks
+            masks = self._subject(sitter).face_regions.masks
         at = regions.ZONES.index(zone) * len(facs.SIDES)
         strength = masks[at : at + len(facs.SIDES)].sum(axis=0)
         alpha = pictures.to_uint8(np.clip(strength, 0, 1).astype(np.float32) * 2 - 1)
@@ -299,7 +298,7 @@ class Service:
             size = None if shape.paste else drawn_size(subject, shape.longest)
             frame = subject.edit(descriptor, paste=shape.paste, size=size)
         pictures.save_image(
-            fitted(frame, shape.longest), path, source=SourceType.of(pasted=shape.paste)
+            fitted(frame, shape.longest), path, source=subject.source(paste=shape.paste)
         )
 
     def film(
@@ -314,9 +313,9 @@ class Service:
 
         path: with one of the library's suffixes, or without one for a folder.
         """
-        frames = Clip(
-            self._frames(sitter, timeline, shape, progress), SourceType.of(pasted=shape.paste)
-        )
+        with self._turn:
+            mark = self._subject(sitter).source(paste=shape.paste)
+        frames = Clip(self._frames(sitter, timeline, shape, progress), mark)
         written = films.write_frames(frames, path, fps=timeline.fps)
         films.write_sidecar(films.sidecar_path(path), timeline)
         if path.is_dir():

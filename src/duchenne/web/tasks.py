@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import facs
-from ..encoding.settings import PRESETS, EncodeSettings
+from ..encoding.settings import PRESETS
 from ..files.film_formats import FORMATS
 from ..motion.timeline import Timeline
 from .jobs import Cancelled, Job
@@ -137,14 +137,14 @@ def draw_film(
 
 def origin_of(service: Service, sitter: Sitter) -> Origin:
     """Where a visitor's face came from, with what is not the library's default."""
-    steps = service.studio.settings.steps
-    preset = sitter.quality in PRESETS and PRESETS[sitter.quality] != EncodeSettings()
+    default = service.studio.settings
+    named = sitter.quality in PRESETS and PRESETS[sitter.quality] != default
     return Origin(
         name=sitter.name,
         index=sitter.aligned.index if sitter.aligned else 0,
         seed=sitter.seed,
-        steps=None if steps == EncodeSettings().steps else steps,
-        quality=sitter.quality if preset else None,
+        steps=None if len(service.qualities) > 1 else default.steps,
+        quality=sitter.quality if named else None,
     )
 
 
