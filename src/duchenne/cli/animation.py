@@ -119,7 +119,7 @@ def animate(
 
     subject = open_subject(run, source, face=face, encoding=encoding, generated=generated, **files)
     with run.stages("prepare"):
-        _ = subject.scene  # renders the face as it is, finds its regions
+        _ = subject.face_regions  # renders the face as it is
         subject.renderer.require_size(size)
     if target is not None:
         timeline = motion.read(_reach(run, subject, asked), keyframes, drive, **times)
@@ -193,7 +193,7 @@ def edit(
     run.check_outputs([source, *files.values()], [Path(output)])
     subject = open_subject(run, source, face=face, encoding=encoding, generated=generated, **files)
     with run.stages("prepare"):
-        _ = subject.scene
+        _ = subject.face_regions
         subject.renderer.require_size(size)
     if target is not None:
         asked = _reach(run, subject, asked)
