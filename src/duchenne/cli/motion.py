@@ -92,8 +92,12 @@ class FormatOption(click.Option):
         from ..files import film_formats
 
         suffixes = {"films": film_formats.FORMATS, "in_sets": film_formats.set_suffixes()}
-        self.help = str(self.help).format(**{k: ", ".join(v) for k, v in suffixes.items()})
-        return super().get_help_record(ctx)
+        template = str(self.help)
+        self.help = template.format(**{k: ", ".join(v) for k, v in suffixes.items()})
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.help = template
 
 
 def require_one(sources: Mapping[str, str | None]) -> None:
