@@ -13,7 +13,7 @@ from ..faces.landmarks import INNER_LIPS, LEFT_EYE, RIGHT_EYE
 from ..types import Pixels
 from .correspondence import Array, ThinPlate, blur, inverse, pixel_centres, sample
 
-SIDE = 512  # px of the pictures that are compared; a larger one shows the same (PHOTO.md)
+SIDE = 512  # px of the pictures that are compared; at 1024 px edits are no nearer to the person
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, which JPEG uses
 SMOOTH = 2.0  # px, of the flow: its noise would be seen as swimming skin
 FINE = 1.0  # px, of the shading: finer is the generator's texture, not a furrow
