@@ -187,7 +187,7 @@ def section(records: Records) -> str:
             "titles are means over the AUs that are not tied",
             ".png",
         ),
-        " ".join(["Identity is the distance of two descriptors.", *map(_about, JUDGES.values())]),
+        " ".join(["Identity is the distance of two descriptors.", *map(_about, _asked(record))]),
         "**Every AU, generated people, ours (the paper's recipe in brackets)**",
         _units(record["generated"]),
         "**Asked and measured intensity**: grey are the people, blue is their mean, red would be "
@@ -195,6 +195,11 @@ def section(records: Records) -> str:
         verdicts.picture(FIGURES[1], "Asked against measured intensity", ".png"),
     ]
     return "\n\n".join(parts)
+
+
+def _asked(record: Mapping[str, Any]) -> list[Judge]:
+    """The judges of a record, which may be older than one of them."""
+    return [j for j in JUDGES.values() if f"{j.key}_ok" in record["generated"]["default"]["means"]]
 
 
 def _about(judge: Judge) -> str:
@@ -208,7 +213,7 @@ def _means(methods: Mapping[str, Any]) -> str:
     rows = [
         [title, *(f"{methods[name]['means'][metric]:.3f}" for name in METHODS)]
         for metric, title in report.COLUMNS.items()
-        if metric in methods["default"]["means"]  # the record may be older than a judge
+        if metric in methods["default"]["means"]  # see `_asked`
     ]
     for judge in JUDGES.values():
         key, title = f"{judge.key}_95", f"identity ({judge.name}), 95 % of all edits"

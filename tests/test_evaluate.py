@@ -21,7 +21,8 @@ from duchenne.faces import align, regions
 from duchenne.measuring import expression_classifier
 from duchenne.measuring.dlib_identity import Recogniser
 from duchenne.measuring.facenet import FaceNet
-from duchenne.measuring.identity import FACENET, JUDGES
+from duchenne.measuring.identity import FACENET, JUDGES, MOBILE, Judge
+from duchenne.measuring.mobilefacenet import MobileFaceNet
 from duchenne.types import Photo
 
 FACES, UNITS = 3, len(facs.CODES)
@@ -78,7 +79,7 @@ def test_no_answer() -> None:
 def measured(
     scores: np.ndarray, identity: float = 0.1, outside: float = 0.0, outsider: float = 0.2
 ) -> Measured:
-    last = {"identity": identity, "outsider": outsider}
+    last = {"identity": identity, "outsider": outsider, "mobile_outsider": 0.2}
     last |= {"outside": outside, "background": outside / 10, "turned": 0.0}
     return Measured(scores, {name: np.full(scores.shape[:2], v) for name, v in last.items()})
 
@@ -138,20 +139,20 @@ def test_report(tmp_path: Path) -> None:
 )
 def test_requirements(ours: Measured, theirs: Measured | None, failing: set[str]) -> None:
     lines = bars.bars(ours, theirs)
-    assert len(lines) == (8 if theirs else 7)
+    assert len(lines) == (9 if theirs else 8)
     assert {line.name for line in lines if not line.passed} == failing
 
 
 def test_one_more_judge_is_asked_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    third = replace(FACENET, key="third", name="Third", same_person=0.2)
+    fourth = replace(FACENET, key="fourth", name="Fourth", same_person=0.2)
     for module in (harness, bars, report):
-        monkeypatch.setattr(module, "JUDGES", {**JUDGES, "Third": third})
+        monkeypatch.setattr(module, "JUDGES", {**JUDGES, "Fourth": fourth})
     found = measured(perfect())
-    found = replace(found, last={**found.last, "third": np.full((FACES, UNITS), 0.11)})
+    found = replace(found, last={**found.last, "fourth": np.full((FACES, UNITS), 0.11)})
     (failing,) = [bar.name for bar in bars.bars(found) if not bar.passed]
-    assert failing.startswith("identity distance by Third")
-    assert found.table()["third_ok"]["AU1"] == 0
-    assert "(Third), 95 % of all edits | 0.110 |" in report.means_table({"default": found})[-1]
+    assert failing.startswith("identity distance by Fourth")
+    assert found.table()["fourth_ok"]["AU1"] == 0
+    assert "(Fourth), 95 % of all edits | 0.110 |" in report.means_table({"default": found})[-1]
 
 
 def test_agreement_of_asked_and_measured() -> None:
@@ -220,7 +221,11 @@ def test_confusion() -> None:
 
 @pytest.mark.parametrize(
     ("judge", "file"),
-    [(expression_classifier.ExpressionClassifier, "expression-judge"), (FaceNet, "face-outsider")],
+    [
+        (expression_classifier.ExpressionClassifier, "expression-judge"),
+        (FaceNet, "face-outsider"),
+        (MobileFaceNet, "face-mobile-outsider"),
+    ],
 )
 def test_a_judge_without_its_network(judge: type, file: str) -> None:
     with pytest.raises(WeightsError, match=file):
@@ -228,17 +233,22 @@ def test_a_judge_without_its_network(judge: type, file: str) -> None:
 
 
 @pytest.mark.weights
-def test_facenet_tells_people_apart(
-    astronaut: np.ndarray, mobile_renderer: Renderer, mobile_sample: np.ndarray
+@pytest.mark.parametrize(("judge", "length"), [(FACENET, 512), (MOBILE, 192)])
+def test_an_outsider_tells_people_apart(
+    judge: Judge,
+    length: int,
+    astronaut: np.ndarray,
+    mobile_renderer: Renderer,
+    mobile_sample: np.ndarray,
 ) -> None:
-    judge = FaceNet()
+    network = judge.open()
     photo = align.align(Photo(astronaut, "photo"), size=512).pixels
-    told = judge.describe(photo)
-    assert told.shape == (512,)
+    told = network.describe(photo)
+    assert told.shape == (length,)
     assert np.linalg.norm(told) == pytest.approx(1)
     for same in (photo[:, ::-1], (photo * 0.8).astype(np.uint8)):  # mirrored; darker
-        assert np.linalg.norm(judge.describe(np.ascontiguousarray(same)) - told) < FACENET.limit
-    stranger = judge.describe(mobile_renderer.plain(mobile_sample))
+        assert np.linalg.norm(network.describe(np.ascontiguousarray(same)) - told) < judge.limit
+    stranger = network.describe(mobile_renderer.plain(mobile_sample))
     assert np.linalg.norm(stranger - told) > 0.9
 
 

