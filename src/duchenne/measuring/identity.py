@@ -49,7 +49,7 @@ class Judge:
 # King gives 0.6.
 DLIB = Judge("identity", "dlib", "face_recognition_resnet_model_v1", 0.6, True, Recogniser)
 # The paper's threshold on LFW is a squared distance of 1.242. Of free aligned photos (see
-# benchmarks/free_photos.py), three of one politician lie 0.66 apart and those of different people
+# experiments/free_photos.py), three of one politician lie 0.66 apart and those of different people
 # 1.08 or more, 1.35 in the middle.
 FACENET = Judge("outsider", "FaceNet", "20180408-102900", 1.1, False, FaceNet)
 # Its package gives 1.1. On the same photos: one person 0.60 to 0.65, different people 1.20 or more,
