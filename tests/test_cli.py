@@ -365,7 +365,7 @@ def test_a_bug_is_not_hidden_and_leaves_nothing(
         raise ZeroDivisionError
 
     before = files(inputs)
-    clip = animate.Clip(frames(), SourceType.GENERATED)
+    clip = films.Clip(frames(), SourceType.GENERATED)
     monkeypatch.setattr(animate.Subject, "frames", lambda *_, **__: clip)
     with pytest.raises(ZeroDivisionError):
         run("animate", "anna.safetensors", "--au", "AU12", "-o", kind)
@@ -377,12 +377,13 @@ import os, sys
 sys.path.insert(0, {tests!r})
 import numpy as np, tiny
 from duchenne import animate, cli
+from duchenne.files import films
 animate.Studio, animate.find_mesh = tiny.TinyStudio, tiny.golden_mesh
 def frames():
     while True:
         yield np.zeros((64, 64, 3), np.uint8)
         os.kill(os.getpid(), {number})
-animate.Subject.frames = lambda *_, **__: animate.Clip(frames(), "generated")
+animate.Subject.frames = lambda *_, **__: films.Clip(frames(), "generated")
 cli.main()
 """
 

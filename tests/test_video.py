@@ -17,12 +17,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from duchenne import facs
-from duchenne.animate import Clip
 from duchenne.cli import commands
 from duchenne.errors import InputError, OutputError
 from duchenne.files import film_formats, films, pictures
 from duchenne.files.film_formats import FORMATS, FilmFormat, Stream
-from duchenne.files.films import check_writable, is_folder, read_video, write_frames
+from duchenne.files.films import Clip, check_writable, is_folder, read_video, write_frames
 from duchenne.files.pictures import SourceType, read_synthetic_mark
 from duchenne.motion.timeline import Timeline
 from duchenne.stimuli import design

@@ -30,7 +30,9 @@ from .faces import align, landmarks, regions
 from .faces.paste import PasteBack, face_mask
 from .faces.warp import apply, invert
 from .files import codes, pictures
+from .files.films import Clip
 from .files.pictures import SourceType
+from .files.transparency import off_white
 from .generators import mobile
 from .generators.base import Generator, draw_w, truncate
 from .measuring import target
@@ -38,7 +40,8 @@ from .measuring.score import Scorer, built_in_scale
 from .measuring.target import Reached
 from .motion.timeline import Timeline
 from .moving.change import SIDE
-from .moving.moved import Canvas, MovedPhoto, at_side, resized
+from .moving.clear import canvas_of
+from .moving.moved import MovedPhoto, at_side, resized
 from .types import WIDTH, AlignedFace, LatentCode, Photo, Pixels
 
 logger = logging.getLogger(__name__)
@@ -200,19 +203,6 @@ class Opening:
         return Studio(**{name: value for name, value in options.items() if value is not None})
 
 
-class Clip(Iterator[Pixels]):
-    """Frames, drawn one at a time as they are asked for.
-
-    source: what they are: drawn by the generator, or a photo with a drawn face in it.
-    """
-
-    def __init__(self, frames: Iterator[Pixels], source: SourceType) -> None:
-        self._frames, self.source = frames, source
-
-    def __next__(self) -> Pixels:
-        return next(self._frames)
-
-
 @dataclass(frozen=True)
 class Subject:
     """A face in latent space, with the photo it came from, if any.
@@ -220,6 +210,9 @@ class Subject:
     A face from a photo is drawn with the photo's own pixels, moved as the generator's picture of
     the code moves (`moving`). generated: show that picture itself instead, the paper's Eq. 4; its
     code should then come from a full encoding (`settings=preset("balanced")`).
+
+    Pictures are uint8 [H, W, 3]; back in a photo that has transparency [H, W, 4], straight RGBA,
+    which `save_image` and `write_frames` keep where the format can.
     """
 
     studio: Studio
@@ -284,7 +277,7 @@ class Subject:
     def edit(
         self, descriptor: Mapping[str, float], *, paste: bool = False, size: int | None = None
     ) -> Pixels:
-        """The face with the descriptor's Action Units added (Eq. 4): uint8 [H, W, 3].
+        """The face with the descriptor's Action Units added (Eq. 4): uint8 [H, W, 3] (or 4).
 
         size: side of the crop, one of `studio.renderer.sizes`: smaller ones are quick previews (see
             `Scene.frame`). None is the full one.
@@ -320,26 +313,20 @@ class Subject:
         if self.moves:
             drawn = self._move(tables, paste, size)
         elif paste:
-            paster = self._paster(tables)
-            drawn = map(paster.paste, self._draw(tables))
+            drawn = self._paste(tables)
         else:
             drawn = self._draw(tables, size)
         return Clip(drawn, self.source(paste=paste))
 
     def _move(self, tables: NDArray[np.float64], paste: bool, size: int | None) -> Iterator[Pixels]:
         """The photo's own pixels, moved; where nothing is asked they are the photo's to the bit."""
-        canvas = self._canvas(np.asarray(tables.any(axis=(0, 1))), paste, size)
-        for table, drawn in zip(tables, self._draw(tables, self._drawn_side), strict=True):
-            yield canvas.draw(self.moved.fields(at_side(drawn)) if table.any() else None)
-
-    def _canvas(self, active: NDArray[np.bool_], paste: bool, size: int | None) -> Canvas:
-        """Where frames of a photo are drawn: the crop, or the photo around it."""
         assert self.photo is not None
         assert self.aligned is not None
+        active = np.asarray(tables.any(axis=(0, 1)))
         share = self._face * self.face_regions.blend(active, SIDE)
-        if paste:
-            return Canvas.of_photo(self.photo, self.aligned, share)
-        return Canvas.of_crop(self.aligned, share, size or len(self.aligned.pixels))
+        canvas = canvas_of(self.photo, self.aligned, share, paste=paste, size=size)
+        for table, drawn in zip(tables, self._draw(tables, self._drawn_side), strict=True):
+            yield canvas.draw(self.moved.fields(at_side(drawn)) if table.any() else None)
 
     @cached_property
     def _face(self) -> NDArray[np.float32]:
@@ -360,8 +347,8 @@ class Subject:
                 moved = edit.transfer(self.code.w, distances.max(axis=1), limits.normals)
                 yield self.renderer.plain(moved, size)
 
-    def _paster(self, tables: NDArray[np.float64]) -> PasteBack:
-        """Pastes only where some frame changes something: the rest of the face stays the photo."""
+    def _paste(self, tables: NDArray[np.float64]) -> Iterator[Pixels]:
+        """The generator's pictures in the photo, where some frame changes something."""
         if self.photo is None or self.aligned is None:
             raise ValueError("only a face that came from a photo can be put back into one")
         active = np.asarray(tables.any(axis=(0, 1)))
@@ -369,7 +356,11 @@ class Subject:
         size = len(scene.base)
         changed = scene.regions.blend(active, size // 2).repeat(2, axis=0).repeat(2, axis=1)
         mask = face_mask(self.aligned) * changed
-        return PasteBack(self.photo, self.aligned, reconstruction=scene.base, mask=mask)
+        paster = PasteBack(self.photo, self.aligned, reconstruction=scene.base, mask=mask)
+        frames = map(paster.paste, self._draw(tables))
+        if self.photo.rgba is None:
+            return frames
+        return (off_white(frame, self.photo) for frame in frames)
 
 
 def find_regions(face: Pixels) -> regions.Regions:

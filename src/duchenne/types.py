@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
-"""uint8 [H, W, 3], sRGB, 0 to 255."""
+"""uint8 [H, W, 3], sRGB, 0 to 255; [H, W, 4] where it says RGBA."""
 
 WIDTH = 512
 """Numbers in a row of W+: of every published face network, of codes, of boundaries."""
@@ -23,14 +23,17 @@ StageProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Photo:
-    """A decoded picture, upright (EXIF orientation applied), without alpha.
+    """A decoded picture, upright (EXIF orientation applied).
 
-    pixels: uint8 [H, W, 3], sRGB.
+    pixels: uint8 [H, W, 3], sRGB, transparency laid over white.
     name: what messages call it, usually the path it came from.
+    rgba: uint8 [H, W, 4], the same with its transparency (straight, not premultiplied); None for a
+        photo that is opaque everywhere.
     """
 
     pixels: Pixels
     name: str = "photo"
+    rgba: Pixels | None = None
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,7 @@ def batch(
     from ..files import pictures
     from ..files.film_formats import set_suffixes
     from ..stimuli import batch as batches
+    from ..stimuli import papers
     from ..stimuli.design import Match, Output
     from ..stimuli.drawing import Drawing
     from ..stimuli.measuring import Means
@@ -208,6 +209,9 @@ def batch(
     run.wrote(output, f"{result.done} files, {result.failed} inputs failed")
     if result.failed:
         run.note(f"why inputs failed: {Path(output) / 'manifest.csv'}")
+    opaque = sum(row.get("transparency") == papers.OVER_WHITE for row in result.rows)
+    if opaque:
+        run.note(f"{opaque} transparent photos are laid over white: .png, .webp and .webm keep it")
     run.note(summary_of(throughput))
 
 

@@ -127,7 +127,7 @@ def _seen(
 
 
 def shrink(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """uint8 [H, W, 3] -> uint8 [h, w, 3] by Pillow's Lanczos filter; size is (width, height)."""
+    """uint8 [H, W, 3] or RGBA -> the same of size (width, height) by Pillow's Lanczos filter."""
     if size == (pixels.shape[1], pixels.shape[0]):
         return pixels
     return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))

@@ -20,6 +20,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from ..types import Pixels
 from . import marks
 from .pictures import SourceType
+from .transparency import is_transparent
 
 Marker = Callable[[Path, SourceType], None]
 """Makes sure that a finished film says that it is synthetic."""
@@ -37,7 +38,7 @@ class Stream:
 
     @property
     def subsampled(self) -> bool:
-        return self.pixel_format == "yuv420p"
+        return self.pixel_format in ("yuv420p", "yuva420p")
 
 
 SPOOL = Stream("nut", "ffv1", "bgr0")  # lossless, for the first pass of a gif
@@ -85,7 +86,7 @@ class StreamWriter:
             context.color_trc = ColorTrc.BT709
 
     def add(self, frame: Pixels) -> None:
-        """Encode uint8 [H, W, 3]."""
+        """Encode uint8 [H, W, 3], or RGBA where the pixel format has transparency."""
         if self._settings.subsampled:
             height, width = frame.shape[:2]
             frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
@@ -108,8 +109,9 @@ class StreamWriter:
 
 
 def _video_frame(frame: Pixels, settings: Stream) -> Any:
-    """uint8 [H, W, 3] full-range sRGB to the encoder's pixel format."""
-    video = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+    """uint8 [H, W, 3] full-range sRGB, or RGBA, to the encoder's pixel format."""
+    given = "rgba" if is_transparent(frame) else "rgb24"
+    video = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format=given)
     if settings.subsampled:
         return video.reformat(
             format=settings.pixel_format,
@@ -208,7 +210,8 @@ class FilmFormat:
     """All that is known of a film format.
 
     mark: no format goes without. max_fps: what players manage, None for any rate. in_sets, on_page:
-    whether stimulus sets and the web page offer it.
+    whether stimulus sets and the web page offer it. clear: the stream of frames with transparency;
+    None where the format has none.
     """
 
     suffix: str
@@ -219,7 +222,11 @@ class FilmFormat:
     max_fps: int | None = None
     in_sets: bool = True
     on_page: bool = True
+    clear: Stream | None = None
 
+
+_VP9 = {"crf": "24", "b": "0", "cpu-used": "4", "row-mt": "1"}
+_WEBP = Stream("webp", "libwebp_anim", "bgra", {"quality": "90"}, {"loop": "0"})
 
 _FORMATS = (
     FilmFormat(  # H.264, plays everywhere; +faststart: a browser plays while it loads
@@ -234,12 +241,10 @@ _FORMATS = (
     ),
     FilmFormat(  # VP9
         ".webm",
-        Stream(
-            *("webm", "libvpx-vp9", "yuv420p"),
-            {"crf": "24", "b": "0", "cpu-used": "4", "row-mt": "1"},
-        ),
+        Stream("webm", "libvpx-vp9", "yuv420p", _VP9),
         marks.require_mark,
         "video/webm",
+        clear=Stream("webm", "libvpx-vp9", "yuva420p", _VP9),
     ),
     FilmFormat(  # browsers play delays below 0.02 s as 0.1 s
         ".gif",
@@ -251,15 +256,17 @@ _FORMATS = (
     ),
     FilmFormat(
         ".webp",
-        Stream("webp", "libwebp_anim", "bgra", {"quality": "90"}, {"loop": "0"}),
+        _WEBP,
         marks.mark_webp,
         "image/webp",
+        clear=_WEBP,
     ),
     FilmFormat(  # lossless
         ".apng",
         Stream("apng", "apng", "rgb24", {"pred": "mixed"}, {"plays": "0"}),
         marks.mark_apng,
         "image/apng",
+        clear=Stream("apng", "apng", "rgba", {"pred": "mixed"}, {"plays": "0"}),
     ),
 )
 FORMATS: dict[str, FilmFormat] = {form.suffix: form for form in _FORMATS}

@@ -8,6 +8,8 @@ output appears whole or not at all, and says that it is synthetic.
 from __future__ import annotations
 
 import csv
+import itertools
+import logging
 import os
 import re
 import secrets
@@ -27,13 +29,29 @@ from ..errors import InputError, OutputError
 from ..motion.timeline import Rate, Timeline, frame_rate
 from ..types import Pixels
 from . import pictures
-from .film_formats import FORMATS, FrameWriter
+from .film_formats import FORMATS, FilmFormat, FrameWriter, Stream
 from .pictures import SourceType, replacing, reporting_disk_errors
+from .transparency import is_transparent, over_white
+
+log = logging.getLogger(__name__)
 
 QUEUE = 4  # frames that may wait for the encoder: 12 MB at 1024 px
 
 
 _FRAME_NAME = re.compile(r"frame_\d{5,}_t\d+\.\d{3}\.png")
+
+
+class Clip(Iterator[Pixels]):
+    """Frames, drawn one at a time as they are asked for.
+
+    source: what they are: drawn by the generator, or a photo that was edited.
+    """
+
+    def __init__(self, frames: Iterator[Pixels], source: SourceType) -> None:
+        self._frames, self.source = frames, source
+
+    def __next__(self) -> Pixels:
+        return next(self._frames)
 
 
 @dataclass(frozen=True)
@@ -54,6 +72,12 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
     return (
         text.endswith(("/", os.sep)) or not Path(text).suffix or (not known and Path(text).is_dir())
     )
+
+
+def keeps_transparency(suffix: str) -> bool:
+    """Whether a picture or film of this suffix can be transparent; "" is a folder of PNGs."""
+    form = FORMATS.get(suffix)
+    return suffix in ("", *pictures.TRANSPARENT_SUFFIXES) or bool(form and form.clear)
 
 
 def check_writable(path: str | os.PathLike[str], fps: Rate = 24) -> None:
@@ -90,8 +114,9 @@ def write_frames(
 ) -> Written:
     """Write uint8 [H, W, 3] sRGB frames, all of one size, to a film chosen by the suffix.
 
-    source: the synthetic mark; None takes what the frames say of themselves (`animate.Clip`), or
-        that they are generated.
+    frames: or [H, W, 4], straight RGBA, which mp4 and gif show over white, with a logged warning.
+    source: the synthetic mark; None takes what the frames say of themselves (`Clip`), or that they
+        are generated.
 
     The suffixes are those of `film_formats.FORMATS`; a path without suffix or ending in "/" is a
     folder of lossless PNGs like frame_00002_t0.042.png.
@@ -104,13 +129,14 @@ def write_frames(
     """
     rate = frame_rate(fps)
     check_writable(path, rate)
-    mark: SourceType = source if source is not None else _source_of(frames)
+    mark = source or (frames.source if isinstance(frames, Clip) else SourceType.GENERATED)
     if is_folder(path):
         return _write_folder(frames, Path(os.path.abspath(path)), rate, mark)  # noqa: PTH100
     path = Path(path)
     form = FORMATS[path.suffix.lower()]
     with replacing(path) as temporary:
-        writer = form.writer(temporary, form.stream, rate, mark)
+        stream, frames = _fitting(frames, form, path)
+        writer = form.writer(temporary, stream, rate, mark)
         count = _pump(frames, writer, path)
         with reporting_disk_errors(path):
             form.mark(temporary, mark)
@@ -118,9 +144,23 @@ def write_frames(
     return Written(path, count, rate, writer.size, size)
 
 
-def _source_of(frames: Iterable[Pixels]) -> SourceType:
-    own: SourceType = getattr(frames, "source", SourceType.GENERATED)
-    return own
+def _fitting(
+    frames: Iterable[Pixels], form: FilmFormat, path: Path
+) -> tuple[Stream, Iterable[Pixels]]:
+    """How the frames are written, by the first of them; over white where it must be."""
+    rest = iter(frames)
+    first = list(itertools.islice(rest, 1))
+    frames = itertools.chain(first, rest)
+    if not (first and is_transparent(first[0])):
+        return form.stream, frames
+    if form.clear is not None:
+        return form.clear, frames
+    kept = [suffix for suffix, other in FORMATS.items() if other.clear is not None]
+    log.warning(
+        "%s: %s has no transparency, so it is laid over white; %s and folders of PNGs keep it",
+        *(path, form.suffix, ", ".join(kept)),
+    )
+    return form.stream, map(over_white, frames)
 
 
 # ---------------------------------------------------------------- the pump
@@ -156,7 +196,7 @@ def _pump(frames: Iterable[Pixels], writer: FrameWriter, path: Path) -> int:
 
 def _check_frame(frame: Pixels, shape: tuple[int, ...] | None) -> None:
     assert frame.dtype == np.uint8, f"frames are uint8, not {frame.dtype}"
-    assert frame.shape == (*frame.shape[:2], 3), f"frames are [H, W, 3], not {frame.shape}"
+    assert frame.shape[2:] in ((3,), (4,)), f"frames are [H, W, 3 or 4], not {frame.shape}"
     assert shape in (None, frame.shape), f"frames of one film differ: {shape}, {frame.shape}"
 
 

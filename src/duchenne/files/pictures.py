@@ -27,6 +27,7 @@ from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin
 
 from ..errors import InputError, OutputError
 from ..types import Photo, Pixels
+from .transparency import is_transparent, over_white, photo_of
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ MIN_SIDE = 64  # below the smallest face the detector finds
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")
 STILLS = (".png", ".jpg", ".webp")  # a choice among formats offers these
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")  # that are written
+TRANSPARENT_SUFFIXES = (".png", ".webp")  # of these
 PHOTO_SUFFIXES = (
     *IMAGE_SUFFIXES, ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".avif", ".jp2", ".jpx",
 )  # of FORMATS  # fmt: skip
@@ -85,9 +87,10 @@ def load_photo(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     """Decode a picture file to upright sRGB.
 
     EXIF orientation is applied; an embedded colour profile is converted to sRGB; 16-bit samples
-    are scaled, not clipped; transparency is laid over white, as viewers show it; of an animation
-    the first frame is taken, with a logged warning. Raises InputError, with the file's name, for
-    everything that is not a picture of 64x64 to max_pixels (no side above 20,000).
+    are scaled, not clipped; transparency is kept beside the pixels (`Photo.rgba`), which are laid
+    over white, as viewers show it; of an animation the first frame is taken, with a logged warning.
+    Raises InputError, with the file's name, for everything that is not a picture of 64x64 to
+    max_pixels (no side above 20,000).
     """
     path = Path(path)
     with _reading(path) as file, _DECODING, warnings.catch_warnings():
@@ -100,7 +103,7 @@ def load_photo(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
             log.warning("%s: has several frames or pages; only the first is used", path)
         try:
             image.load()
-            return Photo(_srgb(_upright(image, path), path), str(path))
+            return photo_of(_srgb(_upright(image, path), path), str(path))
         except InputError:
             raise
         except Exception as error:  # the format plugins raise whatever their parsing trips over
@@ -110,16 +113,18 @@ def load_photo(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
 
 
 def as_photo(source: str | os.PathLike[str] | Pixels | Image.Image | Photo) -> Photo:
-    """A photo as `load_photo` gives it; InputError for an array that is not uint8 [H, W, 3]."""
+    """A photo as `load_photo` gives it; InputError for an array not uint8 [H, W, 3 or 4]."""
     if isinstance(source, Photo):
         return source
     if isinstance(source, Image.Image):
         name = Path(getattr(source, "filename", "") or "picture")
-        return Photo(_srgb(_upright(source, name), name), str(name))
+        return photo_of(_srgb(_upright(source, name), name), str(name))
     if isinstance(source, np.ndarray):
-        if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3:
-            raise InputError(f"an array {source.dtype} {source.shape}: expected uint8 [H, W, 3]")
-        return Photo(source)
+        if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] not in (3, 4):
+            raise InputError(
+                f"an array {source.dtype} {source.shape}: expected uint8 [H, W, 3] or [H, W, 4]"
+            )
+        return photo_of(source, "photo")
     return load_photo(source)
 
 
@@ -184,7 +189,7 @@ def _upright(image: Image.Image, path: Path) -> Image.Image:
 
 
 def _srgb(image: Image.Image, path: Path) -> Pixels:
-    """Any mode that Pillow decodes to uint8 [H, W, 3] sRGB."""
+    """Any mode that Pillow decodes to uint8 [H, W, 3] sRGB, or [H, W, 4] with its transparency."""
     profile = image.info.get("icc_profile")
     if image.mode.startswith("I"):
         image = _grey16_to_8(image, path)
@@ -192,15 +197,17 @@ def _srgb(image: Image.Image, path: Path) -> Pixels:
         raise InputError(f"{path}: floating-point pixels; save it with 8 or 16 bits a channel")
     if image.mode == "1":
         image = image.convert("L")
+    alpha = None
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image).convert("RGB")
+        image = image.convert("LA" if image.mode in ("L", "LA") else "RGBA")
+        alpha = np.asarray(image.getchannel("A"))
+        image = image.convert(image.mode[:-1])  # the colours alone, those that nobody sees too
     elif image.mode == "P":
         image = image.convert("RGB")
     if profile:
         image = _convert_profile(image, profile, path)
-    return np.array(image.convert("RGB"))  # a writable copy of our own
+    colours = np.array(image.convert("RGB"))  # a writable copy of our own
+    return colours if alpha is None else np.dstack([colours, alpha])
 
 
 def _grey16_to_8(image: Image.Image, path: Path) -> Image.Image:
@@ -335,16 +342,20 @@ def save_image(
 ) -> None:
     """Write uint8 [H, W, 3] as PNG (lossless), JPEG (quality 95, 4:4:4) or WebP (quality 95).
 
+    pixels: or [H, W, 4], straight RGBA, which a JPEG shows over white, with a logged warning.
     source: the synthetic mark; None only for pixels of the photo itself. The same pixels give the
     same bytes. The file appears whole or not at all. Raises OutputError.
     """
-    assert pixels.dtype == np.uint8, f"uint8 pixels expected, not {pixels.dtype}"
-    assert pixels.shape == (*pixels.shape[:2], 3), f"[H, W, 3] expected, not {pixels.shape}"
     path = Path(path)
     check_writable(path)
-    kind, options = _format(path.suffix.lower(), source)
+    suffix = path.suffix.lower()
+    if is_transparent(pixels) and suffix not in TRANSPARENT_SUFFIXES:
+        log.warning(
+            "%s: %s has no transparency, so it is laid over white; %s keep it",
+            *(path, suffix, " and ".join(TRANSPARENT_SUFFIXES)),
+        )
     with replacing(path) as temporary, reporting_disk_errors(path):
-        Image.fromarray(pixels).save(temporary, kind, **options)
+        _write(pixels, suffix, source, temporary)
 
 
 def image_bytes(
@@ -354,11 +365,19 @@ def image_bytes(
 
     suffix: one of IMAGE_SUFFIXES.
     """
-    assert suffix in IMAGE_SUFFIXES, f"one of {IMAGE_SUFFIXES}, not {suffix}"
-    kind, options = _format(suffix, source)
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, kind, **options)
+    _write(pixels, suffix, source, stream)
     return stream.getvalue()
+
+
+def _write(pixels: Pixels, suffix: str, source: SourceType | None, target: Path | BinaryIO) -> None:
+    assert suffix in IMAGE_SUFFIXES, f"one of {IMAGE_SUFFIXES}, not {suffix}"
+    assert pixels.dtype == np.uint8, f"uint8 pixels expected, not {pixels.dtype}"
+    assert pixels.shape[2:] in ((3,), (4,)), f"[H, W, 3 or 4] expected, not {pixels.shape}"
+    if suffix not in TRANSPARENT_SUFFIXES:
+        pixels = over_white(pixels)
+    kind, options = _format(suffix, source)
+    Image.fromarray(pixels).save(target, kind, **options)
 
 
 def _format(suffix: str, source: SourceType | None) -> tuple[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import facs
-from ..animate import Clip, Studio, Subject
+from ..animate import Studio, Subject
 from ..engine.base import Worker
 from ..engine.stages import Stages
 from ..errors import InputError
@@ -21,9 +21,10 @@ from ..faces import align
 from ..faces.warp import shrink
 from ..files import codes, films, pictures
 from ..files.pictures import SourceType
+from ..files.transparency import is_transparent, over_white, photo_of
 from ..motion.timeline import from_descriptor
-from ..types import Photo, Pixels
-from . import matching
+from ..types import Pixels
+from . import matching, papers
 from .design import Cell, Match, Output
 from .measuring import Look, Means, Meter
 from .screening import Screening, Seed
@@ -175,7 +176,7 @@ class _Drawer:
         if cell.kind == "still":
             with stages("render"):
                 drawn = person.subject.edit(offsets, paste=self._pastes(person))
-                picture = self._finish(person, drawn)
+                picture = self._finish(person, drawn, cell.suffix)
             with stages("write"):
                 content = pictures.image_bytes(picture, cell.suffix, source=self._mark(person))
             facts: dict[str, Any] = {"frames": 1}
@@ -190,6 +191,7 @@ class _Drawer:
             "height": picture.shape[0],
             "width": picture.shape[1],
             **facts,
+            **_transparency(person.subject, picture),
             **{f"offset_{code}": round(value, 4) for code, value in facs.by_unit(offsets).items()},
         }
         return row, content
@@ -201,11 +203,13 @@ class _Drawer:
     def _mark(self, person: _Person) -> SourceType:
         return person.subject.source(paste=self._pastes(person))
 
-    def _finish(self, person: _Person, drawn: Pixels) -> Pixels:
+    def _finish(self, person: _Person, drawn: Pixels, suffix: str) -> Pixels:
         """As the file shall show it."""
         output = self._drawing.output
         if not self._pastes(person):
             return person.correction.apply(drawn)
+        if not films.keeps_transparency(suffix):
+            drawn = over_white(drawn)
         if output.size is None:
             return drawn
         height, width = drawn.shape[:2]
@@ -227,14 +231,14 @@ class _Drawer:
         def frames() -> Iterator[Pixels]:
             clip = person.subject.animate(timeline, paste=self._pastes(person))
             for i, drawn in enumerate(clip):
-                picture = self._finish(person, drawn)
+                picture = self._finish(person, drawn, suffix)
                 if i == timeline.apex:
                     kept.append((drawn, picture))
                 yield picture
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"film{suffix}"
-            films.write_frames(Clip(frames(), self._mark(person)), path, fps=timeline.fps)
+            films.write_frames(films.Clip(frames(), self._mark(person)), path, fps=timeline.fps)
             return path.read_bytes(), *kept[0], len(timeline)
 
     def _measured(self, person: _Person, drawn: Pixels, picture: Pixels) -> dict[str, Any]:
@@ -243,7 +247,8 @@ class _Drawer:
         if self._pastes(person):
             aligned = person.subject.aligned
             assert aligned is not None, "only photos are pasted into"
-            face = align.cut(Photo(drawn), aligned.face, size=person.correction.size).pixels
+            shown = photo_of(drawn, "drawn")
+            face = align.cut(shown, aligned.face, size=person.correction.size).pixels
         look = self._meter.look(face)
         facts: dict[str, Any] = _units("measured", look)
         if look.person is not None and person.look.person is not None:
@@ -253,6 +258,13 @@ class _Drawer:
             mean, spread = matching.light_of(face, person.oval)
             facts |= {"luminance": round(mean, 2), "contrast": round(spread, 2)}
         return facts
+
+
+def _transparency(subject: Subject, picture: Pixels) -> dict[str, str]:
+    """Whether the picture has kept the photo's."""
+    if subject.photo is None or subject.photo.rgba is None:
+        return {}
+    return {"transparency": papers.KEPT if is_transparent(picture) else papers.OVER_WHITE}
 
 
 def _units(kind: str, look: Look) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from .measuring import Means
 
 Row = Mapping[str, Any]
 TILE = 192  # px of one picture on a contact sheet
+KEPT, OVER_WHITE = "kept", "over white"  # what became of a photo's transparency
 
 ASKED = {f"asked_{c}": f"{c} as the design asks, 0 to 1; one side counts half" for c in facs.CODES}
 REST = {f"rest_{c}": f"{c} measured on the person at rest" for c in facs.CODES}
@@ -34,6 +35,8 @@ IN_FILE: Mapping[str, str] = {
     "width": "in pixels",
     "height": "in pixels",
     "frames": "1 for a still",
+    "transparency": f"of the photo: {KEPT}, or {OVER_WHITE} in crops and formats that have none; "
+    "empty for a photo without",
     "identity_distance": "dlib's distance from the same person at rest; "
     f"{DLIB.same_person:g} and more would be another person",
     "luminance": "mean CIE L* inside the outline of the face, 0 to 100",

@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from .. import facs
-from ..animate import Clip, Studio, Subject
+from ..animate import Studio, Subject
 from ..encoding.settings import LOOK_ALIKE, PRESETS, EncodeSettings
 from ..errors import InputError, NoFaceFound
 from ..faces import landmarks, regions
@@ -86,7 +86,7 @@ def qualities(settings: EncodeSettings) -> dict[str, EncodeSettings]:
 
 
 def fitted(frame: Pixels, longest: int) -> Pixels:
-    """uint8 [H, W, 3], shrunk until neither side is above `longest` (0: as it is)."""
+    """uint8 [H, W, 3] or RGBA, shrunk until neither side is above `longest` (0: as it is)."""
     side = max(frame.shape[:2])
     if not longest or side <= longest:
         return frame
@@ -154,7 +154,7 @@ class Service:
                 photo = pictures.load_photo(path, max_pixels=self._limits.photo_pixels)
         except InputError as error:
             raise InputError(str(error).replace(str(path), name)) from None
-        return Photo(photo.pixels, name)
+        return replace(photo, name=name)
 
     def find_faces(self, photo: Photo) -> tuple[Face, ...]:
         """All faces, the largest first; NoFaceFound if there is none."""
@@ -315,7 +315,7 @@ class Service:
         """
         with self._turn:
             mark = self._subject(sitter).source(paste=shape.paste)
-        frames = Clip(self._frames(sitter, timeline, shape, progress), mark)
+        frames = films.Clip(self._frames(sitter, timeline, shape, progress), mark)
         written = films.write_frames(frames, path, fps=timeline.fps)
         films.write_sidecar(films.sidecar_path(path), timeline)
         if path.is_dir():
