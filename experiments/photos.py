@@ -75,7 +75,11 @@ def _one_person(context: Context, photos: dict[str, Subject]) -> dict[str, Any]:
     found = {}
     for first, second in ((one, other), (other, one)):
         names = [edits.name_of(subject) for subject in (first, second)]
-        inputs = {"of": edits.inputs_of(first), "towards": edits.inputs_of(second)}
+        inputs = {
+            "of": edits.inputs_of(first),
+            "towards": edits.inputs_of(second),
+            "differing_by": edits.DIFFER,
+        }
         found[" to ".join(names)] = context.keep(
             "towards", inputs, partial(edits.towards, first, second, context.judges)
         )
@@ -116,7 +120,8 @@ def section(records: Records) -> str:
         "**Every edit**",
         "\n".join(photo_report.table(ways)),
         "**One person, two photos.** `obama.jpg` and `obama2.jpg` show one man with two "
-        "expressions; each was given the other's twelve measured Action Units (`Subject.reach`).",
+        "expressions; each was given those measured Action Units of the other that they differ in "
+        "(`Subject.reach`).",
         _one_person_table(record["one_person"]),
     ]
     shown = [

@@ -200,6 +200,26 @@ def test_other_pictures_are_measured_again(
     assert before != edits.inputs_of(subject)
 
 
+def test_one_person_towards_another_photo(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked is what differs in [0, 1]; what both show fully, or not at all, is not."""
+    judges = {judge.key: Colours() for judge in JUDGES.values()}
+    assert edits.towards(subject, subject, judges)["offsets"] == {}
+    darker = replace(subject, aligned=replace(subject.aligned, pixels=subject.aligned.pixels // 2))
+    measured = {True: np.zeros(UNITS), False: np.zeros(UNITS)}
+    au4, au12, au26 = (facs.INDEX[code] for code in ("AU4", "AU12", "AU26"))
+    measured[True][[au4, au12, au26]] = 1.4, 0.8, -0.5  # of the other photo
+    measured[False][[au4, au12, au26]] = 1.1, 0.1, 0.0
+    monkeypatch.setattr(Subject, "measure", lambda self, _: measured[self is darker])
+    found = edits.towards(subject, darker, judges)
+    assert found["targets"] == {"AU12": 0.8}
+    assert set(found["offsets"]) == {"AU12"}
+    assert found["rest"] == {"AU12": 0.1}
+    assert min(found["real"].values()) > 0
+    assert set(found["to_other"]) == {judge.key for judge in JUDGES.values()}
+
+
 def test_nothing_asked_is_the_photo(subject: Subject) -> None:
     assert np.array_equal(edits.shown(subject, {}), edits.photo_of(subject))
 

@@ -22,7 +22,7 @@ from ..editing.boundaries import slot_intensities
 from ..faces import align
 from ..measuring.identity import JUDGES, Network
 from ..types import Pixels, StepProgress
-from . import harness, kept
+from . import harness, kept, metrics
 from .kept import Kept
 
 Array = NDArray[np.float64]
@@ -37,6 +37,7 @@ FULL = tuple(f"{code} at 1" for code in facs.CODES)
 PROBE = "happiness"  # a picture of it says whether pictures are still made as they were
 VERSION = 1  # of what `measure` does: results of another one are not taken for these
 FINE = 1.0  # px of the photo: what a blur of this takes away is sharpness and grain
+DIFFER = metrics.RESPONDS / facs.FULL  # of the full action: a difference that counts
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of sRGB, BT.601
 
 
@@ -165,18 +166,22 @@ def sharpness(picture: Pixels, photo: Pixels, within: NDArray[np.bool_], pixel: 
 def towards(one: Subject, other: Subject, judges: Mapping[str, Network]) -> dict[str, Any]:
     """One person in two photos: the first with the expression of the second.
 
+    Asked for are the Action Units that the photos differ in by DIFFER, both limited to [0, 1]:
     {"targets", "measured" and "rest": AU -> intensity, of the second photo, of the edited first
     and of that as it is; "real", "from_own" and "to_other": key of a judge -> distance of the two
     photos, of the edited first photo to itself, and to the second; "offsets": AU -> what is added}.
     """
     photos = [photo_of(subject) for subject in (one, other)]
-    wanted = np.clip(other.measure(photos[1]), 0, 1)
-    reached = one.reach(dict(zip(facs.CODES, wanted.tolist(), strict=True)))
-    picture = shown(one, reached.offsets)
+    rest, wanted = one.measure(photos[0]), np.clip(other.measure(photos[1]), 0, 1)
+    asked = np.abs(wanted - np.clip(rest, 0, 1)) >= DIFFER
+    codes = [code for code, differs in zip(facs.CODES, asked, strict=True) if differs]
+    targets = dict(zip(codes, wanted[asked].tolist(), strict=True))
+    offsets = dict(one.reach(targets).offsets) if targets else {}
+    picture = shown(one, offsets)
     found = {
-        "targets": wanted,
-        "measured": one.measure(picture),
-        "rest": one.measure(photos[0]),
+        "targets": wanted[asked],
+        "measured": one.measure(picture)[asked],
+        "rest": rest[asked],
     }
     distances: dict[str, dict[str, float]] = {"real": {}, "from_own": {}, "to_other": {}}
     for key, network in judges.items():
@@ -185,10 +190,10 @@ def towards(one: Subject, other: Subject, judges: Mapping[str, Network]) -> dict
         for name, (a, b) in zip(distances, pairs, strict=True):
             distances[name][key] = round(float(np.linalg.norm(a - b)), 4)
     units = {
-        name: dict(zip(facs.CODES, np.round(values, 3).tolist(), strict=True))
+        name: dict(zip(codes, np.round(values, 3).tolist(), strict=True))
         for name, values in found.items()
     }
-    return {**units, **distances, "offsets": dict(reached.offsets)}
+    return {**units, **distances, "offsets": offsets}
 
 
 def _where(
