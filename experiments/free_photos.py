@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 PUBLIC_DOMAIN = ("astronaut", "biden", "grace_hopper", "obama", "obama2")  # may be shown
-ONE_PERSON = ("obama", "obama2")  # at rest, and speaking
+ONE_PERSON = ("obama", "obama2")  # smiling, and speaking
 # Source package -> (sha256, member of the archive -> name of the photo).
 ARCHIVES = {
     "face_recognition==1.3.0": (

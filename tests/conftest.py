@@ -54,6 +54,16 @@ def _fetch_once() -> None:
 
 
 @pytest.fixture
+def outsiders() -> None:
+    """The judges of identity that no fit has asked; skipped where one cannot be had (no npm)."""
+    for name in ("face-outsider", "face-mobile-outsider"):
+        try:
+            store.locate(name)
+        except WeightsError as error:
+            pytest.skip(str(error))
+
+
+@pytest.fixture
 def landmarker_task() -> Path:
     """face_landmarker.task; the test is skipped where the file cannot be had."""
     try:

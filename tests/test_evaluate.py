@@ -233,6 +233,7 @@ def test_a_judge_without_its_network(judge: type, file: str) -> None:
 
 
 @pytest.mark.weights
+@pytest.mark.usefixtures("outsiders")
 @pytest.mark.parametrize(("judge", "length"), [(FACENET, 512), (MOBILE, 192)])
 def test_an_outsider_tells_people_apart(
     judge: Judge,
@@ -256,6 +257,7 @@ def test_an_outsider_tells_people_apart(
 
 
 @pytest.mark.weights
+@pytest.mark.usefixtures("outsiders")
 def test_a_face_is_measured_once_and_kept(tmp_path: Path, landmarker_task: Path) -> None:
     pytest.importorskip("dlib")
     studio = Studio(threads=1)

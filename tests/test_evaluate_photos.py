@@ -10,9 +10,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tiny
+from click.testing import CliRunner
 
 from duchenne import animate, facs
 from duchenne.animate import Subject
+from duchenne.cli import commands
 from duchenne.evaluate import photo_report, report
 from duchenne.evaluate import photos as edits
 from duchenne.evaluate.kept import Kept
@@ -136,6 +138,12 @@ def test_the_page_of_the_experiments_has_it() -> None:
     assert "| AU4 at 1 | 1.00 / 1.00 |" in text
     assert "](photos_failures.jpg)" in text
     assert "](photos_at_random.jpg)" not in text
+
+
+def test_nobody_to_judge() -> None:
+    result = CliRunner().invoke(commands, ["evaluate", "-o", "report", "--identities", "0"])
+    assert result.exit_code == 2
+    assert "--identities 0 needs --photo or --photos" in result.output
 
 
 # Measuring

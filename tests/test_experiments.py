@@ -369,6 +369,7 @@ def test_what_is_kept_hangs_on_the_boundaries(tmp_path: Path) -> None:
 
 
 @pytest.mark.weights
+@pytest.mark.usefixtures("outsiders")
 def test_failures_are_found_and_drawn(
     tmp_path: Path, landmarker_task: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
