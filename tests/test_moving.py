@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import tiny
 
+from duchenne.faces.regions import SLOTS
 from duchenne.faces.warp import apply, invert
 from duchenne.files import pictures
 from duchenne.moving.change import SIDE, Unedited
 from duchenne.moving.correspondence import ThinPlate, inverse, pixel_centres, sample
-from duchenne.moving.moved import Canvas, Fields, MovedPhoto, at_side
+from duchenne.moving.moved import Canvas, Fields, MovedPhoto, at_side, drawn_out
 from duchenne.types import AlignedFace, Photo, Pixels
 
 NAME = "generated_face_03"
@@ -48,6 +49,7 @@ def still(**changes: np.ndarray) -> Fields:
     nothing = np.zeros((SIDE, SIDE), np.float32)
     fields = {"motion": np.zeros((SIDE, SIDE, 2), np.float32), "shading": nothing}
     fields |= {"appears": nothing, "new": np.zeros((SIDE, SIDE, 3), np.float32)}
+    fields |= {"drawn_out": nothing}
     return Fields(**{**fields, **changes})
 
 
@@ -91,6 +93,69 @@ def test_the_motion_of_a_moved_picture_is_found(photo: Photo) -> None:
     drawn = canvas(picture).draw(moved(face).carried(change)).astype(int)
     before = np.abs((picture.astype(int) - edited) * inside).mean()
     assert np.abs((drawn - edited) * inside).mean() < 0.4 * before
+
+
+def smiling(photo: Photo) -> tuple[Pixels, np.ndarray, np.ndarray]:
+    """(the unedited picture, the mesh with raised corners of the mouth, what moves there)"""
+    face = aligned(photo)
+    mesh = mesh_in(face)
+    smile = mesh.copy()
+    smile[[61, 291]] += [[-6.0, -5], [6, -5]]
+    return at_side(face.pixels), smile, inverse(ThinPlate(mesh, SIDE).to(smile))
+
+
+def test_a_change_can_be_made_larger_with_all_that_comes_along(photo: Photo) -> None:
+    picture, smile, field = smiling(photo)
+    edited = sample(picture, pixel_centres(SIDE) + field).astype(np.uint8)
+    change = Unedited(picture, mesh_in(aligned(photo))).to(edited, smile)
+    twice = change.exaggerated(2 * WHOLE)
+    corner = tuple(np.round(smile[61][::-1]).astype(int))
+    once, far = (np.linalg.norm(c.motion[corner]) for c in (change, twice))
+    assert 1.4 < far / once < 2.1
+    shown = sample(picture, pixel_centres(SIDE) + twice.motion)  # still this face, moved
+    inside = cv2.erode(moved(aligned(photo))._face, np.ones((25, 25)))[..., None]
+    apart = np.abs((twice.edited - shown) * inside).mean()
+    assert apart < 0.5 * np.abs((twice.edited - picture) * inside).mean()
+    same = change.exaggerated(WHOLE)
+    np.testing.assert_allclose(same.motion, change.motion, atol=1e-4)
+
+
+def test_gains_act_in_their_regions_only(photo: Photo) -> None:
+    picture, smile, field = smiling(photo)
+    edited = sample(picture, pixel_centres(SIDE) + field).astype(np.uint8)
+    face = aligned(photo)
+    meshes = iter([mesh_in(face), *[smile] * 3])
+    mover = MovedPhoto(face, picture, lambda *_: next(meshes))
+    gains = np.ones(len(SLOTS))
+    plain = mover.fields(edited, gains).motion
+    gains[[SLOTS.index("browsL"), SLOTS.index("browsR")]] = 2
+    np.testing.assert_allclose(mover.fields(edited, gains).motion[330:], plain[330:], atol=0.05)
+    gains[[SLOTS.index("mouthL"), SLOTS.index("mouthR")]] = 2
+    larger = mover.fields(edited, gains).motion[330:]
+    assert np.abs(larger).max() > 1.4 * np.abs(plain[330:]).max()
+
+
+def test_skin_never_comes_from_the_generator(photo: Photo) -> None:
+    picture, smile, field = smiling(photo)
+    edited = sample(picture, pixel_centres(SIDE) + field).astype(np.uint8)
+    mesh = mesh_in(aligned(photo))
+    x, y = mesh[199].astype(int)  # the chin of a picture that shaved, or bleached, its face
+    edited[y - 12 : y + 12, x - 12 : x + 12] = 255
+    change = Unedited(picture, mesh).to(edited, smile)
+    assert change.appears[y - 12 : y + 12, x - 12 : x + 12].max() == 0
+
+
+def test_skin_that_is_drawn_out_keeps_its_grain(photo: Photo) -> None:
+    x = np.arange(SIDE, dtype=np.float32)
+    stretched = np.zeros((SIDE, SIDE, 2), np.float32)
+    stretched[..., 1] = (0.25 * x - x)[:, None]  # four times as long, downwards
+    assert drawn_out(stretched).min() == 1
+    assert drawn_out(np.zeros_like(stretched)).max() == 0
+    noise = np.random.default_rng(1).normal(0, 6, (SIDE, SIDE, 1))
+    flat = np.clip(np.full((SIDE, SIDE, 3), 128.0) + noise, 0, 255).astype(np.uint8)
+    drawn = canvas(flat).draw(still(motion=stretched, drawn_out=drawn_out(stretched)))
+    rows, columns = (np.abs(np.diff(drawn[..., 0].astype(float), axis=a)).mean() for a in (0, 1))
+    assert 0.8 < rows / columns < 1.25  # no streaks
 
 
 def test_nothing_asked_is_the_picture_to_the_bit(photo: Photo) -> None:

@@ -326,7 +326,8 @@ class Subject:
         share = self._face * self.face_regions.blend(active, SIDE)
         canvas = canvas_of(self.photo, self.aligned, share, paste=paste, size=size)
         for table, drawn in zip(tables, self._draw(tables, self._drawn_side), strict=True):
-            yield canvas.draw(self.moved.fields(at_side(drawn)) if table.any() else None)
+            gains = self.studio.boundaries.gains(table)
+            yield canvas.draw(self.moved.fields(at_side(drawn), gains) if table.any() else None)
 
     @cached_property
     def _face(self) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ from . import (
     demo,
     faces,
     fitting,
+    gains,
     generators,
     judging,
     many,
@@ -99,6 +100,7 @@ def commands(verbose: int) -> None:
     _log_to_stderr(verbose)
 
 
+fitting.fit.add_command(gains.photos_gains)
 for _command in COMMANDS:
     commands.add_command(_command)
 

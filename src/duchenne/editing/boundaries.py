@@ -75,6 +75,8 @@ class Boundaries:
         which changes the whole code.
     provenance: sampling, scorer, seed, accuracy: JSON-ready.
     stretch: how distances depend on the face; None: they do not.
+    photo_gain: float32 [12], how many times as far as the picture of its look-alike a photo moves
+        (`moving`), found by measurement of finished pictures (`fit.photos`); None: just as far.
     """
 
     normals: Array
@@ -84,6 +86,7 @@ class Boundaries:
     regional: bool = True
     provenance: Mapping[str, Any] = field(default_factory=dict)
     stretch: Stretch | None = None
+    photo_gain: Array | None = None
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -114,6 +117,18 @@ class Boundaries:
             return result
         edited = self.normals.any(axis=(0, 2))
         return result * np.float32(self.stretch.of(w[edited]))
+
+    def gains(self, intensities: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """[12, 8] intensities in each of `regions.SLOTS` -> [8], the mean gain of what acts there.
+
+        1 where nothing acts. See `photo_gain`.
+        """
+        size = np.abs(intensities)
+        total = size.sum(axis=0)
+        if self.photo_gain is None:
+            return np.ones_like(total)
+        mean = (self.photo_gain @ size) / np.where(total > 0, total, 1)
+        return np.asarray(np.where(total > 0, mean, 1.0))
 
     def require_space(self, generator: str) -> None:
         """Raise SpaceMismatch unless these boundaries belong to that generator."""
@@ -153,6 +168,8 @@ def save_boundaries(boundaries: Boundaries, path: Path) -> None:
         tensors["centre"] = boundaries.stretch.centre.astype(np.float32)
         radius_and_power = (boundaries.stretch.radius, boundaries.stretch.power)
         tensors["stretch"] = np.array(radius_and_power, np.float32)
+    if boundaries.photo_gain is not None:
+        tensors["photo_gain"] = boundaries.photo_gain.astype(np.float32)
     metadata = {
         "format": FORMAT,
         "generator": boundaries.generator,
@@ -186,6 +203,7 @@ def load_boundaries(path: Path) -> Boundaries:
         and lengths.shape[1] > 0
         and tensors.get("centre", np.zeros(WIDTH)).shape == (WIDTH,)
         and tensors.get("stretch", np.zeros(2)).shape == (2,)
+        and tensors.get("photo_gain", np.zeros(count)).shape == (count,)
         and ("centre" in tensors) == ("stretch" in tensors)
     )
     if not shapes_ok or not all(np.isfinite(t).all() for t in tensors.values()):
@@ -205,6 +223,7 @@ def load_boundaries(path: Path) -> Boundaries:
         regional=bool(metadata.get("regional", True)),
         provenance=metadata["provenance"],
         stretch=_stretch(tensors, path),
+        photo_gain=tensors.get("photo_gain"),
     )
 
 

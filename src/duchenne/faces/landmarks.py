@@ -29,6 +29,10 @@ INNER_LIPS = (
     *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324),
     *(308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
 )
+OUTER_LIPS = (
+    *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375),
+    *(291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
+)
 MOUTH_RIGHT, MOUTH_LEFT = 61, 291
 NOSE_TIP, CHIN = 1, 152
 # From the forehead down the subject's left side to the chin and up the right.

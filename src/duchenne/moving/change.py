@@ -9,13 +9,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..faces.landmarks import INNER_LIPS, LEFT_EYE, RIGHT_EYE
+from ..faces.landmarks import INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 from ..types import Pixels
 from .correspondence import Array, ThinPlate, blur, inverse, pixel_centres, sample
 
 SIDE = 512  # px of the pictures that are compared; at 1024 px edits are no nearer to the person
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, which JPEG uses
-SMOOTH = 2.0  # px, of the flow: its noise would be seen as swimming skin
+# Pixels over which what the flow adds to the mesh's motion is smoothed: skin moves with what is
+# around it, and a jump would tear it; a lid moves by itself.
+BROAD_MOTION, SMOOTH = 6.0, 2.0
+LIDS = 6  # px around the eyes' outlines
+FURTHER = 40.0  # px: what has come so far does not go much farther
+COMES_ALONG = 4.0  # px, of the motion by which a larger one is made
 FINE = 1.0  # px, of the shading: finer is the generator's texture, not a furrow
 FLOOR = 12.0  # grey levels added to both sides of a ratio, so that noise in shadow is not amplified
 DARKEST, BRIGHTEST = -0.7, 0.25  # of the shading's logarithm: a halo is brighter, a furrow darker
@@ -38,7 +43,7 @@ class Change:
     appears: float32 [S, S], 0 to 1: where the face shows something new: skin that was folded away.
     mouth, eyes: float32 [S, S], 0 to 1: inside the lips, within the lids.
     edited: float32 [S, S, 3], the picture itself, 0 to 255.
-    opened: px by which the lips went apart.
+    opened: px by which the lips went apart, at the pixel `lips` (row, column).
     """
 
     motion: Array
@@ -49,6 +54,33 @@ class Change:
     eyes: Array
     edited: Array
     opened: float
+    lips: tuple[int, int]
+
+    def exaggerated(self, gain: Array) -> Change:
+        """The same change, in which everything moves so many times as far; gain: [S, S].
+
+        What is new comes along: a mouth that opens wider shows the same inside, stretched.
+        """
+        here, extra = pixel_centres(SIDE), (gain - 1)[..., None]
+        # In the opening mouth the flow finds nothing to follow; the lips' mesh is smooth there.
+        mouth = self.mouth[..., None]
+        along = blur(self.motion + mouth * (self.by_mesh - self.motion), COMES_ALONG)
+        further = np.zeros_like(along)
+        for _ in range(3):  # the place where what is now here was, when it had moved once
+            further = extra * sample(along, here + further)
+            further /= 1 + np.linalg.norm(further, axis=2, keepdims=True) / FURTHER
+        at = here + further
+        return Change(
+            sample(self.motion, at) + further,
+            sample(self.by_mesh, at) + further,
+            sample(self.shading, at),
+            sample(self.appears, at),
+            sample(self.mouth, at),
+            sample(self.eyes, at),
+            sample(self.edited, at),
+            self.opened * float(gain[self.lips]),
+            self.lips,
+        )
 
 
 @dataclass(frozen=True)
@@ -73,7 +105,9 @@ class Unedited:
         by_mesh = inverse(there)
         motion = _flow(after, before, by_mesh, cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         back = _flow(before, after, there, cv2.DISOPTICAL_FLOW_PRESET_FAST)  # a check only
-        motion = blur(motion, SMOOTH)
+        lids = np.maximum(*(inside(mesh, c, 3, LIDS) for c in (RIGHT_EYE, LEFT_EYE)))[..., None]
+        fine, broad = (blur(motion - by_mesh, s) for s in (SMOOTH, BROAD_MOTION))
+        motion = by_mesh + broad + lids * (fine - broad)
         at = pixel_centres(SIDE) + motion
         moved = sample(self.picture.astype(np.float32), at)
         now = edited.astype(np.float32)
@@ -83,11 +117,15 @@ class Unedited:
             ramp(left_over, NEW, SURELY_NEW),
             ramp(missed, LOST, SURELY_LOST) * ramp(left_over, NEW / 3, NEW),
         )
+        # Skin never appears: it is the photo's, whose beard or make-up the generator does not know.
+        appears *= inside(mesh, OUTER_LIPS, LIP_EDGE)
         shading = np.log((now @ LUMA + FLOOR) / (moved @ LUMA + FLOOR))
         shading = np.clip(blur(shading, FINE), DARKEST, BRIGHTEST)
         # A bright line is an edge that did not fit, not skin: only broad places grow brighter.
         shading = np.minimum(shading, blur(shading, BROAD) + GLINT)
         gap, gap_before = (lip_gap(m) for m in (mesh, self.mesh))
+        x, y = np.clip((mesh[13, :2] + mesh[14, :2]) / 2, 0, SIDE - 1)
+        lips = int(y), int(x)
         open_now = ramp(gap, SEALED, OPEN)
         return Change(
             motion,
@@ -98,6 +136,7 @@ class Unedited:
             np.maximum(inside(mesh, RIGHT_EYE, LIP_EDGE), inside(mesh, LEFT_EYE, LIP_EDGE)),
             now,
             gap - gap_before,
+            lips,
         )
 
 

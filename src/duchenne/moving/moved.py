@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..faces import regions
 from ..faces.landmarks import FACE_OVAL, INNER_LIPS, LEFT_EYE, RIGHT_EYE, Mesh
 from ..faces.paste import footprint
 from ..faces.warp import Affine, apply, invert
@@ -34,7 +35,11 @@ JAW, JAW_FAR = 3.0, 8.0  # px of opening from which the lower teeth go with the 
 UPPER_TEETH, EDGE_OF_TEETH = 0.17, 0.05  # of the distance between the eyes, 63 mm: 10 mm, 3 mm
 UNLIKE, SURELY_UNLIKE = 40.0, 70.0  # grey levels: what is there is not what the generator has
 MONOCHROME = 2.0  # grey levels: where colour follows from luma to this, the photo is grey or sepia
-GRAIN = 1.0  # px: what a blur of this takes away is grain
+GRAIN = 2.0  # px: what a blur of this takes away is grain,
+EDGES = 2.5  # up to so many deviations: beyond are edges
+# Where skin is drawn out to so many times its length its grain would become streaks.
+DRAWN_OUT, TORN = 1.4, 2.2
+CARRIED_ON = 12.0  # px over which the edge of the face takes its surroundings along
 OVAL_GROWS = 2  # px around the mesh's outline where the flow is still believed
 
 
@@ -73,12 +78,27 @@ class MovedPhoto:
             lip_gap(self.mesh), SEALED, OPEN
         )
 
-    def fields(self, edited: Pixels) -> Fields:
-        """What the photo does as the generator's picture becomes `edited`, uint8 [S, S, 3]."""
+    def fields(self, edited: Pixels, gains: NDArray[np.floating] | None = None) -> Fields:
+        """What the photo does as the generator's picture becomes `edited`, uint8 [S, S, 3].
+
+        gains: [8], in each of `regions.SLOTS`: how many times as far everything moves there.
+        """
         before = self.unedited.mesh
         mesh = self._find_mesh(edited, before.astype(np.float32))
         after = before if mesh is None else mesh[:, :2].astype(float)
-        return self.carried(self.unedited.to(edited, after))
+        change = self.unedited.to(edited, after)
+        if gains is not None and (gains != 1).any():
+            masks = self._masks * (gains != 1)[:, None, None]
+            share = masks / np.maximum(masks.sum(axis=0), 1)
+            change = change.exaggerated(
+                np.asarray(1 + np.tensordot(gains - 1, share, axes=1), np.float32)
+            )
+        return self.carried(change)
+
+    @cached_property
+    def _masks(self) -> Array:
+        """[8, S, S], of `regions.SLOTS`, on the generator's face."""
+        return regions.find(self.unedited.mesh.astype(np.float32), SIDE).pyramid(SIDE)
 
     def carried(self, change: Change) -> Fields:
         """A change in the photo's geometry instead of the generator's."""
@@ -87,8 +107,7 @@ class MovedPhoto:
         for _ in range(2):  # where in the edited picture: the place of the pixel that comes here
             comes_from = here + sample(change.motion, at)
             at = here + sample(self._place, comes_from)
-        face = self._face[..., None]  # around it the generator has another hair, ear, background
-        motion = face * sample(change.motion, at) + (1 - face) * sample(change.by_mesh, at)
+        motion = self._beyond_the_face(sample(change.motion, at), sample(change.by_mesh, at))
         eyes = sample(change.eyes, at)
         # The eyeball and the upper teeth do not move with lids and lips: the photo's stay.
         still = self._eyes * eyes
@@ -102,7 +121,20 @@ class MovedPhoto:
         appears = appears * (1 - kept * mouth)
         motion = motion * (1 - kept * mouth)[..., None]
         shading = shading * (1 - mouth)
-        return Fields(motion, shading, appears, self._tone(sample(change.edited, at)))
+        new = self._tone(sample(change.edited, at))
+        return Fields(motion, shading, appears, new, drawn_out(motion))
+
+    def _beyond_the_face(self, motion: Array, by_mesh: Array) -> Array:
+        """[S, S, 2]: motion where the face is; around it the mesh's, corrected as at the edge.
+
+        Around the face the generator has another hair, ear, background, whose motion means nothing.
+        The mesh alone moves a jaw only half as far as the picture does.
+        """
+        face = self._face[..., None]
+        off = motion - by_mesh
+        near = blur(self._face, CARRIED_ON)[..., None]
+        carried_on = blur(face * off, CARRIED_ON) / np.maximum(near, 0.5)
+        return np.asarray(by_mesh + face * off + (1 - face) * carried_on, np.float32)
 
     def _fixed_teeth(self, opened: float) -> Array:
         """[S, S]: the upper teeth, or all of them while the jaw stays."""
@@ -122,12 +154,26 @@ class Fields:
     """What happens to the photo, in its own geometry, at SIDE px; see `change.Change`.
 
     motion: [S, S, 2]. shading: [S, S]. appears: [S, S]. new: [S, S, 3], what is shown there.
+    drawn_out: [S, S], 0 to 1, where motion stretches the skin so far that its grain is made anew.
     """
 
     motion: Array
     shading: Array
     appears: Array
     new: Array
+    drawn_out: Array
+
+
+def drawn_out(motion: Array) -> Array:
+    """[S, S], 0 to 1: how far x -> x + motion(x) stretches, from DRAWN_OUT to TORN times."""
+    across, down = np.gradient(motion, axis=1), np.gradient(motion, axis=0)
+    a, c = across[..., 0] + 1, across[..., 1]
+    b, d = down[..., 0], down[..., 1] + 1
+    # The smaller singular value of the 2 x 2 derivative: the way along which pixels are repeated.
+    total, apart = a * a + b * b + c * c + d * d, np.hypot(a * a + c * c - b * b - d * d,
+                                                           2 * (a * b + c * d))  # fmt: skip
+    least = np.sqrt(np.maximum(total - apart, 0) / 2)
+    return 1 - ramp(least, 1 / TORN, 1 / DRAWN_OUT)
 
 
 @dataclass(frozen=True)
@@ -196,7 +242,7 @@ class Canvas:
         self._share = self._spread(share)
         # Nothing outside: not by a half pixel of the resampling either.
         self._share *= self._spread((share > 1 / 512).astype(np.float32), cv2.INTER_NEAREST)
-        self._grain = grain_like(picture, self._share)
+        self._grain = grain_of(picture, self._share)
 
     @staticmethod
     def of_photo(photo: Photo, aligned: AlignedFace, share: Array) -> Canvas:
@@ -244,6 +290,9 @@ class Canvas:
         at = self._here + np.asarray(motion @ self._linear.T, np.float32)
         moved = sample(self._picture, at, cv2.INTER_LANCZOS4).astype(np.float32)
         moved *= np.exp(self._spread(fields.shading) * share)[..., None]
+        worn = (self._spread(fields.drawn_out) * share)[..., None]
+        moved += worn * (blur(moved, GRAIN) - moved)
+        moved *= 1 + worn * (self._grain / (moved @ LUMA + 1))[..., None]
         appears = (self._spread(fields.appears) * share)[..., None]
         new = self._spread(fields.new)
         new *= 1 + (self._grain / (new @ LUMA + 1))[..., None]  # a factor, so that grey stays grey
@@ -266,16 +315,14 @@ def at_side(picture: Pixels) -> Pixels:
     return resized(picture, SIDE)
 
 
-def grain_like(picture: Pixels, share: Array) -> Array:
-    """float32 [h, w], noise of a picture's own fine grain, for what is drawn into it.
+def grain_of(picture: Pixels, share: Array) -> Array:
+    """float32 [h, w], a picture's own fine grain without its edges, for what is drawn into it.
 
-    picture: uint8 [h, w, 3]. share: [h, w], where its grain is looked at. The same each time.
+    picture: uint8 [h, w, 3]. share: [h, w], where its grain is looked at.
     """
     luma = picture.astype(np.float32) @ LUMA
     fine = luma - blur(luma, GRAIN)
     seen = np.abs(fine[share > 0.5]) if (share > 0.5).any() else np.zeros(1)
-    noise = np.random.default_rng(0).standard_normal(luma.shape, np.float32)
-    noise -= blur(noise, GRAIN)
     # Of a normal distribution the median is at 0.6745 deviations; edges hardly move a median.
     deviation = float(np.median(seen)) / 0.6745
-    return np.asarray(noise * (deviation / max(float(noise.std()), 1e-6)), np.float32)
+    return np.asarray(np.clip(fine, -EDGES * deviation, EDGES * deviation), np.float32)

@@ -1,0 +1,113 @@
+"""How much farther a photo has to move than the picture of its look-alike.
+
+The boundaries' lengths are found on the generator's pictures. A photo is moved by the change of a
+look-alike (`moving`): its code lies near the middle of W, its skin folds differently, and motion
+is smoothed on the way, so that of an intensity of 1 about 0.6 are measured on the finished picture.
+Making the latent offset longer changes the look-alike's person and light with it; making its
+*motion* larger costs less of the photo's identity for the same measured change (docs/method.md).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .. import facs
+from ..animate import PhotoOrCode, Studio, Subject
+from ..errors import NoFaceFound
+
+FIRST_SEED = 700_000
+TRUNCATION = 0.8
+QUALITY = 90  # of the JPEG that a generated picture goes through, as photos have gone
+GAINS = (1.0, 1.5, 2.0, 2.5)  # that are tried; the motion never grows farther
+ROOM = 0.6  # measured intensity above which a face has nowhere to go
+WANTED = 0.9  # of an intensity of 1: the rest would cost more of the person than it shows
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """gains: float32 [12]. change: [12, len(GAINS)], mean measured change at 1 for each gain.
+
+    people: how many had room for each AU, [12].
+    """
+
+    gains: NDArray[np.float32]
+    change: Array
+    people: NDArray[np.int64]
+
+    def provenance(self, sources: Iterable[str]) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "sources": list(sources),
+            "truncation": TRUNCATION,
+            "wanted": WANTED,
+            "tried": list(GAINS),
+            "change": np.round(self.change, 3).tolist(),
+            "people": self.people.tolist(),
+        }
+
+
+def generated_people(studio: Studio, count: int) -> Iterator[NDArray[np.uint8]]:
+    """Pictures of generated people as a camera would give them, uint8 [S, S, 3]."""
+    for seed in range(FIRST_SEED, FIRST_SEED + count):
+        drawn = studio.sample(seed, truncation=TRUNCATION).edit({})
+        file = io.BytesIO()
+        Image.fromarray(drawn).save(file, "JPEG", quality=QUALITY)
+        yield np.asarray(Image.open(file).convert("RGB"))
+
+
+def responses(subject: Subject) -> tuple[Array, Array]:
+    """([12] what a photo shows, [12, len(GAINS)] the measured change of each AU at 1).
+
+    NaN where an edited picture is no longer seen as a face.
+    """
+    rest = subject.measure(subject.edit({}))
+    change = np.full((len(facs.CODES), len(GAINS)), np.nan)
+    for g, gain in enumerate(GAINS):
+        gains = np.full(len(facs.CODES), gain, np.float32)
+        bounds = replace(subject.studio.boundaries, photo_gain=gains)
+        moving = replace(subject, studio=subject.studio.replace(boundaries=bounds))
+        for i, code in enumerate(facs.CODES):
+            try:
+                change[i, g] = subject.measure(moving.edit({code: 1.0}))[i] - rest[i]
+            except NoFaceFound:
+                continue
+    return rest, change
+
+
+def fit(
+    studio: Studio, sources: Iterable[PhotoOrCode], progress: Callable[[int], None] | None = None
+) -> Fitted:
+    """The smallest gains with which WANTED is measured on average; at most the last of GAINS.
+
+    sources: photos, each moved by its look-alike; one after the other.
+    """
+    rests, changes = [], []
+    for done, source in enumerate(sources, 1):
+        rest, change = responses(studio.face(source))
+        rests.append(rest)
+        changes.append(change)
+        if progress:
+            progress(done)
+    return of_responses(np.array(rests), np.array(changes))
+
+
+def of_responses(rests: Array, changes: Array) -> Fitted:
+    """rests: [N, 12]; changes: [N, 12, len(GAINS)], of `responses`."""
+    room = (rests < ROOM)[..., None]
+    seen = np.where(room, changes, np.nan)
+    enough = np.isfinite(seen[..., 0]).any(axis=0)
+    mean = np.ones(changes.shape[1:])
+    mean[enough] = np.nanmean(seen[:, enough], axis=0)
+    rising = np.maximum.accumulate(mean, axis=1)
+    gains = [np.interp(WANTED, row + 1e-9 * np.arange(len(row)), GAINS) for row in rising]
+    people = np.isfinite(seen[..., 0]).sum(axis=0)
+    return Fitted(np.array(gains, np.float32), mean, people)
