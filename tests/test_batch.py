@@ -188,6 +188,31 @@ def test_a_bad_photo_is_reported_and_does_not_stop_the_rest(folder: Path) -> Non
 
 
 @pytest.mark.usefixtures("tiny_workers")
+def test_a_mask_for_some_of_the_photos(folder: Path) -> None:
+    photo = np.asarray(Image.open("photo.jpg"))
+    Image.open("photo.jpg").save("other.jpg")
+    (folder / "masks").mkdir()
+    everything = Image.new("L", photo.shape[1::-1], 255)
+    everything.save("masks/photo.png")
+    Image.new("L", (64, 64)).save("small.png")
+    line = ("batch", "*.jpg", "--au", "AU12", "--workers", "1", "-o", "out", "--keep")
+    assert run(*line, "masks").exit_code == 0
+    other, kept = manifest("out")
+    assert np.array_equal(np.asarray(Image.open("out/photo.png")), photo)
+    assert not np.array_equal(np.asarray(Image.open("out/other.png")), Image.open("other.jpg"))
+    assert (bool(other["keep_sha256"]), bool(kept["keep_sha256"])) == (False, True)
+    # A mask that has changed is a reason to work again, as a photo is.
+    everything.point(lambda _: 0).save("masks/photo.png")
+    assert run(*line, "masks").exit_code == 0
+    assert not np.array_equal(np.asarray(Image.open("out/photo.png")), photo)
+    Path("t.csv").write_text("file,keep\nphoto.jpg,small.png\n")
+    assert run("batch", "t.csv", "--au", "AU12", "-o", "t", "--workers", "1").exit_code == 0
+    (row,) = manifest("t")
+    assert row["error"].startswith("small.png: 64x64 pixels, but its photo has 512x512")
+    assert run(*line, "nowhere").exit_code == 3
+
+
+@pytest.mark.usefixtures("tiny_workers")
 def test_films_and_sizes(folder: Path) -> None:
     write_codes(folder / "codes", 1)
     line = ("batch", "codes/*.safetensors", "--expression", "anger", "--size", "64", "-o")

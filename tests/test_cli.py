@@ -87,6 +87,7 @@ def inputs(folder: Path) -> Path:
     (folder / "pyfeat.csv").write_text(PYFEAT)
     code = tiny.TinyStudio().sample(1).code
     codes.write_code(code, folder / "anna.safetensors")
+    Image.new("L", (512, 512)).save(folder / "mask.png")
     (folder / "ffhq.pkl").write_bytes(foreign.nvidia_bytes(foreign.nvidia_generator()))
     return folder
 
@@ -207,6 +208,8 @@ def test_a_recording_keeps_its_time(inputs: Path) -> None:
         ["animate", "photo.jpg", "--drive", "openface.csv", "--easing", "smooth", "-o", "a.mp4"],
         ["edit", "anna.safetensors", "--au", "AU12", "--paste-back", "-o", "a.png"],
         ["edit", "anna.safetensors", "--au", "AU12", "--face", "1", "-o", "a.png"],
+        ["edit", "anna.safetensors", "--au", "AU12", "--keep", "photo.jpg", "-o", "a.png"],
+        ["edit", "photo.jpg", "--au", "AU12", "--keep", "m.png", "--generated", "-o", "a.png"],
     ],
 )
 def test_wrong_usage(arguments: list[str], inputs: Path) -> None:
@@ -234,6 +237,25 @@ def test_a_photo_gets_its_face_back_and_a_crop_on_demand(inputs: Path) -> None:
     photo, pasted = (pictures.load_photo(p).pixels for p in ("photo.jpg", "pasted.png"))
     changed = (photo != pasted).any(axis=2)
     assert 0 < changed.mean() < 0.1  # the mouth, and nothing else
+
+
+@pytest.mark.usefixtures("tiny_studio")
+def test_what_a_mask_keeps_stays_to_the_bit(inputs: Path) -> None:
+    done("edit", "photo.jpg", "--au", "AU12", "-o", "all.png")
+    photo, edited = (pictures.load_photo(p).pixels for p in ("photo.jpg", "all.png"))
+    changed = (photo != edited).any(axis=2)
+    keep = np.zeros(changed.shape, bool)
+    keep[:, : int(np.argwhere(changed)[:, 1].mean())] = True
+    assert (changed & keep).any()
+    Image.fromarray(keep).save("mask.png")
+    done("edit", "photo.jpg", "--au", "AU12", "--keep", "mask.png", "-o", "kept.png")
+    kept = pictures.load_photo("kept.png").pixels
+    assert np.array_equal(kept[keep], photo[keep])
+    assert (kept != photo).any()
+    Image.fromarray(keep[1:]).save("small.png")
+    refused = run("edit", "photo.jpg", "--au", "AU12", "--keep", "small.png", "-o", "b.png")
+    assert refused.exit_code == 3
+    assert "small.png: 512x511 pixels, but its photo has 512x512" in refused.stderr
 
 
 @pytest.mark.usefixtures("tiny_studio")

@@ -22,7 +22,7 @@ from duchenne.cli import commands
 from duchenne.editing.render import Renderer
 from duchenne.encoding.inversion import Inversion
 from duchenne.files import codes, films
-from duchenne.files.pictures import SourceType, read_synthetic_mark
+from duchenne.files.pictures import SourceType, read_synthetic_mark, save_image
 from duchenne.types import LatentCode
 from duchenne.weights import store
 from experiments.__main__ import experiments
@@ -131,6 +131,7 @@ def inputs(folder: Path) -> Path:
         "frame, timestamp, confidence, success, AU12_r\n1, 0.0, 0.98, 1, 0.5\n2, 0.1, 0.98, 1, 3\n"
     )
     codes.write_code(tiny.TinyStudio().sample(1).code, folder / "anna.safetensors")
+    save_image(np.zeros((512, 512, 3), np.uint8), folder / "mask.png")
     return folder
 
 

@@ -10,6 +10,7 @@ import tiny
 from duchenne.faces.regions import SLOTS
 from duchenne.faces.warp import apply, invert
 from duchenne.files import pictures
+from duchenne.moving import covering
 from duchenne.moving.change import SIDE, Unedited
 from duchenne.moving.correspondence import ThinPlate, inverse, pixel_centres, sample
 from duchenne.moving.moved import Canvas, Fields, MovedPhoto, at_side, drawn_out
@@ -175,6 +176,27 @@ def test_outside_the_share_nothing_changes(photo: Photo, side: int) -> None:
         drawn[:, side // 2 + side // 100 :], picture[:, side // 2 + side // 100 :]
     )
     assert not np.array_equal(drawn, picture)
+
+
+@pytest.mark.parametrize("side", [70, 300, 2000])
+def test_what_is_kept_is_the_photo_and_has_no_seam(photo: Photo, side: int) -> None:
+    """side: px of a photo whose face fills it, much smaller and larger than what moves."""
+    picture = cv2.resize(aligned(photo).pixels, (side, side), interpolation=cv2.INTER_AREA)
+    face = AlignedFace(at_side(picture), np.eye(2, 3) * side / SIDE, tiny.golden_face(NAME))
+    keep = np.zeros((side, side), bool)
+    keep[side // 3 : side // 2, side // 3 : side // 2] = True
+    keep[side // 5, :] = True
+    clear = covering.clearance(keep, face)
+    motion = np.full((SIDE, SIDE, 2), 20, np.float32)
+    motion *= covering.fading(clear, motion)[..., None]
+    share = (clear > covering.MARGIN).astype(np.float32)
+    drawn = Canvas.of_photo(Photo(picture), face, share).draw(still(motion=motion))
+    assert np.array_equal(drawn[keep], picture[keep])
+    assert not np.array_equal(drawn, picture)
+    # Nothing is filled from beyond the edge, and nothing folds.
+    assert (np.linalg.norm(motion, axis=2) <= clear + 0.01).all()
+    along = np.stack(np.gradient(motion[..., 0]))
+    assert np.abs(along).max() < 0.75
 
 
 def test_the_photos_grain_comes_along(photo: Photo) -> None:

@@ -10,10 +10,8 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -39,6 +37,7 @@ from .measuring import target
 from .measuring.score import Scorer, built_in_scale
 from .measuring.target import Reached
 from .motion.timeline import Timeline
+from .moving import covering
 from .moving.change import SIDE
 from .moving.clear import canvas_of
 from .moving.moved import MovedPhoto, at_side, resized
@@ -134,6 +133,7 @@ class Studio:
         source: PhotoOrCode,
         *,
         index: int | None = None,
+        keep: covering.Mask | None = None,
         stages: Callable[[str], AbstractContextManager[object]] = nullcontext,
         found: Callable[[AlignedFace], object] | None = None,
         progress: Progress | None = None,
@@ -141,6 +141,7 @@ class Studio:
         """A face from a photo (encoded now, or found in the cache) or from a saved code.
 
         index: which face of the photo, the largest being 0.
+        keep: where the photo stays as it is, see `moving.covering.read_mask`.
         stages: entered with "load", "align" and "encode" while that is done. found: called with
             the aligned face before it is encoded.
 
@@ -150,6 +151,7 @@ class Studio:
             if isinstance(source, str | Path) and Path(source).suffix == codes.SUFFIX:
                 return Subject(self, codes.read_code(Path(source)))
             photo = pictures.as_photo(source)
+            kept = None if keep is None else covering.read_mask(keep, photo)
         with stages("align"):
             aligned = align.align(photo, size=self.generator.size, face=index)
         if found:
@@ -159,7 +161,7 @@ class Studio:
             if code is None:
                 code = self.inversion.encode(aligned.pixels, progress=progress)
                 self.cache.put(aligned.pixels, self.inversion, code)
-        return Subject(self, code, photo, aligned)
+        return Subject(self, code, photo, aligned, kept)
 
     def sample(self, seed: int, *, truncation: float = 0.7) -> Subject:
         """A synthetic person: the same seed gives the same face."""
@@ -170,46 +172,13 @@ class Studio:
 
 
 @dataclass(frozen=True)
-class Opening:
-    """How to open a studio, in this process or in a worker's; None is the library's default.
-
-    device: where the generator of a file goes; None is the GPU if there is one.
-    """
-
-    generator_file: str | None = None
-    boundaries_file: str | None = None
-    encoder_file: str | None = None
-    settings: EncodeSettings | None = None
-    device: str | None = None
-
-    @property
-    def files(self) -> dict[str, str]:
-        """Those that are given, by field."""
-        names = ("encoder_file", "boundaries_file", "generator_file")
-        return {name: path for name in names if (path := getattr(self, name)) is not None}
-
-    def __call__(self, threads: int | None = None) -> Studio:
-        """InputError, or WeightsError, for a file that is not what it should be."""
-        options: dict[str, Any] = {"settings": self.settings, "threads": threads}
-        if self.encoder_file is not None:
-            options["encoder"] = encoder.load_encoder(Path(self.encoder_file))
-        if self.boundaries_file is not None:
-            options["boundaries"] = boundaries.load_boundaries(Path(self.boundaries_file))
-        if self.generator_file is not None:
-            from .generators.checkpoints import load_generator
-
-            device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
-            options["generator"] = load_generator(self.generator_file, device)
-        return Studio(**{name: value for name, value in options.items() if value is not None})
-
-
-@dataclass(frozen=True)
 class Subject:
     """A face in latent space, with the photo it came from, if any.
 
     A face from a photo is drawn with the photo's own pixels, moved as the generator's picture of
     the code moves (`moving`). generated: show that picture itself instead, the paper's Eq. 4; its
     code should then come from a full encoding (`settings=preset("balanced")`).
+    keep: bool [H, W], where the photo's own pixels stay, to the bit.
 
     Pictures are uint8 [H, W, 3]; back in a photo that has transparency [H, W, 4], straight RGBA,
     which `save_image` and `write_frames` keep where the format can.
@@ -219,6 +188,7 @@ class Subject:
     code: LatentCode
     photo: Photo | None = None
     aligned: AlignedFace | None = None
+    keep: NDArray[np.bool_] | None = None
     generated: bool = False
 
     @cached_property
@@ -267,6 +237,12 @@ class Subject:
         nothing = np.zeros((1, len(facs.CODES), len(regions.SLOTS)))
         (drawn,) = self._draw(nothing, self._drawn_side)
         return MovedPhoto(self.aligned, at_side(drawn), find_mesh)
+
+    @cached_property
+    def _clearance(self) -> NDArray[np.float32]:
+        """[SIDE, SIDE], pixels to the nearest place where the photo stays."""
+        assert self.aligned is not None
+        return covering.clearance(self.keep, self.aligned)
 
     @property
     def _drawn_side(self) -> int:
@@ -323,11 +299,16 @@ class Subject:
         assert self.photo is not None
         assert self.aligned is not None
         active = np.asarray(tables.any(axis=(0, 1)))
-        share = self._face * self.face_regions.blend(active, SIDE)
+        free = self._clearance > covering.MARGIN
+        share = self._face * free * self.face_regions.blend(active, SIDE)
         canvas = canvas_of(self.photo, self.aligned, share, paste=paste, size=size)
         for table, drawn in zip(tables, self._draw(tables, self._drawn_side), strict=True):
-            gains = self.studio.boundaries.gains(table)
-            yield canvas.draw(self.moved.fields(at_side(drawn), gains) if table.any() else None)
+            fields = None
+            if table.any():
+                gains = self.studio.boundaries.gains(table)
+                fields = self.moved.fields(at_side(drawn), gains)
+                fields = covering.sparing(fields, self._clearance)
+            yield canvas.draw(fields)
 
     @cached_property
     def _face(self) -> NDArray[np.float32]:

@@ -15,8 +15,8 @@ from .motion import options
 from .run import Run, progress_bars
 
 if TYPE_CHECKING:
-    from ..animate import Opening
     from ..fit.ahead import Preparation
+    from ..opening import Opening
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,11 @@ generated_option: Callable[..., Any] = click.option(
     help="Show the generator's picture of the encoded face, as in the paper, not the photo's own "
     "pixels.",
 )
+keep_option: Callable[..., Any] = click.option(
+    "--keep",
+    metavar="FILE",
+    help="A mask of the photo's size: where it is white (a hand, glasses), the photo stays.",
+)
 target_option: Callable[..., Any] = click.option(
     "--target",
     metavar="LIST",
@@ -61,6 +66,7 @@ target_option: Callable[..., Any] = click.option(
 @motion.options(motion.TIME_OPTIONS)
 @paste_option
 @generated_option
+@keep_option
 @size_option
 @face_option
 @encoding_options
@@ -79,6 +85,7 @@ def animate(
     output: str,
     paste: bool | None,
     generated: bool,
+    keep: str | None,
     size: int | None,
     face: int | None,
     encoding: Encoding,
@@ -100,6 +107,7 @@ def animate(
       duchenne animate anna.safetensors --keyframes keys.toml -o anna/
       duchenne animate photo.jpg --drive openface.csv --gain 1.5 -o driven.mp4
       duchenne animate photo.jpg --target AU12=0,AU25=0 -o sober.mp4
+      duchenne animate photo.jpg --expression surprise --keep mask.png -o film.mp4
     """
     motion.require_one({
         "--au": au, "--descriptor": descriptor, "--expression": expression, "--target": target,
@@ -109,15 +117,18 @@ def animate(
     from ..files import films, pictures
 
     paste = _paste(source, paste, size)
+    _check_keep(source, keep, generated)
     sidecar = films.sidecar_path(output)
     files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
-    inputs = [source, keyframes, drive, *files.values()]
+    inputs = [source, keep, keyframes, drive, *files.values()]
     run.check_outputs(inputs, [Path(output), sidecar])
     pictures.check_writable(sidecar, (".csv",))
     timeline = motion.read(asked, keyframes, drive, **times)
     films.check_writable(output, timeline.fps)
 
-    subject = open_subject(run, source, face=face, encoding=encoding, generated=generated, **files)
+    subject = open_subject(
+        run, source, face=face, encoding=encoding, generated=generated, keep=keep, **files
+    )
     with run.stages("prepare"):
         _ = subject.face_regions  # renders the face as it is
         subject.renderer.require_size(size)
@@ -150,6 +161,7 @@ def animate(
 @click.option("-o", "--output", required=True, metavar="FILE", help="The picture, .png or .jpg.")
 @paste_option
 @generated_option
+@keep_option
 @size_option
 @face_option
 @encoding_options
@@ -166,6 +178,7 @@ def edit(
     output: str,
     paste: bool | None,
     generated: bool,
+    keep: str | None,
     size: int | None,
     face: int | None,
     encoding: Encoding,
@@ -188,10 +201,13 @@ def edit(
     from ..files import pictures
 
     paste = _paste(source, paste, size)
+    _check_keep(source, keep, generated)
     pictures.check_writable(output)
     files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
-    run.check_outputs([source, *files.values()], [Path(output)])
-    subject = open_subject(run, source, face=face, encoding=encoding, generated=generated, **files)
+    run.check_outputs([source, keep, *files.values()], [Path(output)])
+    subject = open_subject(
+        run, source, face=face, encoding=encoding, generated=generated, keep=keep, **files
+    )
     with run.stages("prepare"):
         _ = subject.face_regions
         subject.renderer.require_size(size)
@@ -224,3 +240,10 @@ def _paste(source: str, asked: bool | None, size: int | None) -> bool:
             f"{source}: --paste-back needs a photo, and a saved code holds none; leave it out"
         )
     return False
+
+
+def _check_keep(source: str, keep: str | None, generated: bool) -> None:
+    if keep is not None and (generated or is_code(source)):
+        raise click.UsageError(
+            "--keep is for a photo's own pixels, not for the generator's picture"
+        )

@@ -15,9 +15,11 @@ import click
 from .run import Run, encoding_bar, recorded
 
 if TYPE_CHECKING:
-    from ..animate import Opening, Studio, Subject
+    from ..animate import Studio, Subject
     from ..encoding.settings import EncodeSettings
-    from ..types import AlignedFace
+    from ..moving.covering import Mask
+    from ..opening import Opening
+    from ..types import AlignedFace, Photo
 
 face_option: Callable[..., Any] = click.option(
     "--face",
@@ -194,17 +196,20 @@ def open_subject(
     face: int | None,
     encoding: Encoding,
     generated: bool = False,
+    keep: str | None = None,
     **files: str | None,
 ) -> Subject:
     """The face of a photo or a saved code, ready to be edited; fails early where it can.
 
-    generated: the generator's picture is shown, so it must be like the photo. files: see
-    `new_studio`.
+    generated: the generator's picture is shown, so it must be like the photo. keep: the file of a
+    mask. files: see `new_studio`.
     """
     if not is_code(source):
         if generated:
             encoding = encoding.full()
-        subject = open_photo(run, source, face=face, encoding=encoding, edits=True, **files)
+        subject = open_photo(
+            run, source, face=face, encoding=encoding, edits=True, keep=keep, **files
+        )
         return replace(subject, generated=generated)
     if face is not None or encoding.given:
         raise click.UsageError(
@@ -230,14 +235,19 @@ def open_photo(
     face: int | None,
     encoding: Encoding,
     edits: bool = False,
+    keep: str | None = None,
     **files: str | None,
 ) -> Subject:
-    """The face of a photo, encoded. edits: boundaries are needed later, so load them first."""
+    """The face of a photo, encoded.
+
+    edits: boundaries are needed later, so load them first. keep: the file of a mask.
+    """
     from ..files import pictures
 
     with run.stages("load"):
         photo = pictures.load_photo(source)
         run.read("input", source)
+        kept = None if keep is None else _mask(run, keep, photo)
         studio = new_studio(run, encoding, **files)
         describe_generator(run, studio, edits=edits)
         run.facts["encoder"] = studio.inversion.encoder_version or None
@@ -252,9 +262,19 @@ def open_photo(
             )
 
     with encoding_bar() as progress:
-        subject = studio.face(photo, index=face, stages=run.stages, found=tell, progress=progress)
+        subject = studio.face(
+            photo, index=face, keep=kept, stages=run.stages, found=tell, progress=progress
+        )
     run.facts["code"] = dict(subject.code.provenance)
     return subject
+
+
+def _mask(run: Run, file: str, photo: Photo) -> Mask:
+    from ..moving.covering import read_mask
+
+    mask = read_mask(file, photo)
+    run.read("keep", file)
+    return mask
 
 
 def new_studio(run: Run, encoding: Encoding | None = None, **options: str | None) -> Studio:
@@ -268,7 +288,7 @@ def new_studio(run: Run, encoding: Encoding | None = None, **options: str | None
 
 def opening_of(encoding: Encoding | None = None, **options: str | None) -> Opening:
     """How a command opens its studio; options: the other fields of `Opening`."""
-    from ..animate import Opening
+    from ..opening import Opening
 
     if encoding is None or not encoding.given:
         return Opening(**options)  # type: ignore[arg-type]

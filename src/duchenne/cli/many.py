@@ -133,6 +133,12 @@ def stimuli(
     help="Side in pixels, of a photo the longer one; as it is by default.",
 )
 @paste_option
+@click.option(
+    "--keep",
+    metavar="PATH",
+    help="A mask of the photos' size, or a folder of masks (.png) named as the photos are: where "
+    "it is white, a photo stays.",
+)
 @encoding_options
 @motion.options(ENGINE_OPTIONS)
 @generator_option
@@ -148,6 +154,7 @@ def batch(
     suffix: str,
     size: int | None,
     paste: bool | None,
+    keep: str | None,
     encoding: Encoding,
     workers: int | None,
     threads: int | None,
@@ -159,8 +166,8 @@ def batch(
     """Put one expression on many photos or saved codes.
 
     INPUTS is a folder, a glob in quotes, or a CSV with a column `file` and, if they differ, `au`,
-    `descriptor`, `expression` and `face`. manifest.csv says of every input what was made and
-    measured, or why not. Called again after it was ended, it goes on where it was.
+    `descriptor`, `expression`, `face` and `keep` (a mask). manifest.csv says of every input what
+    was made and measured, or why not. Called again after it was ended, it goes on where it was.
 
     \b
     Examples:
@@ -182,7 +189,7 @@ def batch(
     if suffix not in known:
         raise click.UsageError(f"--format {suffix}: use {', '.join(known)}")
     asked = motion.descriptor_of(au, descriptor, expression)
-    inputs = batches.find_inputs(source, asked)
+    inputs = batches.find_inputs(source, asked, keep)
     form = Output(size=size, paste_back=paste is not False)
     film = suffix not in pictures.STILLS
     form = replace(form, still="" if film else suffix, film=suffix if film else "")

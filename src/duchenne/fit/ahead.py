@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import facs
-from ..animate import Opening, Studio
+from ..animate import Studio
 from ..engine.base import Build, Engine, Item, Slots, Throughput, Worker
 from ..engine.stages import Stages
 from ..errors import NoFaceFound
@@ -28,6 +28,7 @@ from ..faces import align
 from ..files import codes, pictures
 from ..files.films import read_video
 from ..generators.base import Generator
+from ..opening import Opening
 from ..types import Photo, Pixels, StageProgress
 from . import disfa, imported, pairs, recipe, refine, responses
 from .labels import UNUSED

@@ -7,7 +7,7 @@ import glob
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ COLUMNS: Mapping[str, str] = {
     "file": "path inside the folder; empty if it could not be made",
     "input": "the photo or code",
     "input_sha256": "of the photo or code",
+    "keep_sha256": "of the mask of what stays the photo; empty without one",
     "face": "which face of the photo, the largest being 0",
     "faces": "how many faces the photo has",
     "kind": "still or film",
@@ -38,13 +39,17 @@ COLUMNS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Input:
-    """One input. name: as it was found; stem: of its output, below the output's folder."""
+    """One input. name: as it was found; stem: of its output, below the output's folder.
+
+    keep: the file of the mask of what stays the photo.
+    """
 
     name: str
     path: Path
     stem: str
     descriptor: Mapping[str, float]
     face: int | None = None
+    keep: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,14 @@ class Result:
 # ---------------------------------------------------------------- inputs
 
 
-def find_inputs(source: str, descriptor: Mapping[str, float] | None) -> list[Input]:
+def find_inputs(
+    source: str, descriptor: Mapping[str, float] | None, keep: str | None = None
+) -> list[Input]:
     """The inputs that a folder, a glob or a CSV names, in the order of their names (of the table).
 
     descriptor: what is asked where the CSV has no column au, descriptor or expression for it.
+    keep: a mask for every photo, or a folder of masks named as the photos are, .png; the CSV's
+        column `keep` goes before it.
     Raises InputError if there is nothing to do.
     """
     path = Path(source)
@@ -80,7 +89,20 @@ def find_inputs(source: str, descriptor: Mapping[str, float] | None) -> list[Inp
         inputs = [_input(str(p), p, inside, descriptor) for p, inside in names]
     if not inputs:
         raise InputError(f"{source}: no photos or codes there; give a folder, a glob or a CSV")
-    return _distinct(inputs)
+    if keep is not None and not Path(keep).exists():
+        raise InputError(f"{keep}: no such file or folder; give a mask, or a folder of masks")
+    masked = [replace(given, keep=given.keep or _mask_of(given, keep)) for given in inputs]
+    return _distinct(masked)
+
+
+def _mask_of(given: Input, keep: str | None) -> Path | None:
+    """The mask of an input in what was given for all, if there is one."""
+    if keep is None or given.path.suffix.lower() == codes.SUFFIX:
+        return None
+    if not Path(keep).is_dir():
+        return Path(keep)
+    mask = Path(keep) / f"{given.stem}.png"
+    return mask if mask.exists() else None
 
 
 def _usable(inside: Path) -> bool:
@@ -97,7 +119,10 @@ def _input(
 
 
 def _from_table(table: Path, descriptor: Mapping[str, float] | None) -> list[Input]:
-    """A CSV with a column `file`, relative to it, and perhaps au, descriptor, expression, face."""
+    """A CSV with a column `file`, relative to it, and perhaps others.
+
+    These are au, descriptor, expression, face, and keep: a mask, relative to the table too.
+    """
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -119,7 +144,9 @@ def _from_table(table: Path, descriptor: Mapping[str, float] | None) -> list[Inp
                 "give --au"
             )
         name = row["file"] or ""
-        inputs.append(_input(name, table.parent / name, Path(name), asked, face))
+        given = _input(name, table.parent / name, Path(name), asked, face)
+        keep = table.parent / row["keep"] if row.get("keep") else None
+        inputs.append(replace(given, keep=keep))
     return inputs
 
 
@@ -146,7 +173,7 @@ def _distinct(inputs: list[Input]) -> list[Input]:
             stem = f"{stem}_{given.path.suffix[1:]}"
         seen[stem] += 1
         stem = stem if seen[stem] == 1 else f"{stem}_{seen[stem]}"
-        result.append(Input(given.name, given.path, stem, given.descriptor, given.face))
+        result.append(replace(given, stem=stem))
     return result
 
 
@@ -226,7 +253,9 @@ class _Batch:
         if row is None or (retry and row.get("error")):
             return False
         same = row["descriptor"] == papers.descriptor_text(self._cell(given))
-        return same and row["input_sha256"] == _digest(given.path) and self._out.has(key)
+        same &= row["input_sha256"] == _digest(given.path)
+        same &= row["keep_sha256"] == _digest(given.keep)
+        return same and self._out.has(key)
 
     def items(self, inputs: Sequence[Input]) -> Iterator[Item]:
         """Reads each input when a worker is free for it."""
@@ -234,13 +263,14 @@ class _Batch:
             file = given.stem + self._suffix
             try:
                 content = given.path.read_bytes()
+                keep = None if given.keep is None else (str(given.keep), given.keep.read_bytes())
             except OSError as error:
-                reason = f"{given.name}: cannot be read ({error.strerror})"
+                reason = f"{error.filename}: cannot be read ({error.strerror})"
                 self._out.record(file, self._row(given, "", error=reason))
                 self._throughput.count(Outcome(Item(given.name, None), error=reason))
                 continue
             self._by_file[file] = (given, hashlib.sha256(content).hexdigest())
-            source = Source(given.name, content=content, face=given.face)
+            source = Source(given.name, content=content, face=given.face, keep=keep)
             yield Item(given.name, Request(source, (self._cell(given),), (file,)))
 
     def record(self, outcome: Outcome) -> None:
@@ -272,6 +302,7 @@ class _Batch:
             "file": "",
             "input": given.name,
             "input_sha256": digest,
+            "keep_sha256": _digest(given.keep),
             "kind": self._kind,
             "descriptor": papers.descriptor_text(self._cell(given)),
             **{f"asked_{code}": round(value, 6) for code, value in asked},
@@ -280,9 +311,9 @@ class _Batch:
         }
 
 
-def _digest(path: Path) -> str:
-    """sha256 of an input; "" for one that cannot be read, as its row says too."""
+def _digest(path: Path | None) -> str:
+    """sha256 of an input; "" for none, or one that cannot be read, as its row says too."""
     try:
-        return sha256_of(path)
+        return "" if path is None else sha256_of(path)
     except OSError:
         return ""

@@ -39,7 +39,8 @@ KEPT = 2  # faces that a worker holds open; a scene of the built-in generator ta
 class Source:
     """Whose face. One of seed (a synthetic person) and content (the bytes of a photo or a code).
 
-    name: what messages call it, and whose suffix says what the content is.
+    name: what messages call it, and whose suffix says what the content is. keep: name and bytes of
+        the mask of what stays the photo.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Source:
     truncation: float = 0.7
     content: bytes | None = None
     face: int | None = None
+    keep: tuple[str, bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -144,14 +146,23 @@ class _Drawer:
         assert source.content is not None, "a source has a seed or a content"
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"face{Path(source.name).suffix}"
+            names = {str(path): source.name}
+            mask = None
             with pictures.reporting_disk_errors(path):
                 path.write_bytes(source.content)
+                if source.keep is not None:
+                    mask = Path(folder) / f"mask{Path(source.keep[0]).suffix}"
+                    mask.write_bytes(source.keep[1])
+                    names[str(mask)] = source.keep[0]
             if path.suffix != codes.SUFFIX:  # the next item is likely a photo as well
                 self._studio.inversion.keeps_programs = True
             try:
-                return self._studio.face(path, index=source.face)
+                return self._studio.face(path, index=source.face, keep=mask)
             except InputError as error:
-                raise type(error)(str(error).replace(str(path), source.name)) from None
+                message = str(error)
+                for written, name in names.items():
+                    message = message.replace(written, name)
+                raise type(error)(message) from None
 
     def _at_rest(self, subject: Subject, base: Pixels) -> _Person:
         output = self._drawing.output
