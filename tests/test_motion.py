@@ -85,9 +85,9 @@ def test_sizes_that_cannot_be_drawn() -> None:
         result = run(*arguments, "--crop", "--size", "100")
         assert result.exit_code == 3
         assert "size 100: this generator draws 128, 64, 32 px" in result.stderr
-        result = run(*arguments, "--size", "64")
-        assert result.exit_code == 2
-        assert "--size is for the aligned square: give --crop as well" in result.stderr
+        result = run(*arguments, "--size", "63")
+        assert result.exit_code == 3
+        assert "size 63: at least 64 px" in result.stderr
     assert run("sample", "--seed", "1", "--size", "5", "-o", "c.png").exit_code == 3
     assert not Path("c.png").exists()
 

@@ -23,7 +23,7 @@ from .encoding import encoder, tuning
 from .encoding.encoder import Encoder
 from .encoding.inversion import EncodeCache, Inversion, Progress
 from .encoding.settings import LOOK_ALIKE, EncodeSettings
-from .errors import NoFaceFound, WeightsError
+from .errors import InputError, NoFaceFound, WeightsError
 from .faces import align, landmarks, regions
 from .faces.paste import PasteBack, face_mask
 from .faces.warp import apply, invert
@@ -255,8 +255,9 @@ class Subject:
     ) -> Pixels:
         """The face with the descriptor's Action Units added (Eq. 4): uint8 [H, W, 3] (or 4).
 
-        size: side of the crop, one of `studio.renderer.sizes`: smaller ones are quick previews (see
-            `Scene.frame`). None is the full one.
+        size: side of the crop in px, one of `studio.renderer.sizes` (small ones are quick previews,
+            see `Scene.frame`); with paste the longer side at most, 64 px and more: the photo is
+            scaled down, then moved. None is the full size. InputError for others.
         """
         table = slot_intensities(facs.check(descriptor, low=facs.LOWEST))
         return next(self.frames(table[None], paste=paste, size=size))
@@ -276,32 +277,43 @@ class Subject:
     def animate(self, timeline: Timeline, *, paste: bool = False, size: int | None = None) -> Clip:
         """The frames of a timeline (Eq. 5 and 6), one at a time.
 
-        paste: put every frame back into the photo instead of giving the aligned crop.
-        size: side of the crop; see `edit`.
+        paste: put every frame back into the photo instead of giving the aligned crop. size: in px;
+            see `edit`.
         """
         return self.frames(in_slots(timeline.sides), paste=paste, size=size)
 
     def frames(self, tables: NDArray[np.float64], *, paste: bool, size: int | None = None) -> Clip:
-        """tables: [k, 12, 8], every frame's intensity of each AU in each of `regions.SLOTS`."""
-        if paste and size is not None:
-            raise ValueError("a size is for crops: a face goes back into its photo at the full one")
-        self.renderer.require_size(size)
+        """tables: [k, 12, 8], each frame's intensity of each AU in each of `regions.SLOTS`."""
+        self.require_size(size, paste=paste)
         if self.moves:
             drawn = self._move(tables, paste, size)
         elif paste:
-            drawn = self._paste(tables)
+            drawn = self._paste(tables, size)
         else:
             drawn = self._draw(tables, size)
         return Clip(drawn, self.source(paste=paste))
 
+    def require_size(self, size: int | None, *, paste: bool) -> None:
+        """InputError for a size that `frames` cannot give."""
+        if not paste:
+            self.renderer.require_size(size)
+        elif size is not None and size < pictures.MIN_SIDE:
+            raise InputError(f"size {size}: at least {pictures.MIN_SIDE} px")
+
+    @cached_property
+    def within(self) -> Callable[[int | None], tuple[Photo, AlignedFace]]:
+        """See `align.within`; the last one is kept."""
+        if self.photo is None or self.aligned is None:
+            raise ValueError("only a face that came from a photo can be put back into one")
+        return functools.lru_cache(1)(functools.partial(align.within, self.photo, self.aligned))
+
     def _move(self, tables: NDArray[np.float64], paste: bool, size: int | None) -> Iterator[Pixels]:
         """The photo's own pixels, moved; where nothing is asked they are the photo's to the bit."""
-        assert self.photo is not None
-        assert self.aligned is not None
+        photo, aligned = self.within(size if paste else None)
         active = np.asarray(tables.any(axis=(0, 1)))
         free = self._clearance > covering.MARGIN
         share = self._face * free * self.face_regions.blend(active, SIDE)
-        canvas = canvas_of(self.photo, self.aligned, share, paste=paste, size=size)
+        canvas = canvas_of(photo, aligned, share, paste=paste, size=size)
         for table, drawn in zip(tables, self._draw(tables, self._drawn_side), strict=True):
             fields = None
             if table.any():
@@ -329,20 +341,17 @@ class Subject:
                 moved = edit.transfer(self.code.w, distances.max(axis=1), limits.normals)
                 yield self.renderer.plain(moved, size)
 
-    def _paste(self, tables: NDArray[np.float64]) -> Iterator[Pixels]:
+    def _paste(self, tables: NDArray[np.float64], longest: int | None) -> Iterator[Pixels]:
         """The generator's pictures in the photo, where some frame changes something."""
-        if self.photo is None or self.aligned is None:
-            raise ValueError("only a face that came from a photo can be put back into one")
+        photo, aligned = self.within(longest)
         active = np.asarray(tables.any(axis=(0, 1)))
         scene = self.scene
         size = len(scene.base)
         changed = scene.regions.blend(active, size // 2).repeat(2, axis=0).repeat(2, axis=1)
-        mask = face_mask(self.aligned) * changed
-        paster = PasteBack(self.photo, self.aligned, reconstruction=scene.base, mask=mask)
+        mask = face_mask(aligned) * changed
+        paster = PasteBack(photo, aligned, reconstruction=scene.base, mask=mask)
         frames = map(paster.paste, self._draw(tables))
-        if self.photo.rgba is None:
-            return frames
-        return (off_white(frame, self.photo) for frame in frames)
+        return frames if photo.rgba is None else (off_white(frame, photo) for frame in frames)
 
 
 def find_regions(face: Pixels) -> regions.Regions:

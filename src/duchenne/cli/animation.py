@@ -116,7 +116,7 @@ def animate(
     asked = motion.descriptor_of(target if au is None else au, descriptor, expression)
     from ..files import films, pictures
 
-    paste = _paste(source, paste, size)
+    paste = _paste(source, paste)
     _check_keep(source, keep, generated)
     sidecar = films.sidecar_path(output)
     files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
@@ -130,8 +130,10 @@ def animate(
         run, source, face=face, encoding=encoding, generated=generated, keep=keep, **files
     )
     with run.stages("prepare"):
+        subject.require_size(size, paste=paste)
+        if paste and not films.is_folder(output):
+            _warn_of_size(run, subject, size)
         _ = subject.face_regions  # renders the face as it is
-        subject.renderer.require_size(size)
     if target is not None:
         timeline = motion.read(_reach(run, subject, asked), keyframes, drive, **times)
     with run.stages("render and write"):
@@ -200,7 +202,7 @@ def edit(
     asked = motion.descriptor_of(target if au is None else au, descriptor, expression)
     from ..files import pictures
 
-    paste = _paste(source, paste, size)
+    paste = _paste(source, paste)
     _check_keep(source, keep, generated)
     pictures.check_writable(output)
     files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
@@ -209,8 +211,8 @@ def edit(
         run, source, face=face, encoding=encoding, generated=generated, keep=keep, **files
     )
     with run.stages("prepare"):
+        subject.require_size(size, paste=paste)
         _ = subject.face_regions
-        subject.renderer.require_size(size)
     if target is not None:
         asked = _reach(run, subject, asked)
     with run.stages("render and write"):
@@ -218,6 +220,19 @@ def edit(
         pictures.save_image(picture, output, source=subject.source(paste=paste))
     run.wrote(output)
     run.note(str(run.stages))
+
+
+def _warn_of_size(run: Run, subject: Subject, size: int | None) -> None:
+    """A note if the film of a large photo will be too large for players."""
+    from ..files import films
+
+    photo, _ = subject.within(size)
+    height, width = photo.pixels.shape[:2]
+    if max(height, width) > films.PLAYED_SIDE:
+        run.note(
+            f"the film will have {width}x{height} px, and many players stop at "
+            f"{films.PLAYED_SIDE}; --size {films.PLAYED_SIDE} or less makes it smaller"
+        )
 
 
 def _reach(run: Run, subject: Subject, targets: facs.Descriptor) -> facs.Descriptor:
@@ -229,10 +244,8 @@ def _reach(run: Run, subject: Subject, targets: facs.Descriptor) -> facs.Descrip
     return reached.offsets
 
 
-def _paste(source: str, asked: bool | None, size: int | None) -> bool:
+def _paste(source: str, asked: bool | None) -> bool:
     """Whether to put the face back into the photo: the default where there is one."""
-    if size is not None and asked is not False and not is_code(source):
-        raise click.UsageError("--size is for the aligned square: give --crop as well")
     if not is_code(source):
         return asked is not False
     if asked:

@@ -7,14 +7,17 @@ square around the midpoint of the eyes, upright along eyes and mouth, sized by t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from ..errors import InputError, NoFaceFound
+from ..files.transparency import photo_of
 from ..types import AlignedFace, Face, Photo, Pixels
 from . import landmarks
-from .warp import Affine, apply, warp
+from .warp import Affine, apply, shrink, warp
 
 # FFHQ measures between dlib's 68 landmarks: the mean of six points on each eye's contour, and the
 # mouth corners. The mesh has the same points, the subject's right eye first.
@@ -78,6 +81,24 @@ def cut(
     crop = _fade_outside(crop, to_photo, photo.pixels)
     pixels = np.clip(np.rint(crop), 0, 255).astype(np.uint8)
     return AlignedFace(pixels, to_photo, face, index, count)
+
+
+def within(photo: Photo, aligned: AlignedFace, longest: int | None) -> tuple[Photo, AlignedFace]:
+    """The photo scaled down until neither side is above `longest` px, and the face where it is now.
+
+    None, and what is small enough, stays as it is. The crop keeps its pixels.
+    """
+    height, width = photo.pixels.shape[:2]
+    if longest is None or max(height, width) <= longest:
+        return photo, aligned
+    columns, rows = (max(1, round(n * longest / max(height, width))) for n in (width, height))
+    picture = photo.pixels if photo.rgba is None else photo.rgba
+    small = photo_of(shrink(picture, (columns, rows)), photo.name)
+    x, y = columns / width, rows / height
+    left, top, right, bottom = aligned.face.box
+    mesh = (aligned.face.mesh * (x, y, x)).astype(np.float32)
+    face = replace(aligned.face, box=(left * x, top * y, right * x, bottom * y), mesh=mesh)
+    return small, replace(aligned, to_photo=aligned.to_photo * [[x], [y]], face=face)
 
 
 def _numbering(count: int) -> str:

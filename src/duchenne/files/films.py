@@ -35,6 +35,7 @@ from .transparency import is_transparent, over_white
 
 log = logging.getLogger(__name__)
 
+PLAYED_SIDE = 4096  # px; larger films are refused by many players
 QUEUE = 4  # frames that may wait for the encoder: 12 MB at 1024 px
 
 

@@ -18,7 +18,6 @@ from ..engine.base import Worker
 from ..engine.stages import Stages
 from ..errors import InputError
 from ..faces import align
-from ..faces.warp import shrink
 from ..files import codes, films, pictures
 from ..files.pictures import SourceType
 from ..files.transparency import is_transparent, over_white, photo_of
@@ -186,7 +185,7 @@ class _Drawer:
                 offsets = person.subject.reach(offsets).offsets
         if cell.kind == "still":
             with stages("render"):
-                drawn = person.subject.edit(offsets, paste=self._pastes(person))
+                drawn = person.subject.edit(offsets, **self._how(person))
                 picture = self._finish(person, drawn, cell.suffix)
             with stages("write"):
                 content = pictures.image_bytes(picture, cell.suffix, source=self._mark(person))
@@ -211,21 +210,19 @@ class _Drawer:
         """Whether the face goes back into its photo; a code has none."""
         return self._drawing.output.paste_back and person.subject.photo is not None
 
+    def _how(self, person: _Person) -> dict[str, Any]:
+        """The options of `Subject.edit`; crops are brought to their size with the matching."""
+        pastes = self._pastes(person)
+        return {"paste": pastes, "size": self._drawing.output.size if pastes else None}
+
     def _mark(self, person: _Person) -> SourceType:
         return person.subject.source(paste=self._pastes(person))
 
     def _finish(self, person: _Person, drawn: Pixels, suffix: str) -> Pixels:
         """As the file shall show it."""
-        output = self._drawing.output
         if not self._pastes(person):
             return person.correction.apply(drawn)
-        if not films.keeps_transparency(suffix):
-            drawn = over_white(drawn)
-        if output.size is None:
-            return drawn
-        height, width = drawn.shape[:2]
-        scale = min(1.0, output.size / max(height, width))
-        return shrink(drawn, (max(1, round(width * scale)), max(1, round(height * scale))))
+        return drawn if films.keeps_transparency(suffix) else over_white(drawn)
 
     def _film(
         self, person: _Person, offsets: Mapping[str, float], suffix: str
@@ -240,7 +237,7 @@ class _Drawer:
         kept: list[tuple[Pixels, Pixels]] = []
 
         def frames() -> Iterator[Pixels]:
-            clip = person.subject.animate(timeline, paste=self._pastes(person))
+            clip = person.subject.animate(timeline, **self._how(person))
             for i, drawn in enumerate(clip):
                 picture = self._finish(person, drawn, suffix)
                 if i == timeline.apex:
@@ -256,8 +253,7 @@ class _Drawer:
         """Columns about the finished face; of a pasted one, cut out of its photo again."""
         face = picture
         if self._pastes(person):
-            aligned = person.subject.aligned
-            assert aligned is not None, "only photos are pasted into"
+            _, aligned = person.subject.within(self._drawing.output.size)
             shown = photo_of(drawn, "drawn")
             face = align.cut(shown, aligned.face, size=person.correction.size).pixels
         look = self._meter.look(face)

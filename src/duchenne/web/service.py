@@ -242,7 +242,7 @@ class Service:
         with self._quickly(stale):
             subject = self._subject(sitter)
             if shape.paste:
-                frame = fitted(subject.edit(descriptor, paste=True), shape.longest)
+                frame = subject.edit(descriptor, paste=True, size=shape.longest or None)
             else:
                 frame = small_picture(subject, descriptor, shape.longest)
         return pictures.image_bytes(frame, ".jpg", source=subject.source(paste=shape.paste))
@@ -295,8 +295,8 @@ class Service:
         """Write one edit at full quality."""
         with self._turn:
             subject = self._subject(sitter)
-            size = None if shape.paste else drawn_size(subject, shape.longest)
-            frame = subject.edit(descriptor, paste=shape.paste, size=size)
+            size = shape.longest if shape.paste else drawn_size(subject, shape.longest)
+            frame = subject.edit(descriptor, paste=shape.paste, size=size or None)
         pictures.save_image(
             fitted(frame, shape.longest), path, source=subject.source(paste=shape.paste)
         )
@@ -332,8 +332,8 @@ class Service:
     ) -> Iterator[Pixels]:
         with self._turn:
             subject = self._subject(sitter)
-            size = None if shape.paste else drawn_size(subject, shape.longest)
-            clip = subject.animate(timeline, paste=shape.paste, size=size)
+            size = shape.longest if shape.paste else drawn_size(subject, shape.longest)
+            clip = subject.animate(timeline, paste=shape.paste, size=size or None)
         for done in range(1, len(timeline) + 1):
             self.stand_back()
             with self._turn:
