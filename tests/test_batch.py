@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +223,56 @@ def test_films_and_sizes(folder: Path) -> None:
     assert read_synthetic_mark("films/face000.mp4") == SourceType.GENERATED
     assert run(*line, "x", "--format", ".bmp").exit_code == 2
     assert run(*line, "x", "--au", "AU1").exit_code == 2
+
+
+@pytest.mark.usefixtures("tiny_workers", "tiny_studio")
+def test_the_generators_pictures_of_photos(folder: Path) -> None:
+    line = ("batch", "*.jpg", "--au", "AU12=1", "--workers", "1", "-o")
+    for extra, shown in (((), "moved"), (("--generated",), "generated")):
+        out = shown
+        done = run(*line, out, "--crop", *extra)
+        assert done.exit_code == 0, done.stderr
+        (row,) = manifest(out)
+        assert row["shown"] == shown
+        face = tiny.TinyStudio().face("photo.jpg")
+        wanted = replace(face, generated=shown == "generated").edit({"AU12": 1.0})
+        with Image.open(f"{out}/photo.png") as image:
+            np.testing.assert_array_equal(np.asarray(image), wanted)
+    assert read_synthetic_mark("moved/photo.png") == SourceType.EDITED
+    assert read_synthetic_mark("generated/photo.png") == SourceType.GENERATED
+    again = run(*line, "moved", "--crop", "--generated")
+    assert again.exit_code == 6
+    assert run(*line, "pasted", "--generated").exit_code == 0
+    assert read_synthetic_mark("pasted/photo.png") == SourceType.EDITED
+
+
+def test_generated_pictures_need_a_full_encoding(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def opened(encoding: object = None, **_: object) -> None:
+        asked.append(encoding)
+        raise InputError("enough")
+
+    monkeypatch.setattr(many, "_fingerprints", lambda *_: {})
+    monkeypatch.setattr(many, "opening_of", opened)
+    (folder / "d.toml").write_text(
+        '[people]\nphotos = ["photo.jpg"]\n[conditions]\nhappy = "happiness"\n'
+        "[output]\ngenerated = true\n"
+    )
+    (folder / "e.toml").write_text((folder / "d.toml").read_text().replace("true", "false"))
+    run("batch", "*.jpg", "--au", "AU12", "--generated", "-o", "out")
+    run("batch", "*.jpg", "--au", "AU12", "--generated", "--quality", "fast", "-o", "out")
+    run("stimuli", "d.toml", "-o", "out")
+    run("stimuli", "e.toml", "-o", "out")
+    full, fast, design, own = asked
+    assert (full.quality, fast.quality, design.quality, own) == (
+        "balanced",
+        "fast",
+        "balanced",
+        None,
+    )
 
 
 @pytest.mark.usefixtures("tiny_workers")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import motion
-from .animation import paste_option
+from .animation import generated_option, paste_option
 from .faces import (
     Encoding,
     boundaries_option,
@@ -88,10 +88,10 @@ def stimuli(
     text = design_text(Path(design_file))
     run.read("design", design_file)
     means = Means.found()
-    facts = _fingerprints(run, means, generator_file, boundaries_file)
-    opening = opening_of(
-        generator_file=generator_file, boundaries_file=boundaries_file, device="cpu"
-    )
+    encoding = Encoding().full() if asked.output.generated else None
+    facts = _fingerprints(run, means, generator_file, boundaries_file, encoding)
+    files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
+    opening = opening_of(encoding, **files, device="cpu")
     drawing = build.drawing_of(asked, opening, means)
     slots, throughput = open_slots(drawing, workers, threads, ray)
     facts["threads"] = throughput.threads
@@ -139,6 +139,7 @@ def stimuli(
     help="A mask of the photos' size, or a folder of masks (.png) named as the photos are: where "
     "it is white, a photo stays.",
 )
+@generated_option
 @encoding_options
 @motion.options(ENGINE_OPTIONS)
 @generator_option
@@ -155,6 +156,7 @@ def batch(
     size: int | None,
     paste: bool | None,
     keep: str | None,
+    generated: bool,
     encoding: Encoding,
     workers: int | None,
     threads: int | None,
@@ -190,7 +192,10 @@ def batch(
         raise click.UsageError(f"--format {suffix}: use {', '.join(known)}")
     asked = motion.descriptor_of(au, descriptor, expression)
     inputs = batches.find_inputs(source, asked, keep)
-    form = Output(size=size, paste_back=paste is not False)
+    if generated and any(given.keep is not None for given in inputs):
+        raise click.UsageError("masks of --keep are for photos' own pixels, not for --generated")
+    form = Output(size=size, paste_back=paste is not False, generated=generated)
+    encoding = encoding.full() if generated else encoding
     film = suffix not in pictures.STILLS
     form = replace(form, still="" if film else suffix, film=suffix if film else "")
     means = Means.found()

@@ -53,13 +53,15 @@ class Output:
     """How the files look.
 
     size: side of a square crop in pixels; of a pasted photo the longer side, None is its own.
-    paste_back: the face in its photo instead of the crop. still, film: suffixes; "" draws none.
+    paste_back: the face in its photo instead of the crop. generated: of photos the generator's
+    picture, not their own pixels moved. still, film: suffixes; "" draws none.
     frames, fps, easing, hold, ping_pong: of films, from rest to the condition.
     pattern: file name without suffix, from {identity} {condition} {intensity} {percent} {side}.
     """
 
     size: int | None = 512
     paste_back: bool = False
+    generated: bool = False
     still: str = ".png"
     film: str = ""
     frames: int = 24

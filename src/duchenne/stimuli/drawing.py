@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -156,12 +156,13 @@ class _Drawer:
             if path.suffix != codes.SUFFIX:  # the next item is likely a photo as well
                 self._studio.inversion.keeps_programs = True
             try:
-                return self._studio.face(path, index=source.face, keep=mask)
+                subject = self._studio.face(path, index=source.face, keep=mask)
             except InputError as error:
                 message = str(error)
                 for written, name in names.items():
                     message = message.replace(written, name)
                 raise type(error)(message) from None
+            return replace(subject, generated=self._drawing.output.generated)
 
     def _at_rest(self, subject: Subject, base: Pixels) -> _Person:
         output = self._drawing.output
@@ -201,6 +202,7 @@ class _Drawer:
             "height": picture.shape[0],
             "width": picture.shape[1],
             **facts,
+            "shown": papers.MOVED if person.subject.moves else papers.GENERATED,
             **_transparency(person.subject, picture),
             **{f"offset_{code}": round(value, 4) for code, value in facs.by_unit(offsets).items()},
         }

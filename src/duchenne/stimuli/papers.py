@@ -20,6 +20,7 @@ from .measuring import Means
 
 Row = Mapping[str, Any]
 TILE = 192  # px of one picture on a contact sheet
+MOVED, GENERATED = "moved", "generated"  # what a picture shows
 KEPT, OVER_WHITE = "kept", "over white"  # what became of a photo's transparency
 
 ASKED = {f"asked_{c}": f"{c} as the design asks, 0 to 1; one side counts half" for c in facs.CODES}
@@ -35,6 +36,8 @@ IN_FILE: Mapping[str, str] = {
     "width": "in pixels",
     "height": "in pixels",
     "frames": "1 for a still",
+    "shown": f"{MOVED}: a photo's own pixels, moved; {GENERATED}: the generator's picture, whose "
+    "face may be in its photo",
     "transparency": f"of the photo: {KEPT}, or {OVER_WHITE} in crops and formats that have none; "
     "empty for a photo without",
     "identity_distance": "dlib's distance from the same person at rest; "
