@@ -22,6 +22,7 @@ LIDS = 6  # px around the eyes' outlines
 FURTHER = 40.0  # px: what has come so far does not go much farther
 COMES_ALONG = 4.0  # px, of the motion by which a larger one is made
 FINE = 1.0  # px, of the shading: finer is the generator's texture, not a furrow
+MAKE_UP = 12.0  # px: broader than this is the look-alike's light, eye shadow or blush, no furrow
 FLOOR = 12.0  # grey levels added to both sides of a ratio, so that noise in shadow is not amplified
 DARKEST, BRIGHTEST = -0.7, 0.25  # of the shading's logarithm: a halo is brighter, a furrow darker
 BROAD, GLINT = 8.0, 0.03  # px, and how much brighter than its surroundings of this size
@@ -41,20 +42,21 @@ class Change:
     by_mesh: the same from the mesh alone: smooth, and blind for what is not face.
     shading: float32 [S, S]: logarithm of the luma that motion does not explain; furrows.
     appears: float32 [S, S], 0 to 1: where the face shows something new: skin that was folded away.
-    mouth, eyes: float32 [S, S], 0 to 1: inside the lips, within the lids.
+    lips, mouth, eyes: float32 [S, S], 0 to 1: within the lips, in the open mouth, within the lids.
     edited: float32 [S, S, 3], the picture itself, 0 to 255.
-    opened: px by which the lips went apart, at the pixel `lips` (row, column).
+    opened: px by which the lips went apart, at the pixel `middle` (row, column).
     """
 
     motion: Array
     by_mesh: Array
     shading: Array
     appears: Array
+    lips: Array
     mouth: Array
     eyes: Array
     edited: Array
     opened: float
-    lips: tuple[int, int]
+    middle: tuple[int, int]
 
     def exaggerated(self, gain: Array) -> Change:
         """The same change, in which everything moves so many times as far; gain: [S, S].
@@ -75,11 +77,12 @@ class Change:
             sample(self.by_mesh, at) + further,
             sample(self.shading, at),
             sample(self.appears, at),
+            sample(self.lips, at),
             sample(self.mouth, at),
             sample(self.eyes, at),
             sample(self.edited, at),
-            self.opened * float(gain[self.lips]),
-            self.lips,
+            self.opened * float(gain[self.middle]),
+            self.middle,
         )
 
 
@@ -118,25 +121,27 @@ class Unedited:
             ramp(missed, LOST, SURELY_LOST) * ramp(left_over, NEW / 3, NEW),
         )
         # Skin never appears: it is the photo's, whose beard or make-up the generator does not know.
-        appears *= inside(mesh, OUTER_LIPS, LIP_EDGE)
+        lips = inside(mesh, OUTER_LIPS, LIP_EDGE)
+        appears *= lips
         shading = np.log((now @ LUMA + FLOOR) / (moved @ LUMA + FLOOR))
-        shading = np.clip(blur(shading, FINE), DARKEST, BRIGHTEST)
+        shading = blur(shading, FINE)
+        shading = np.clip(shading - blur(shading, MAKE_UP), DARKEST, BRIGHTEST)
         # A bright line is an edge that did not fit, not skin: only broad places grow brighter.
         shading = np.minimum(shading, blur(shading, BROAD) + GLINT)
         gap, gap_before = (lip_gap(m) for m in (mesh, self.mesh))
         x, y = np.clip((mesh[13, :2] + mesh[14, :2]) / 2, 0, SIDE - 1)
-        lips = int(y), int(x)
         open_now = ramp(gap, SEALED, OPEN)
         return Change(
             motion,
             by_mesh,
             shading,
             appears,
+            lips,
             inside(mesh, INNER_LIPS, LIP_EDGE) * open_now,
             np.maximum(inside(mesh, RIGHT_EYE, LIP_EDGE), inside(mesh, LEFT_EYE, LIP_EDGE)),
             now,
             gap - gap_before,
-            lips,
+            (int(y), int(x)),
         )
 
 

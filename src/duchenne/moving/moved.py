@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..faces import regions
-from ..faces.landmarks import FACE_OVAL, INNER_LIPS, LEFT_EYE, RIGHT_EYE, Mesh
+from ..faces.landmarks import FACE_OVAL, INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE, Mesh
 from ..faces.paste import footprint
 from ..faces.warp import Affine, apply, invert
 from ..types import AlignedFace, Photo, Pixels
@@ -32,11 +32,13 @@ LIGHT = 40.0  # px of SIDE: light varies more slowly over a face, features faste
 LEAST_GAIN, MOST_GAIN = 0.35, 2.0  # of the photo's light against the generator's
 MOST_COLOUR = 1.3  # of the photo's saturation against the generator's
 JAW, JAW_FAR = 3.0, 8.0  # px of opening from which the lower teeth go with the jaw
+LEAST_LIPS = 20.0  # grey levels: in darkness colours say nothing
 UPPER_TEETH, EDGE_OF_TEETH = 0.17, 0.05  # of the distance between the eyes, 63 mm: 10 mm, 3 mm
 UNLIKE, SURELY_UNLIKE = 40.0, 70.0  # grey levels: what is there is not what the generator has
 MONOCHROME = 2.0  # grey levels: where colour follows from luma to this, the photo is grey or sepia
 GRAIN = 2.0  # px: what a blur of this takes away is grain,
 EDGES = 2.5  # up to so many deviations: beyond are edges
+COARSE = 0.1  # correlation of neighbours below which grain is white
 # Where skin is drawn out to so many times its length its grain would become streaks.
 DRAWN_OUT, TORN = 1.4, 2.2
 CARRIED_ON = 12.0  # px over which the edge of the face takes its surroundings along
@@ -74,8 +76,11 @@ class MovedPhoto:
         self._eyes = np.maximum(
             *(inside(self.mesh, c, 1.0, grow=-2) for c in (LEFT_EYE, RIGHT_EYE))
         )
-        self._teeth = inside(self.mesh, INNER_LIPS, 1.5, grow=-2) * ramp(
-            lip_gap(self.mesh), SEALED, OPEN
+        open_now = ramp(lip_gap(self.mesh), SEALED, OPEN)
+        self._teeth = inside(self.mesh, INNER_LIPS, 1.5, grow=-2) * open_now
+        self._mouth = inside(self.mesh, INNER_LIPS, 1.5, grow=2) * open_now
+        self._lips, self._drawn_lips = (
+            lip_colour(picture, self.mesh) for picture in (small, self._tone(drawn))
         )
 
     def fields(self, edited: Pixels, gains: NDArray[np.floating] | None = None) -> Fields:
@@ -109,19 +114,22 @@ class MovedPhoto:
             at = here + sample(self._place, comes_from)
         motion = self._beyond_the_face(sample(change.motion, at), sample(change.by_mesh, at))
         eyes = sample(change.eyes, at)
-        # The eyeball and the upper teeth do not move with lids and lips: the photo's stay.
-        still = self._eyes * eyes
-        motion = motion * (1 - still)[..., None]
-        shading = sample(change.shading, at) * (1 - still) * self._face
         mouth = sample(change.mouth, at)
-        kept = self._teeth * self._fixed_teeth(change.opened)
-        appears = np.maximum(
-            sample(change.appears, at) * (1 - eyes) * self._face * self._like, mouth
+        # Where lips have closed over the photo's teeth there is nothing of the photo to show.
+        shut = sample(change.lips, at) * (1 - mouth) * ramp(-change.opened, JAW, JAW_FAR)
+        seam = sample(self._mouth, here + motion) * shut
+        # The eyeball and the upper teeth do not move with lids and lips: the photo's stay.
+        eyes = sample(change.eyes, at)
+        kept = self._teeth * self._fixed_teeth(change.opened) * mouth
+        still = np.maximum(self._eyes * eyes, kept)
+        motion *= (1 - still)[..., None]
+        shading = (
+            sample(change.shading, at) * (1 - still) * self._face * (1 - np.maximum(mouth, shut))
         )
-        appears = appears * (1 - kept * mouth)
-        motion = motion * (1 - kept * mouth)[..., None]
-        shading = shading * (1 - mouth)
+        appears = sample(change.appears, at) * (1 - eyes) * self._face * self._like * (1 - shut)
+        appears = np.maximum(np.maximum(appears, mouth) * (1 - kept), seam)
         new = self._tone(sample(change.edited, at))
+        new *= 1 + (1 - mouth[..., None]) * (self._lips / self._drawn_lips - 1)
         return Fields(motion, shading, appears, new, drawn_out(motion))
 
     def _beyond_the_face(self, motion: Array, by_mesh: Array) -> Array:
@@ -162,6 +170,13 @@ class Fields:
     appears: Array
     new: Array
     drawn_out: Array
+
+
+def lip_colour(picture: Array, mesh: NDArray[np.floating]) -> Array:
+    """[3], the mean colour of the lips in [SIDE, SIDE, 3], at least LEAST_LIPS."""
+    lips = inside(mesh, OUTER_LIPS, 1, grow=-2) * (1 - inside(mesh, INNER_LIPS, 1, grow=2))
+    mean = (picture * lips[..., None]).sum(axis=(0, 1)) / max(float(lips.sum()), 1e-3)
+    return np.asarray(np.maximum(mean, LEAST_LIPS), np.float32)
 
 
 def drawn_out(motion: Array) -> Array:
@@ -242,7 +257,7 @@ class Canvas:
         self._share = self._spread(share)
         # Nothing outside: not by a half pixel of the resampling either.
         self._share *= self._spread((share > 1 / 512).astype(np.float32), cv2.INTER_NEAREST)
-        self._grain = grain_of(picture, self._share)
+        self._grain = grain_like(picture, self._share)
 
     @staticmethod
     def of_photo(photo: Photo, aligned: AlignedFace, share: Array) -> Canvas:
@@ -315,14 +330,22 @@ def at_side(picture: Pixels) -> Pixels:
     return resized(picture, SIDE)
 
 
-def grain_of(picture: Pixels, share: Array) -> Array:
-    """float32 [h, w], a picture's own fine grain without its edges, for what is drawn into it.
+def grain_like(picture: Pixels, share: Array) -> Array:
+    """float32 [h, w], noise as coarse and as strong as a picture's own, for what is drawn into it.
 
-    picture: uint8 [h, w, 3]. share: [h, w], where its grain is looked at.
+    picture: uint8 [h, w, 3]. share: [h, w], where its grain is looked at. The same each time.
     """
     luma = picture.astype(np.float32) @ LUMA
     fine = luma - blur(luma, GRAIN)
-    seen = np.abs(fine[share > 0.5]) if (share > 0.5).any() else np.zeros(1)
+    looked_at = share > 0.5
+    seen = np.abs(fine[looked_at]) if looked_at.any() else np.zeros(1)
     # Of a normal distribution the median is at 0.6745 deviations; edges hardly move a median.
     deviation = float(np.median(seen)) / 0.6745
-    return np.asarray(np.clip(fine, -EDGES * deviation, EDGES * deviation), np.float32)
+    fine = np.clip(fine, -EDGES * deviation, EDGES * deviation) * looked_at
+    neighbours = float((fine[:, 1:] * fine[:, :-1]).sum() + (fine[1:] * fine[:-1]).sum()) / 2
+    alike = neighbours / max(float(np.square(fine).sum()), 1e-6)
+    noise = np.random.default_rng(0).standard_normal(luma.shape, np.float32)
+    if alike > COARSE:  # noise blurred by s has neighbours that correlate by exp(-1 / 4s^2)
+        noise = blur(noise, float(np.sqrt(-0.25 / np.log(min(alike, 0.9)))))
+    noise -= blur(noise, GRAIN)
+    return np.asarray(noise * (deviation / max(float(noise.std()), 1e-6)), np.float32)
