@@ -128,7 +128,7 @@ def test_what_moves_takes_its_opacity_along(cut_out: Pixels) -> None:
     share[40:-40, 40:-40] = 1
     to_the_right = np.full((SIDE, SIDE, 2), (-20.0, 0.0), np.float32)
     nothing = np.zeros((SIDE, SIDE), np.float32)
-    fields = Fields(to_the_right, nothing, nothing, np.zeros((SIDE, SIDE, 3), np.float32))
+    fields = Fields(to_the_right, nothing, nothing, np.zeros((SIDE, SIDE, 3), np.float32), nothing)
     drawn = ClearCanvas(photo, aligned, share).draw(fields)
     shown = Canvas.of_photo(Photo(photo.pixels), aligned, share).draw(fields)
     assert (drawn[..., 3] != cut_out[..., 3]).any()

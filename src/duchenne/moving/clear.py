@@ -24,9 +24,10 @@ class ClearCanvas:
 
     def draw(self, fields: Fields | None) -> Pixels:
         """uint8 [H, W, 4], straight RGBA; None is the photo to the bit."""
-        if fields is not None:  # what appears is opaque, and nothing shades an opacity
-            still, opaque = np.zeros_like(fields.shading), np.full_like(fields.new, 255)
-            alpha = self._opacity.draw(replace(fields, shading=still, new=opaque))[..., 0]
+        if fields is not None:  # what appears is opaque; an opacity has no shading and no grain
+            none, opaque = np.zeros_like(fields.shading), np.full_like(fields.new, 255)
+            opacity = replace(fields, shading=none, drawn_out=none, new=opaque)
+            alpha = self._opacity.draw(opacity)[..., 0]
         else:
             alpha = None
         return off_white(self._colours.draw(fields), self._photo, alpha)
