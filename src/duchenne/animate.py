@@ -40,6 +40,7 @@ from .motion.timeline import Timeline
 from .moving import covering
 from .moving.change import SIDE
 from .moving.clear import canvas_of
+from .moving.covering import Covering
 from .moving.moved import MovedPhoto, at_side, resized
 from .types import WIDTH, AlignedFace, LatentCode, Photo, Pixels
 
@@ -242,7 +243,17 @@ class Subject:
     def _clearance(self) -> NDArray[np.float32]:
         """[SIDE, SIDE], pixels to the nearest place where the photo stays."""
         assert self.aligned is not None
-        return covering.clearance(self.keep, self.aligned)
+        return covering.clearance(self.aligned, self.keep, self.covering.mask)
+
+    @cached_property
+    def covering(self) -> Covering:
+        """What covers the photo's face, and stays as it is."""
+        assert self.photo is not None
+        assert self.aligned is not None
+        found = covering.find(self.aligned)
+        if found.places:
+            logger.warning("%s: %s", self.photo.name, found.sentence)
+        return found
 
     @property
     def _drawn_side(self) -> int:

@@ -17,9 +17,11 @@ import click
 from ..errors import DuchenneError
 from . import (
     animation,
+    checking,
     demo,
     faces,
     fitting,
+    fitting_covering,
     gains,
     generators,
     judging,
@@ -34,6 +36,7 @@ from .run import Run
 COMMANDS: tuple[click.Command, ...] = (
     animation.animate,
     animation.edit,
+    checking.check,
     faces.encode,
     samples.sample,
     scoring.score,
@@ -101,6 +104,7 @@ def commands(verbose: int) -> None:
 
 
 fitting.fit.add_command(gains.photos_gains)
+fitting.fit.add_command(fitting_covering.fit_covering)
 for _command in COMMANDS:
     commands.add_command(_command)
 

@@ -17,7 +17,7 @@ from ..errors import InputError, NoFaceFound
 from ..files.transparency import photo_of
 from ..types import AlignedFace, Face, Photo, Pixels
 from . import landmarks
-from .warp import Affine, apply, shrink, warp
+from .warp import Affine, apply, invert, shrink, warp
 
 # FFHQ measures between dlib's 68 landmarks: the mean of six points on each eye's contour, and the
 # mouth corners. The mesh has the same points, the subject's right eye first.
@@ -129,6 +129,12 @@ def canonical(mesh: NDArray[np.float32], size: int = 1024) -> Affine:
     centre += 2 * (SHIFT_CORRECTION[0] * x + SHIFT_CORRECTION[1] * y)
     linear = np.stack([x, y], axis=1) * (2 / size)
     return np.concatenate([linear, (centre - x - y)[:, None]], axis=1)
+
+
+def in_crop(aligned: AlignedFace, size: int) -> NDArray[np.float64]:
+    """[468, 2]: the face's mesh in its crop, at a side of `size` pixels."""
+    mesh = apply(invert(aligned.to_photo), aligned.face.mesh[:, :2].astype(float))
+    return mesh * (size / len(aligned.pixels))
 
 
 def _fade_outside(

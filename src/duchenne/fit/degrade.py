@@ -18,19 +18,25 @@ CLEAN = 0.25  # share of the pictures that stay as they are
 def degrade(pictures: Tensor, rng: np.random.Generator) -> Tensor:
     """[B, 3, S, S] in [-1, 1] -> the same, degraded. Deterministic in `rng`."""
     kept = torch.from_numpy(rng.random(len(pictures)) < CLEAN)
-    worse = _moved(pictures, rng)
-    for step in (_lit, _blurred, _noisy, _occluded):
+    worse = moved(pictures, rng)
+    for step in (_lit, _blurred, _noisy, _occluded, _compressed):
         worse = step(worse, rng)
-    worse = torch.stack([_compressed(x, rng) for x in worse.clamp(-1, 1)])
     return torch.where(kept[:, None, None, None], pictures, worse)
+
+
+def developed(pictures: Tensor, rng: np.random.Generator) -> Tensor:
+    """[B, 3, S, S] in [-1, 1] -> the same, degraded where they are."""
+    for step in (_lit, _blurred, _noisy, _compressed):
+        pictures = step(pictures, rng)
+    return pictures
 
 
 def _draw(rng: np.random.Generator, low: float, high: float, shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(rng.uniform(low, high, shape).astype(np.float32))
 
 
-def _moved(x: Tensor, rng: np.random.Generator) -> Tensor:
-    """Turned by up to 4 degrees, scaled by up to 5 %, shifted by up to 2 % of the side."""
+def moved(x: Tensor, rng: np.random.Generator) -> Tensor:
+    """[B, C, S, S]: turned by up to 4 degrees, scaled by up to 5 %, shifted by up to 2 %."""
     b = len(x)
     angle = _draw(rng, -math.radians(4), math.radians(4), (b,))
     scale = _draw(rng, 0.95, 1.05, (b,))
@@ -85,7 +91,11 @@ def _occluded(x: Tensor, rng: np.random.Generator) -> Tensor:
     return torch.where(hidden[:, None], _draw(rng, -1, 1, (b, 3, 1, 1)), x)
 
 
-def _compressed(x: Tensor, rng: np.random.Generator) -> Tensor:
+def _compressed(pictures: Tensor, rng: np.random.Generator) -> Tensor:
+    return torch.stack([_jpeg(x, rng) for x in pictures.clamp(-1, 1)])
+
+
+def _jpeg(x: Tensor, rng: np.random.Generator) -> Tensor:
     """Every other picture through JPEG, quality 25 to 95."""
     if rng.random() < 0.5:
         return x

@@ -1,22 +1,41 @@
-"""Where a photo stays as it is: what its user keeps.
+"""Where a photo stays as it is: what its user keeps, and what covers the face.
 
-Around it motion, shading and what appears fade to nothing, so that there is no seam.
+Around it motion, shading and what appears fade to nothing, so that there is no seam. Masks
+and some other things are found by a small network that was fitted on generated faces with things
+drawn over them (`fit.covering`).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..errors import InputError
-from ..faces.warp import scale_of
-from ..files import pictures
+from ..faces.align import in_crop
+from ..faces.landmarks import (
+    FACE_OVAL,
+    INNER_LIPS,
+    LEFT_EYE,
+    LEFT_EYE_OUTER,
+    RIGHT_EYE,
+    RIGHT_EYE_OUTER,
+)
+from ..faces.warp import scale_of, shrink
+from ..files import codes, pictures
 from ..types import AlignedFace, Photo
-from .change import SIDE, ramp
+from .change import SIDE, inside, ramp
 from .correspondence import Array, pixel_centres, sample
 from .moved import Fields
 
@@ -29,6 +48,124 @@ SOFT = 16.0  # over which an edit begins
 # Of the length of the motion: over this distance it begins, so that no place is filled from beyond
 # the edge and nothing folds (the steepest place of `ramp` has a slope of 1.5).
 PER_MOTION = 2.0
+
+SEEN = 256  # px of the aligned crop that the finder looks at
+WINDOW = (slice(48, 240), slice(40, 216))  # of it, rows and columns: where faces are
+SURE = 0.85  # of the finder, from which something covers
+LEAST = 0.06  # of the square of the eyes' width: smaller spots are nothing
+GROW = -4  # px of SIDE by which the face is larger than the outline of its mesh
+EDGE = 2.0  # px of SIDE by which what covers is larger than what is found
+NEAR = 0.12  # of the eyes' width: what is as near to a point of PLACES as this is there
+# Mesh points by which a place is known; left and right are the subject's.
+PLACES: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {
+        "forehead": (151, 108, 337), "right brow": (105, 66), "left brow": (334, 296),
+        "right eye": (159, 145, 33, 133), "left eye": (386, 374, 263, 362), "nose": (4, 195),
+        "right cheek": (50, 187), "left cheek": (280, 411), "mouth": (13, 14, 61, 291),
+        "chin": (199, 152),
+    }
+)  # fmt: skip
+BUILT_IN = resources.files("duchenne") / "data/covering.safetensors"
+FORMAT = "duchenne-covering-1"
+WIDTHS = (24, 40, 64)  # channels at a quarter, an eighth and a sixteenth of SEEN
+
+
+class Finder(nn.Module):
+    """Aligned crops -> where something covers the face: a small U-Net (Ronneberger et al. 2015)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        fine, middle, coarse = WIDTHS
+        self.fine = nn.Sequential(_layer(3 * 16 + 2, fine), _layer(fine, fine))
+        self.middle = nn.Sequential(_layer(fine, middle, stride=2), _layer(middle, middle))
+        self.coarse = nn.Sequential(
+            _layer(middle, coarse, stride=2), _layer(coarse, coarse, dilation=2)
+        )
+        self.to_middle, self.to_fine = nn.Conv2d(coarse, middle, 1), nn.Conv2d(middle, fine, 1)
+        self.join_middle, self.join_fine = _layer(middle, middle), _layer(fine, fine)
+        self.last = nn.Conv2d(fine, 16, 1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """[B, 3, SEEN, SEEN] in [-1, 1] -> logits [B, 1, h, w], of WINDOW."""
+        x = F.pixel_unshuffle(pictures[..., *WINDOW], 4)
+        along = (torch.linspace(-1, 1, n) for n in x.shape[-2:])
+        places = torch.stack(torch.meshgrid(*along, indexing="ij"))
+        fine = self.fine(torch.cat([x, places.expand(len(x), -1, -1, -1)], dim=1))
+        middle = self.middle(fine)
+        coarse = self.to_middle(self.coarse(middle))
+        middle = self.join_middle(F.interpolate(coarse, scale_factor=2) + middle)
+        fine = self.join_fine(F.interpolate(self.to_fine(middle), scale_factor=2) + fine)
+        return F.pixel_shuffle(self.last(fine), 4)
+
+
+@cache
+def finder() -> Finder:
+    """The built-in one."""
+    with resources.as_file(BUILT_IN) as path:
+        tensors, _ = codes.read_tensors(path, FORMAT, "a finder of coverings")
+    network = Finder()
+    network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in tensors.items()})
+    return network.eval()
+
+
+def save(network: Finder, path: Path, provenance: Mapping[str, Any]) -> None:
+    """Write a finder as safetensors. Atomic."""
+    tensors = {k: v.detach().half().numpy() for k, v in network.state_dict().items()}
+    codes.write_tensors(tensors, {"format": FORMAT}, provenance, path)
+
+
+@dataclass(frozen=True)
+class Covering:
+    """What covers a face.
+
+    mask: bool [SIDE, SIDE], in the aligned crop. share: part of the face that it covers. places:
+    where, in words.
+    """
+
+    mask: NDArray[np.bool_]
+    share: float
+    places: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        where = ", ".join(self.places)
+        return f"something covers the face ({where}): a mask, glasses? it is kept as it is"
+
+
+def find(aligned: AlignedFace) -> Covering:
+    """What covers an aligned face, inside the outline of its mesh, eyes and mouth apart."""
+    planes = torch.from_numpy(pictures.to_planes(shrink(aligned.pixels, (SEEN, SEEN))))
+    with torch.inference_mode():  # the face and its mirror image
+        told = torch.sigmoid(finder()(torch.stack([planes, planes.flip(-1)])))[:, 0]
+    sure = np.zeros((SEEN, SEEN), np.float32)
+    sure[WINDOW] = ((told[0] + told[1].flip(-1)) / 2).numpy()
+    mesh = in_crop(aligned, SIDE)
+    face = inside(mesh, FACE_OVAL, 1, grow=GROW) > 0.5
+    for contour in (INNER_LIPS, LEFT_EYE, RIGHT_EYE):  # teeth and irises are no skin either
+        face &= inside(mesh, contour, 1, grow=-GROW) < 0.5
+    found = (cv2.resize(sure, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR) > SURE) & face
+    eyes = float(np.linalg.norm(mesh[LEFT_EYE_OUTER] - mesh[RIGHT_EYE_OUTER]))
+    _, parts, facts, _ = cv2.connectedComponentsWithStats(found.astype(np.uint8))
+    large = facts[:, cv2.CC_STAT_AREA] >= LEAST * eyes**2
+    large[0] = False  # the first part is what is not found
+    mask = large[parts]
+    near = [
+        name
+        for name, points in PLACES.items()
+        if any(_near(mask, mesh[p], NEAR * eyes) for p in points)
+    ]
+    return Covering(mask, float((mask & face).sum() / face.sum()), tuple(near))
+
+
+def _near(mask: NDArray[np.bool_], place: NDArray[np.floating], radius: float) -> bool:
+    disc = np.zeros(mask.shape, np.uint8)
+    cv2.circle(disc, tuple(np.rint(place).astype(int)), max(1, round(radius)), 1, -1)
+    return bool((mask & (disc > 0)).any())
+
+
+def _layer(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    convolution = nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation)
+    return nn.Sequential(convolution, nn.GroupNorm(4, outputs), nn.SiLU())
 
 
 def read_mask(mask: Mask, photo: Photo) -> NDArray[np.bool_]:
@@ -51,20 +188,29 @@ def read_mask(mask: Mask, photo: Photo) -> NDArray[np.bool_]:
     return white
 
 
-def clearance(keep: NDArray[np.bool_] | None, aligned: AlignedFace) -> Array:
+def clearance(
+    aligned: AlignedFace, keep: NDArray[np.bool_] | None, covered: NDArray[np.bool_] | None = None
+) -> Array:
     """float32 [SIDE, SIDE]: pixels of the crop to the nearest place that stays, 0 there.
 
-    keep: bool [H, W] in the photo; None is nothing.
+    keep: bool [H, W] in the photo; covered: bool [SIDE, SIDE] in the crop. None is nothing.
     """
+    clear = np.full((SIDE, SIDE), SIDE, np.float32)
+    if covered is not None and covered.any():
+        clear = np.maximum(_away(covered) - EDGE, 0)
     if keep is None or not keep.any():
-        return np.full((SIDE, SIDE), SIDE, np.float32)
-    away = cv2.distanceTransform((~keep).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        return clear
     to_photo = aligned.to_photo.copy()
     to_photo[:, :2] *= len(aligned.pixels) / SIDE
     at = (pixel_centres(SIDE) + 0.5) @ to_photo[:, :2].T + to_photo[:, 2] - 0.5
-    return sample(np.asarray(away, np.float32), at.astype(np.float32)) / np.float32(
-        scale_of(to_photo)
-    )
+    kept = sample(_away(keep), at.astype(np.float32)) / np.float32(scale_of(to_photo))
+    return np.asarray(np.minimum(clear, kept), np.float32)
+
+
+def _away(mask: NDArray[np.bool_]) -> Array:
+    """Pixels to the nearest True."""
+    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(away, np.float32)
 
 
 def sparing(fields: Fields, clear: Array) -> Fields:

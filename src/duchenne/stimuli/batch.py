@@ -27,6 +27,7 @@ COLUMNS: Mapping[str, str] = {
     "keep_sha256": "of the mask of what stays the photo; empty without one",
     "face": "which face of the photo, the largest being 0",
     "faces": "how many faces the photo has",
+    "covered": "where something covers the photo's face and is kept as it is",
     "kind": "still or film",
     "descriptor": "the Action Units asked for, sides included",
     **papers.ASKED,

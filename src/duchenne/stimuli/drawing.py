@@ -297,4 +297,5 @@ def _pose(look: Look) -> dict[str, Any]:
 def _faces(subject: Subject) -> dict[str, Any]:
     if subject.aligned is None:
         return {}
-    return {"face": subject.aligned.index, "faces": subject.aligned.count}
+    facts = {"face": subject.aligned.index, "faces": subject.aligned.count}
+    return {**facts, "covered": ", ".join(subject.covering.places)}

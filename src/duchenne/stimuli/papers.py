@@ -81,6 +81,7 @@ PEOPLE_COLUMNS: Mapping[str, str] = {
     "roll": "degrees that the head is tilted",
     "face": "which face of the photo, the largest being 0",
     "faces": "how many faces the photo has",
+    "covered": "where something covers the photo's face and is kept as it is",
     **REST,
     "face_length": "mm from the eyes to the chin in the screening; see docs/stimuli.md",
     "glasses": "evidence of glasses in the screening; see docs/stimuli.md",
