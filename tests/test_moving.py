@@ -186,7 +186,7 @@ def test_what_is_kept_is_the_photo_and_has_no_seam(photo: Photo, side: int) -> N
     keep = np.zeros((side, side), bool)
     keep[side // 3 : side // 2, side // 3 : side // 2] = True
     keep[side // 5, :] = True
-    clear = covering.clearance(keep, face)
+    clear = covering.clearance(face, keep)
     motion = np.full((SIDE, SIDE, 2), 20, np.float32)
     motion *= covering.fading(clear, motion)[..., None]
     share = (clear > covering.MARGIN).astype(np.float32)

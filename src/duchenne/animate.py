@@ -34,14 +34,14 @@ from .files.transparency import off_white
 from .generators import mobile
 from .generators.base import Generator, draw_w, truncate
 from .measuring import target
-from .measuring.score import Scorer, built_in_scale
+from .measuring.score import Scorer, average_mesh
 from .measuring.target import Reached
 from .motion.timeline import Timeline
-from .moving import covering
+from .moving import between, covering
 from .moving.change import SIDE
 from .moving.clear import canvas_of
 from .moving.covering import Covering
-from .moving.moved import MovedPhoto, at_side, resized
+from .moving.moved import Fields, MovedPhoto, at_side, resized
 from .types import WIDTH, AlignedFace, LatentCode, Photo, Pixels
 
 logger = logging.getLogger(__name__)
@@ -229,15 +229,19 @@ class Subject:
         """The regions of influence on the face that is shown."""
         if not self.moves:
             return self.scene.regions
-        return regions.find(self.moved.mesh.astype(np.float32), SIDE)
+        size = self.studio.generator.size
+        return regions.find(expected_mesh(self.aligned, size), size)
 
     @cached_property
-    def moved(self) -> MovedPhoto:
-        """The photo, ready to be moved as the face of the code."""
-        assert self.aligned is not None, "a photo comes with the face that was cut out of it"
+    def moved_at(self) -> Callable[[int], MovedPhoto]:
+        """The photo, ready to be moved as pictures of one of `studio.renderer.sizes`."""
         nothing = np.zeros((1, len(facs.CODES), len(regions.SLOTS)))
-        (drawn,) = self._draw(nothing, self._drawn_side)
-        return MovedPhoto(self.aligned, at_side(drawn), find_mesh)
+
+        def ready(side: int) -> MovedPhoto:
+            assert self.aligned
+            return MovedPhoto(self.aligned, at_side(next(self._draw(nothing, side))), find_mesh)
+
+        return functools.cache(ready)
 
     @cached_property
     def _clearance(self) -> NDArray[np.float32]:
@@ -248,18 +252,12 @@ class Subject:
     @cached_property
     def covering(self) -> Covering:
         """What covers the photo's face, and stays as it is."""
-        assert self.photo is not None
-        assert self.aligned is not None
+        assert self.photo
+        assert self.aligned
         found = covering.find(self.aligned)
         if found.places:
             logger.warning("%s: %s", self.photo.name, found.sentence)
         return found
-
-    @property
-    def _drawn_side(self) -> int:
-        """Of the generator's pictures whose change moves a photo."""
-        sizes = self.renderer.sizes
-        return max((size for size in sizes if size <= SIDE), default=min(sizes))
 
     def edit(
         self, descriptor: Mapping[str, float], *, paste: bool = False, size: int | None = None
@@ -325,13 +323,21 @@ class Subject:
         free = self._clearance > covering.MARGIN
         share = self._face * free * self.face_regions.blend(active, SIDE)
         canvas = canvas_of(photo, aligned, share, paste=paste, size=size)
-        for table, drawn in zip(tables, self._draw(tables, self._drawn_side), strict=True):
-            fields = None
-            if table.any():
-                gains = self.studio.boundaries.gains(table)
-                fields = self.moved.fields(at_side(drawn), gains)
-                fields = covering.sparing(fields, self._clearance)
-            yield canvas.draw(fields)
+        # The generator's small pictures are coarse where a mouth opens: they serve previews only.
+        side = max(self.renderer.sizes)
+        if size is not None and size <= SIDE and not paste:
+            side = max((s for s in self.renderer.sizes if s <= SIDE), default=side)
+        moved = self.moved_at(side)
+
+        def work_out(frame: int) -> Fields | None:
+            table = tables[frame]
+            if not table.any():
+                return None
+            drawn = at_side(next(self._draw(table[None], side, active)))
+            fields = moved.fields(drawn, self.studio.boundaries.gains(table))
+            return covering.sparing(fields, self._clearance)
+
+        yield from map(canvas.draw, between.fields_of(tables, work_out))
 
     @cached_property
     def _face(self) -> NDArray[np.float32]:
@@ -339,10 +345,15 @@ class Subject:
         assert self.aligned is not None
         return resized(face_mask(self.aligned), SIDE)
 
-    def _draw(self, tables: NDArray[np.float64], size: int | None = None) -> Iterator[Pixels]:
-        """The generator's pictures, Eq. 4."""
+    def _draw(
+        self,
+        tables: NDArray[np.float64],
+        size: int | None = None,
+        active: NDArray[np.bool_] | None = None,
+    ) -> Iterator[Pixels]:
+        """The generator's pictures, Eq. 4. active: the masks that may change; those of `tables`."""
         limits = self.studio.boundaries
-        active = np.asarray(tables.any(axis=(0, 1)))
+        active = np.asarray(tables.any(axis=(0, 1))) if active is None else active
         for table in tables:
             distances = limits.distances(table, self.code.w)
             if limits.regional:
@@ -384,8 +395,6 @@ def expected_mesh(aligned: AlignedFace | None, size: int) -> NDArray[np.float32]
     size: side of the picture in pixels.
     """
     if aligned is None:
-        mesh = built_in_scale().template[:468].astype(np.float32)
-        to_picture = invert(align.canonical(mesh, size))
-    else:
-        mesh, to_picture = aligned.face.mesh, invert(aligned.to_photo)
-    return apply(to_picture, mesh[:, :2].astype(float)).astype(np.float32)
+        return average_mesh(size)
+    mesh = aligned.face.mesh[:, :2].astype(float)
+    return apply(invert(aligned.to_photo), mesh).astype(np.float32)

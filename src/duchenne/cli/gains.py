@@ -13,7 +13,7 @@ import click
 from .faces import boundaries_option, generator_option, new_studio
 from .run import Run, progress_bars, recorded
 
-PEOPLE = 12
+PEOPLE = 8
 
 
 @click.command("photos")

@@ -83,7 +83,7 @@ def evaluate(
     \b
     Examples:
       duchenne evaluate -o report
-      duchenne evaluate -o report --identities 0 --no-recipes --photos photos/ --generated
+      duchenne evaluate -o report --no-recipes --photos photos/ --generated
       duchenne evaluate -o report --boundaries paper=paper.safetensors
     """
     from functools import partial

@@ -25,7 +25,7 @@ from ..errors import NoFaceFound
 FIRST_SEED = 700_000
 TRUNCATION = 0.8
 QUALITY = 90  # of the JPEG that a generated picture goes through, as photos have gone
-GAINS = (1.0, 1.5, 2.0, 2.5)  # that are tried; the motion never grows farther
+GAINS = (1.0, 1.6, 2.4)  # that are tried; the motion never grows farther
 ROOM = 0.6  # measured intensity above which a face has nowhere to go
 WANTED = 0.9  # of an intensity of 1: the rest would cost more of the person than it shows
 

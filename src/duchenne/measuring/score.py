@@ -36,8 +36,8 @@ from numpy.typing import NDArray
 
 from .. import facs
 from ..errors import InputError
-from ..faces import landmarks
-from ..faces.warp import Affine, scale_of, warp
+from ..faces import align, landmarks
+from ..faces.warp import Affine, apply, invert, scale_of, warp
 from ..files import codes
 from ..types import Pixels
 from ..weights import store
@@ -146,6 +146,12 @@ def built_in_scale() -> Scale:
     """The scale that comes with the package."""
     with resources.as_file(resources.files("duchenne") / "data" / SCALE_FILE) as path:
         return load_scale(path)
+
+
+def average_mesh(size: int) -> NDArray[np.float32]:
+    """[468, 2], the average face in FFHQ framing; size: side of the picture in pixels."""
+    mesh = built_in_scale().template[:468].astype(np.float32)
+    return apply(invert(align.canonical(mesh, size)), mesh[:, :2].astype(float)).astype(np.float32)
 
 
 @dataclass(frozen=True)

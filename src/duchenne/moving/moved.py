@@ -9,7 +9,7 @@ only what appears is drawn by the generator, in the photo's light.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TypeVar
 
@@ -170,6 +170,22 @@ class Fields:
     appears: Array
     new: Array
     drawn_out: Array
+
+    def times(self, share: float) -> Fields:
+        """So much of it, 0 to 1; what is new is the same and appears so far."""
+        part = np.float32(share)
+        return Fields(
+            self.motion * part,
+            self.shading * part,
+            self.appears * part,
+            self.new,
+            self.drawn_out * part,
+        )
+
+    def towards(self, other: Fields, share: float) -> Fields:
+        """At a share, 0 to 1, of the way to other fields."""
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(Fields))
+        return Fields(*(a + np.float32(share) * (b - a) for a, b in pairs))
 
 
 def lip_colour(picture: Array, mesh: NDArray[np.floating]) -> Array:
