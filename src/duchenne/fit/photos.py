@@ -25,7 +25,8 @@ from ..errors import NoFaceFound
 FIRST_SEED = 700_000
 TRUNCATION = 0.8
 QUALITY = 90  # of the JPEG that a generated picture goes through, as photos have gone
-GAINS = (1.0, 1.6, 2.4)  # that are tried; the motion never grows farther
+GAINS = (1.0, 1.6, 2.4)  # that are tried
+MOST = 2.0  # twice as far: beyond, a nose or a cheek is drawn out of shape
 ROOM = 0.6  # measured intensity above which a face has nowhere to go
 WANTED = 0.9  # of an intensity of 1: the rest would cost more of the person than it shows
 
@@ -49,6 +50,7 @@ class Fitted:
             "sources": list(sources),
             "truncation": TRUNCATION,
             "wanted": WANTED,
+            "most": MOST,
             "tried": list(GAINS),
             "change": np.round(self.change, 3).tolist(),
             "people": self.people.tolist(),
@@ -86,7 +88,7 @@ def responses(subject: Subject) -> tuple[Array, Array]:
 def fit(
     studio: Studio, sources: Iterable[PhotoOrCode], progress: Callable[[int], None] | None = None
 ) -> Fitted:
-    """The smallest gains with which WANTED is measured on average; at most the last of GAINS.
+    """The smallest gains with which WANTED is measured on average; at most MOST.
 
     sources: photos, each moved by its look-alike; one after the other.
     """
@@ -109,5 +111,6 @@ def of_responses(rests: Array, changes: Array) -> Fitted:
     mean[enough] = np.nanmean(seen[:, enough], axis=0)
     rising = np.maximum.accumulate(mean, axis=1)
     gains = [np.interp(WANTED, row + 1e-9 * np.arange(len(row)), GAINS) for row in rising]
+    gains = np.minimum(gains, MOST)
     people = np.isfinite(seen[..., 0]).sum(axis=0)
     return Fitted(np.array(gains, np.float32), mean, people)
