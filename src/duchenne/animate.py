@@ -233,15 +233,17 @@ class Subject:
         return regions.find(expected_mesh(self.aligned, size), size)
 
     @cached_property
-    def moved_at(self) -> Callable[[int], MovedPhoto]:
+    def _movers(self) -> dict[int, MovedPhoto]:
+        return {}
+
+    def moved_at(self, side: int) -> MovedPhoto:
         """The photo, ready to be moved as pictures of one of `studio.renderer.sizes`."""
-        nothing = np.zeros((1, len(facs.CODES), len(regions.SLOTS)))
-
-        def ready(side: int) -> MovedPhoto:
+        if side not in self._movers:
             assert self.aligned
-            return MovedPhoto(self.aligned, at_side(next(self._draw(nothing, side))), find_mesh)
-
-        return functools.cache(ready)
+            nothing = np.zeros((1, len(facs.CODES), len(regions.SLOTS)))
+            drawn = at_side(next(self._draw(nothing, side)))
+            self._movers[side] = MovedPhoto(self.aligned, drawn, find_mesh)
+        return self._movers[side]
 
     @cached_property
     def _clearance(self) -> NDArray[np.float32]:
@@ -390,10 +392,7 @@ def find_mesh(face: Pixels, near: landmarks.Mesh | None = None) -> landmarks.Mes
 
 
 def expected_mesh(aligned: AlignedFace | None, size: int) -> NDArray[np.float32]:
-    """[468, 2] where an aligned photo has its face, or the average face in FFHQ framing.
-
-    size: side of the picture in pixels.
-    """
+    """[468, 2] where an aligned photo, or else the average face, has its face, at `size` px."""
     if aligned is None:
         return average_mesh(size)
     mesh = aligned.face.mesh[:, :2].astype(float)

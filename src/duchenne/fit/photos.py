@@ -111,6 +111,5 @@ def of_responses(rests: Array, changes: Array) -> Fitted:
     mean[enough] = np.nanmean(seen[:, enough], axis=0)
     rising = np.maximum.accumulate(mean, axis=1)
     gains = [np.interp(WANTED, row + 1e-9 * np.arange(len(row)), GAINS) for row in rising]
-    gains = np.minimum(gains, MOST)
     people = np.isfinite(seen[..., 0]).sum(axis=0)
-    return Fitted(np.array(gains, np.float32), mean, people)
+    return Fitted(np.minimum(gains, MOST).astype(np.float32), mean, people)

@@ -1,0 +1,94 @@
+"""Photos move farther than their look-alikes: the gains, where they act, and how they are found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from duchenne import facs
+from duchenne.editing import boundaries
+from duchenne.editing.boundaries import slot_intensities
+from duchenne.errors import InputError
+from duchenne.faces.regions import SLOTS
+from duchenne.fit import photos
+from duchenne.fit.photos import GAINS, MOST, WANTED, of_responses
+
+COUNT = len(facs.CODES)
+BOUNDS = replace(boundaries.built_in(), photo_gain=np.linspace(1, 2, COUNT).astype(np.float32))
+
+
+def test_a_mask_gets_the_mean_gain_of_what_acts_in_it() -> None:
+    gain = dict(zip(facs.CODES, BOUNDS.photo_gain, strict=True))
+    gains = BOUNDS.gains(slot_intensities({"AU12L": 0.6, "AU25": 0.2, "AU4": -0.3}))
+    by_slot = dict(zip(SLOTS, gains, strict=True))
+    assert by_slot["mouthR"] == pytest.approx(gain["AU25"])
+    assert by_slot["mouthL"] == pytest.approx(0.75 * gain["AU12"] + 0.25 * gain["AU25"])
+    assert by_slot["browsL"] == pytest.approx(gain["AU4"])
+    assert by_slot["eyesL"] == 1
+
+
+def test_boundaries_without_gains_move_photos_as_far_as_pictures(tmp_path: Path) -> None:
+    plain = replace(BOUNDS, photo_gain=None)
+    assert (plain.gains(slot_intensities({"AU12": 1.0})) == 1).all()
+    boundaries.save_boundaries(plain, tmp_path / "plain.safetensors")
+    assert boundaries.load_boundaries(tmp_path / "plain.safetensors").photo_gain is None
+
+
+def test_gains_are_kept_in_the_file(tmp_path: Path) -> None:
+    boundaries.save_boundaries(BOUNDS, tmp_path / "b.safetensors")
+    kept = boundaries.load_boundaries(tmp_path / "b.safetensors").photo_gain
+    assert kept is not None
+    np.testing.assert_array_equal(kept, BOUNDS.photo_gain)
+    short = replace(BOUNDS, photo_gain=np.ones(3, np.float32))
+    boundaries.save_boundaries(short, tmp_path / "short.safetensors")
+    with pytest.raises(InputError, match="shapes"):
+        boundaries.load_boundaries(tmp_path / "short.safetensors")
+
+
+def test_the_built_in_ones_were_found_by_this_rule() -> None:
+    found = boundaries.built_in()
+    record = found.provenance["photos"]
+    assert (record["wanted"], record["most"], record["tried"]) == (WANTED, MOST, list(GAINS))
+    change = np.array(record["change"])
+    assert found.photo_gain is not None
+    for gain, row in zip(found.photo_gain, change, strict=True):
+        assert 1 <= gain <= MOST
+        if 1 < gain < MOST:
+            assert np.interp(gain, GAINS, row) == pytest.approx(WANTED, abs=0.01)
+
+
+def test_the_smallest_gain_that_serves() -> None:
+    rests = np.zeros((2, COUNT))
+    changes = np.full((2, COUNT, len(GAINS)), np.nan)
+    changes[:] = np.array(GAINS) * 0.6  # 0.9 is reached at 1.5
+    changes[:, 0] = 0.95  # enough at once
+    changes[:, 1] = 0.1  # never
+    changes[0, 2], changes[1, 2] = np.nan, np.array(GAINS) * 0.9  # one of two faces was seen
+    rests[0, 3], changes[0, 3] = 0.9, 0.0  # shows it already: does not count
+    rests[:, 4], changes[:, 4] = 0.9, 0.2  # nobody has room: nothing is known
+    found = of_responses(rests, changes)
+    assert found.gains[0] == 1
+    assert found.gains[1] == MOST
+    np.testing.assert_allclose(found.gains[[2, 3, 5]], [1, 1.5, 1.5], atol=1e-3)
+    assert found.gains[4] == 1
+    assert list(found.people[:6]) == [2, 2, 1, 1, 0, 2]
+
+
+def test_people_are_photographed_the_same_each_time() -> None:
+    class Drawn:
+        def edit(self, descriptor: dict[str, float]) -> np.ndarray:
+            x = np.arange(64, dtype=np.uint8)
+            return np.stack([np.add.outer(x, x)] * 3, axis=-1)
+
+    class Studio:
+        def sample(self, seed: int, *, truncation: float) -> Drawn:
+            assert seed >= photos.FIRST_SEED
+            assert truncation == photos.TRUNCATION
+            return Drawn()
+
+    first, second = photos.generated_people(Studio(), 2)  # type: ignore[arg-type]
+    assert first.shape == (64, 64, 3)
+    assert np.array_equal(first, second)
