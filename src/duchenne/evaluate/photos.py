@@ -20,6 +20,7 @@ from .. import facs
 from ..animate import Subject
 from ..editing.boundaries import slot_intensities
 from ..faces import align
+from ..faces.warp import apply
 from ..measuring.identity import JUDGES, Network
 from ..types import Pixels, StepProgress
 from . import harness, kept, metrics
@@ -35,7 +36,7 @@ EDITS: Mapping[str, Mapping[str, float]] = MappingProxyType(
 """Name of an edit -> what is asked."""
 FULL = tuple(f"{code} at 1" for code in facs.CODES)
 PROBE = "happiness"  # a picture of it says whether pictures are still made as they were
-VERSION = 1  # of what `measure` does: results of another one are not taken for these
+VERSION = 2  # of what `measure` does: results of another one are not taken for these
 FINE = 1.0  # px of the photo: what a blur of this takes away is sharpness and grain
 DIFFER = metrics.RESPONDS / facs.FULL  # of the full action: a difference that counts
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of sRGB, BT.601
@@ -201,13 +202,22 @@ def _where(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """[S, S] twice: where nothing may change, and the regions that the edit is about.
 
-    A pixel of the photo that lies across the border is in neither.
+    A pixel of the photo that lies across the border is in neither, nor is the reflection of the
+    photo's edge that the crop shows beyond it.
     """
+    assert subject.photo is not None
+    assert subject.aligned is not None
     slots = np.asarray(slot_intensities(descriptor).any(axis=0))
     region = ~harness.outside_of(subject, slots)
     border = 2 * int(np.ceil(2 / _scale(subject))) + 1
     grown = cv2.dilate(region.astype(np.uint8), np.ones((border, border), np.uint8))
-    return grown == 0, region
+    size = len(region)
+    crop = np.stack(np.meshgrid(*[np.arange(size) + 0.5] * 2), axis=-1).reshape(-1, 2)
+    at = apply(subject.aligned.to_photo, crop).reshape(size, size, 2)
+    height, width = subject.photo.pixels.shape[:2]
+    rim = 2 * _scale(subject) + 2
+    there = ((at > rim) & (at < np.array([width, height]) - rim)).all(axis=2)
+    return (grown == 0) & there, region
 
 
 def _scale(subject: Subject) -> float:
