@@ -14,10 +14,12 @@ from command_line import done, run
 from PIL import Image
 
 from duchenne.faces.align import in_crop
+from duchenne.faces.landmarks import LEFT_EYE, RIGHT_EYE
 from duchenne.files import codes, pictures
 from duchenne.fit import covering as drawing
 from duchenne.moving import covering, suitability
-from duchenne.moving.change import SIDE
+from duchenne.moving.change import SIDE, inside
+from duchenne.moving.moved import Fields
 from duchenne.types import AlignedFace, Photo
 
 NAME = "generated_face_03"
@@ -122,3 +124,44 @@ def test_a_mask_of_another_kind_is_refused() -> None:
         covering.read_mask(np.zeros((90, 80), bool), photo)
     with pytest.raises(Exception, match="array of bool"):
         covering.read_mask(np.zeros((80, 90), np.uint8), photo)  # type: ignore[arg-type]
+
+
+def glasses_on(face: AlignedFace) -> tuple[AlignedFace, np.ndarray]:
+    """The face with rims of a usual size below its brows, and bool [SIDE, SIDE] of where."""
+    mesh = in_crop(face, SIDE)
+    eyes = [mesh[list(contour)].mean(axis=0) for contour in (RIGHT_EYE, LEFT_EYE)]
+    apart = float(np.linalg.norm(eyes[1] - eyes[0]))
+    drawn = np.zeros((SIDE, SIDE), np.uint8)
+    for x, y in eyes:
+        middle = (round(x), round(y + 0.1 * apart))
+        cv2.ellipse(drawn, middle, (round(0.42 * apart), round(0.24 * apart)), 0, 0, 360, 1, 4)
+    ends = [tuple(int(v) for v in np.rint(eye)) for eye in eyes]
+    nose = (np.array(ends[0]) + ends[1]) // 2
+    cv2.line(drawn, (nose[0] - 12, nose[1]), (nose[0] + 12, nose[1]), 1, 4)
+    large = cv2.resize(drawn, (len(face.pixels),) * 2, interpolation=cv2.INTER_LINEAR)
+    pixels = np.where(large[..., None] > 0, np.uint8(25), face.pixels)
+    return replace(face, pixels=pixels), drawn > 0
+
+
+def test_glasses_stay_whole(bare: AlignedFace) -> None:
+    worn, true = glasses_on(bare)
+    assert covering.wears_glasses(worn)
+    assert not covering.wears_glasses(bare)
+    found = covering.find(worn)
+    assert "glasses" in found.places
+    assert (found.mask & true).sum() > 0.9 * true.sum()
+    mesh = in_crop(worn, SIDE)
+    for contour in (LEFT_EYE, RIGHT_EYE):  # lids still move behind them
+        assert not found.mask[inside(mesh, contour, 1) > 0.9].any()
+
+
+def test_around_what_stays_furrows_fade_with_the_motion() -> None:
+    clear = np.tile(np.arange(SIDE, dtype=np.float32), (SIDE, 1))
+    ones = np.ones((SIDE, SIDE), np.float32)
+    motion = np.stack([0 * ones, 20 * ones], axis=-1)
+    spared = covering.sparing(Fields(motion, ones, ones, motion[..., [0] * 3], ones), clear)
+    share = spared.motion[0, :, 1] / 20
+    assert share[0] == 0
+    assert share[100] == 1
+    assert np.diff(share).max() * 20 < 0.5  # drawn out by less than twice, nothing folds
+    assert (spared.shading[0] <= share + 1e-6).all()

@@ -2,7 +2,7 @@
 
 Around it motion, shading and what appears fade to nothing, so that there is no seam. Masks
 and some other things are found by a small network that was fitted on generated faces with things
-drawn over them (`fit.covering`).
+drawn over them (`fit.covering`); glasses by the bridge over the nose (`measuring.glasses`).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from ..faces.landmarks import (
 )
 from ..faces.warp import scale_of, shrink
 from ..files import codes, pictures
+from ..measuring.glasses import SURELY_GLASSES, bridge
 from ..types import AlignedFace, Photo
 from .change import SIDE, inside, ramp
 from .correspondence import Array, pixel_centres, sample
@@ -46,8 +47,9 @@ Mask = str | Path | NDArray[np.bool_]
 MARGIN = 1.5  # so that no pixel that stays has a neighbour in the sampling that does not
 SOFT = 16.0  # over which an edit begins
 # Of the length of the motion: over this distance it begins, so that no place is filled from beyond
-# the edge and nothing folds (the steepest place of `ramp` has a slope of 1.5).
-PER_MOTION = 2.0
+# the edge, nothing folds (the steepest place of `ramp` has a slope of 1.5), and a brow above a rim
+# is not drawn out to twice its width.
+PER_MOTION = 3.5
 
 SEEN = 256  # px of the aligned crop that the finder looks at
 WINDOW = (slice(48, 240), slice(40, 216))  # of it, rows and columns: where faces are
@@ -55,6 +57,9 @@ SURE = 0.85  # of the finder, from which something covers
 LEAST = 0.06  # of the square of the eyes' width: smaller spots are nothing
 GROW = -4  # px of SIDE by which the face is larger than the outline of its mesh
 EDGE = 2.0  # px of SIDE by which what covers is larger than what is found
+# Of the distance between the eyes (63 mm): half the width and height of what a lens and its rim may
+# take, how far below the eye its middle lies, the bridge, and what the eye behind it keeps.
+LENS, LENS_DOWN, BRIDGE, BEHIND = (0.52, 0.31), 0.11, 0.22, 0.06
 NEAR = 0.12  # of the eyes' width: what is as near to a point of PLACES as this is there
 # Mesh points by which a place is known; left and right are the subject's.
 PLACES: Mapping[str, tuple[int, ...]] = MappingProxyType(
@@ -129,7 +134,7 @@ class Covering:
     @property
     def sentence(self) -> str:
         where = ", ".join(self.places)
-        return f"something covers the face ({where}): a mask, glasses? it is kept as it is"
+        return f"something covers the face ({where}); it is kept as it is, and moves less around it"
 
 
 def find(aligned: AlignedFace) -> Covering:
@@ -154,7 +159,40 @@ def find(aligned: AlignedFace) -> Covering:
         for name, points in PLACES.items()
         if any(_near(mask, mesh[p], NEAR * eyes) for p in points)
     ]
+    if wears_glasses(aligned):
+        mask |= glasses(mesh)
+        near.append("glasses")
     return Covering(mask, float((mask & face).sum() / face.sum()), tuple(near))
+
+
+def wears_glasses(aligned: AlignedFace) -> bool:
+    """Whether an aligned face surely does; rimless ones may be missed."""
+    small = shrink(aligned.pixels, (SIDE, SIDE)).astype(np.float32) / 255
+    light = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2LAB)[..., 0])
+    return bridge(light.astype(np.float32), in_crop(aligned, SIDE)) > SURELY_GLASSES
+
+
+def glasses(mesh: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """bool [SIDE, SIDE]: where a face that wears glasses has them, but for the eyes behind them.
+
+    What kind they are is not known, so it is all that lenses, rims and bridge may cover. mesh:
+    [468, 2] in the crop at SIDE px.
+    """
+    right, left = (mesh[list(eye)].mean(axis=0) for eye in (RIGHT_EYE, LEFT_EYE))
+    width = float(np.linalg.norm(left - right))
+    across = (left - right) / width
+    down = np.array([-across[1], across[0]])
+    angle = float(np.degrees(np.arctan2(across[1], across[0])))
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    half = (round(LENS[0] * width), round(LENS[1] * width))
+    for eye in (right, left):
+        middle = tuple(int(v) for v in np.rint(eye + LENS_DOWN * width * down))
+        cv2.ellipse(mask, middle, half, angle, 0, 360, 1, -1)
+    ends = [tuple(int(v) for v in np.rint(eye)) for eye in (right, left)]
+    cv2.line(mask, ends[0], ends[1], 1, max(1, round(BRIDGE * width)))
+    for eye_outline in (RIGHT_EYE, LEFT_EYE):
+        mask[inside(mesh, eye_outline, 1, grow=round(BEHIND * width)) > 0.5] = 0
+    return mask > 0
 
 
 def _near(mask: NDArray[np.bool_], place: NDArray[np.floating], radius: float) -> bool:
@@ -215,11 +253,11 @@ def _away(mask: NDArray[np.bool_]) -> Array:
 
 def sparing(fields: Fields, clear: Array) -> Fields:
     """What happens to the photo, fading to nothing where it stays; clear: `clearance`."""
-    slow, free = fading(clear, fields.motion)[..., None], fading(clear)
+    slow, free = fading(clear, fields.motion), fading(clear)
     return replace(
         fields,
-        motion=fields.motion * slow,
-        shading=fields.shading * free,
+        motion=fields.motion * slow[..., None],
+        shading=fields.shading * slow**2,  # a furrow is in its place only where the skin has moved
         appears=fields.appears * free,
     )
 
