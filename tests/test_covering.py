@@ -149,6 +149,7 @@ def test_glasses_stay_whole(bare: AlignedFace) -> None:
     assert not covering.wears_glasses(bare)
     found = covering.find(worn)
     assert "glasses" in found.places
+    assert found.share < suitability.MUCH  # a photo with glasses serves
     assert (found.mask & true).sum() > 0.9 * true.sum()
     mesh = in_crop(worn, SIDE)
     for contour in (LEFT_EYE, RIGHT_EYE):  # lids still move behind them

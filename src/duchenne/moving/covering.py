@@ -123,8 +123,8 @@ def save(network: Finder, path: Path, provenance: Mapping[str, Any]) -> None:
 class Covering:
     """What covers a face.
 
-    mask: bool [SIDE, SIDE], in the aligned crop. share: part of the face that it covers. places:
-    where, in words.
+    mask: bool [SIDE, SIDE], in the aligned crop. share: part of the face that is hidden, which what
+    lies behind glasses is not. places: where, in words.
     """
 
     mask: NDArray[np.bool_]
@@ -159,10 +159,11 @@ def find(aligned: AlignedFace) -> Covering:
         for name, points in PLACES.items()
         if any(_near(mask, mesh[p], NEAR * eyes) for p in points)
     ]
+    share = float((mask & face).sum() / face.sum())
     if wears_glasses(aligned):
         mask |= glasses(mesh)
         near.append("glasses")
-    return Covering(mask, float((mask & face).sum() / face.sum()), tuple(near))
+    return Covering(mask, share, tuple(near))
 
 
 def wears_glasses(aligned: AlignedFace) -> bool:

@@ -113,7 +113,6 @@ class MovedPhoto:
             comes_from = here + sample(change.motion, at)
             at = here + sample(self._place, comes_from)
         motion = self._beyond_the_face(sample(change.motion, at), sample(change.by_mesh, at))
-        eyes = sample(change.eyes, at)
         mouth = sample(change.mouth, at)
         # Where lips have closed over the photo's teeth there is nothing of the photo to show.
         shut = sample(change.lips, at) * (1 - mouth) * ramp(-change.opened, JAW, JAW_FAR)
@@ -321,9 +320,10 @@ class Canvas:
         at = self._here + np.asarray(motion @ self._linear.T, np.float32)
         moved = sample(self._picture, at, cv2.INTER_LANCZOS4).astype(np.float32)
         moved *= np.exp(self._spread(fields.shading) * share)[..., None]
-        worn = (self._spread(fields.drawn_out) * share)[..., None]
-        moved += worn * (blur(moved, GRAIN) - moved)
-        moved *= 1 + worn * (self._grain / (moved @ LUMA + 1))[..., None]
+        if fields.drawn_out.any():
+            worn = (self._spread(fields.drawn_out) * share)[..., None]
+            moved += worn * (blur(moved, GRAIN) - moved)
+            moved *= 1 + worn * (self._grain / (moved @ LUMA + 1))[..., None]
         appears = (self._spread(fields.appears) * share)[..., None]
         new = self._spread(fields.new)
         new *= 1 + (self._grain / (new @ LUMA + 1))[..., None]  # a factor, so that grey stays grey
