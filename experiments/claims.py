@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from duchenne import facs
+
 Records = Mapping[str, Mapping[str, Any]]
 """Name of an experiment -> its record, as JSON gives it; experiments not run are not there."""
 
@@ -27,6 +29,11 @@ class Claim:
     says: str
     found: str
     verdict: Verdict
+
+
+def columns_of(record: Mapping[str, Any]) -> list[str]:
+    """The Action Units of its arrays of scores; the paper's, where an older record does not say."""
+    return list(record.get("columns", facs.PAPER))
 
 
 def judged(reproduced: bool, improved: bool = False) -> Verdict:

@@ -118,9 +118,7 @@ def _roc_figure(record: dict[str, Any]) -> Any:
 
 
 def _means(record: Any, key: str) -> dict[str, float]:
-    return {
-        name: float(np.mean([record[name][code][key] for code in facs.CODES])) for name in METHODS
-    }
+    return {name: float(np.mean([one[key] for one in record[name].values()])) for name in METHODS}
 
 
 def claims(records: Records) -> list[Claim]:
@@ -154,7 +152,7 @@ def section(records: Records) -> str:
     """The part of the page."""
     record = records[NAME]
     rows = []
-    for code in facs.CODES:
+    for code in record[METHODS[0]]:
         cells = [
             f"{record[name][code][key]:.2f}"
             for name in METHODS

@@ -16,7 +16,7 @@ from duchenne.motion.timeline import from_descriptor
 
 from . import claims as verdicts
 from . import figures
-from .claims import Claim, Records, judged
+from .claims import Claim, Records, columns_of, judged
 from .context import ENCODE, FRAME, OPEN, SCORE, Context, Settings
 
 NAME = "happiness"
@@ -53,7 +53,13 @@ def run(context: Context) -> dict[str, Any]:
     levels = [f"λ = {value:.2g}" for value in np.linspace(0, 1, len(timeline))]
     figure = figures.strips(rows, labels, levels)
     files = context.save(figure, FIGURE, SourceType.GENERATED)
-    return {"descriptor": demo.DESCRIPTOR, "asked": list(wanted), "people": records, "files": files}
+    return {
+        "descriptor": demo.DESCRIPTOR,
+        "asked": list(wanted),
+        "columns": list(facs.CODES),
+        "people": records,
+        "files": files,
+    }
 
 
 def _measure(context: Context, frames: list[np.ndarray]) -> dict[str, Any]:
@@ -72,7 +78,7 @@ def _measure(context: Context, frames: list[np.ndarray]) -> dict[str, Any]:
 
 def summary(record: Mapping[str, Any]) -> dict[str, float]:
     """Numbers over the people: how the three asked AUs rise, and the identity distance."""
-    asked = [facs.INDEX[code] for code in record["asked"]]
+    asked = [columns_of(record).index(code) for code in record["asked"]]
     rises, orders = [], []
     for person in record["people"]:
         curves = np.array(person["scores"])[:, asked]
@@ -108,7 +114,7 @@ def section(records: Records) -> str:
     """The part of the page."""
     record = records[NAME]
     rows = []
-    asked = [facs.INDEX[code] for code in record["asked"]]
+    asked = [columns_of(record).index(code) for code in record["asked"]]
     for person in record["people"]:
         curves = np.array(person["scores"])[:, asked]
         cells = [f"{a:.1f} → {b:.1f}" for a, b in zip(curves[0], curves[-1], strict=True)]

@@ -74,7 +74,7 @@ def summary(measured: Measured) -> dict[str, Any]:
     """What the page shows of one method."""
     correlation, slope = metrics.agreement(measured.scores, LEVELS)
     curves = (measured.scores - measured.scores[:, :, :1]) / facs.FULL
-    target = np.stack([curves[:, i, :, i] for i in range(len(facs.CODES))])  # [12, F, K]
+    target = np.stack([curves[:, i, :, i] for i in range(len(facs.CODES))])  # [U, F, K]
     return {
         "faces": len(measured),
         "table": {name: dict(values) for name, values in measured.table().items()},
@@ -226,7 +226,7 @@ def _units(methods: Mapping[str, Any]) -> str:
     shown = ("responds", "leads", "leakage", "identity_95", "background", "turned")
     ours, theirs = methods["default"], methods["paper"]
     rows = []
-    for code in facs.CODES:
+    for code in ours["agreement"]:
         cells = [f"{ours['table'][m][code]:.2f} ({theirs['table'][m][code]:.2f})" for m in shown]
         cells += [
             f"{ours['agreement'][code][k]:.2f} ({theirs['agreement'][code][k]:.2f})"

@@ -15,7 +15,7 @@ from duchenne.types import Pixels
 
 from . import claims as verdicts
 from . import figures
-from .claims import Claim, Records, judged
+from .claims import Claim, Records, columns_of, judged
 from .context import FRAME, SCORE, Context, Settings
 
 NAME = "units"
@@ -36,6 +36,7 @@ def seconds(settings: Settings) -> float:
 def run(context: Context) -> dict[str, Any]:
     """One strip and its curves for each AU, ours and the paper's recipe."""
     record: dict[str, Any] = {"person": harness.FIRST_SEED + PERSON, "files": []}
+    record["columns"] = list(facs.CODES)
     for name in METHODS:
         (person,) = context.under(name, context.held_out(PERSON + 1)[PERSON:])
         strips, curves = {}, {}
@@ -136,16 +137,17 @@ def section(records: Records) -> str:
     """The part of the page."""
     record = records[NAME]
     rows = []
-    for code in ORDER:
+    columns = columns_of(record)
+    for code in record[METHODS[0]]:
         cells = []
         for name in METHODS:
             change = np.array(record[name][code])
             change = change[-1] - change[0]
-            free = [i for c, i in facs.INDEX.items() if c != code and c not in facs.UNITS[code].kin]
+            free = [i for i, c in enumerate(columns) if c != code and c not in facs.UNITS[code].kin]
             other = max(free, key=lambda i: abs(change[i]))
             cells += [
-                f"{change[facs.INDEX[code]]:+.2f}",
-                f"{facs.CODES[other]} {change[other]:+.2f}",
+                f"{change[columns.index(code)]:+.2f}",
+                f"{columns[other]} {change[other]:+.2f}",
             ]
         rows.append([code, *cells])
     header = ["", *(f"{n}: {k}" for n in METHODS for k in ("asked AU", "largest untied other"))]

@@ -58,7 +58,7 @@ def fit(studio: Studio, measured: Responses) -> dict[str, Boundaries]:
     mean = measured.slopes.mean(axis=3, keepdims=True)
     tied = replace(measured, slopes=np.broadcast_to(mean, measured.slopes.shape))
     one_row = svm.fit_normals(generator, tied, settings)
-    normal = one_row.normals[:, rows.start : rows.start + 1]  # [12, 1, 512], as in all of them
+    normal = one_row.normals[:, rows.start : rows.start + 1]  # [U, 1, 512], as in all of them
     everywhere = np.repeat(normal, generator.rows, axis=1)
     longer = np.sqrt(generator.rows / len(rows))  # the same length in each row
     return {
@@ -91,8 +91,8 @@ def matched(
 ) -> Mapping[str, Array]:
     """Lengths at which every AU changes by as much as wanted on these people.
 
-    wanted: [12] mean change of the target's score. Returns `lengths` [12], no longer than the
-    boundaries', and `reached` [12], the change there as a part of the wanted one.
+    wanted: [U] mean change of the target's score. Returns `lengths` [U], no longer than the
+    boundaries', and `reached` [U], the change there as a part of the wanted one.
     """
     steps = np.concatenate([[0.0], STEPS])
     curves = np.zeros((len(people), len(facs.CODES), len(steps)))

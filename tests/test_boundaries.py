@@ -23,17 +23,18 @@ from duchenne.editing.boundaries import (
     save_boundaries,
     slot_intensities,
 )
-from duchenne.errors import InputError, SpaceMismatch
+from duchenne.errors import DescriptorError, InputError, SpaceMismatch
 from duchenne.faces.regions import SLOTS
 from duchenne.files import codes
 
+COUNT = len(facs.CODES)
 LENGTHS = np.array([3.0, 5.0, 9.0, 20.0], np.float32)  # of intensities 1/4, 1/2, 3/4, 1
 
 
 @pytest.fixture
 def limits() -> Boundaries:
     plain = tiny.boundaries(tiny.GENERATOR)
-    scale = np.arange(1, 13, dtype=np.float32)[:, None]
+    scale = np.arange(1, COUNT + 1, dtype=np.float32)[:, None]
     return Boundaries(
         normals=plain.normals,
         biases=scale[:, 0] / 10,
@@ -47,7 +48,7 @@ def test_boundaries_come_back(limits: Boundaries, tmp_path: Path) -> None:
     path = tmp_path / "b.safetensors"
     save_boundaries(limits, path)
     read = load_boundaries(path)
-    norms = np.linalg.norm(read.normals.reshape(12, -1).astype(np.float64), axis=1)
+    norms = np.linalg.norm(read.normals.reshape(COUNT, -1).astype(np.float64), axis=1)
     np.testing.assert_allclose(norms, 1, atol=1e-6)
     np.testing.assert_allclose(read.normals, limits.normals, atol=2e-4)  # kept as float16
     cosines = (read.normals * limits.normals).sum(axis=(1, 2))
@@ -126,15 +127,17 @@ def test_text_and_other_formats(limits: Boundaries, tmp_path: Path) -> None:
         load_boundaries(tmp_path / "b.safetensors")
     tensors = tensors_of(limits)
     refused(tmp_path, tensors, HEADER | {"format": "duchenne-code-1"}, "its format is")
-    refused(tmp_path, tensors, HEADER | {"action_units": "AU1,AU2"}, "expected the Action Units")
+    refused(tmp_path, tensors, HEADER | {"action_units": "AU1,AU99"}, "some of the Action Units")
+    twice = ",".join(["AU1", *facs.CODES[:-1]])
+    refused(tmp_path, tensors, HEADER | {"action_units": twice}, "each once")
 
 
 @pytest.mark.parametrize(
     ("name", "shape"),
     [
-        *(("normals", (11, 6, 512)), ("normals", (12, 6, 511)), ("normals", (12, 3072))),
-        *(("biases", (11,)), ("biases", (12, 1))),
-        *(("lengths", (11, 4)), ("lengths", (12,)), ("lengths", (12, 0))),
+        *(("normals", (11, 6, 512)), ("normals", (COUNT, 6, 511)), ("normals", (COUNT, 3072))),
+        *(("biases", (11,)), ("biases", (COUNT, 1))),
+        *(("lengths", (11, 4)), ("lengths", (COUNT,)), ("lengths", (COUNT, 0))),
     ],
 )
 def test_tensors_of_other_shapes(
@@ -162,6 +165,27 @@ def test_normals_that_are_not_of_unit_length(limits: Boundaries, tmp_path: Path)
     refused(tmp_path, tensors_of(limits) | {"normals": normals}, HEADER, "unit length")
 
 
+def test_a_file_from_before_a_unit_was_known(limits: Boundaries, tmp_path: Path) -> None:
+    """Its units keep their values under another order; the others are missing."""
+    some = ["AU12", "AU1", "AU26"]
+    rows = [facs.INDEX[code] for code in some]
+    gain = np.array([1.5, 1.25, 2.0], np.float32)
+    tensors = {name: tensor[rows] for name, tensor in tensors_of(limits).items()}
+    path = tmp_path / "b.safetensors"
+    header = HEADER | {"action_units": ",".join(some)}
+    save_file(tensors | {"photo_gain": gain}, path, {"duchenne": json.dumps(header)})
+    read = load_boundaries(path)
+    assert read.missing == tuple(code for code in facs.CODES if code not in some)
+    np.testing.assert_allclose(read.normals[rows], limits.normals[rows], atol=2e-4)
+    np.testing.assert_array_equal(read.lengths[rows], limits.lengths[rows])
+    assert read.photo_gain is not None
+    np.testing.assert_array_equal(read.photo_gain[rows], gain)
+    asked = np.zeros(COUNT)
+    asked[facs.INDEX["AU2"]] = 0.5
+    with pytest.raises(DescriptorError, match="AU2: these boundaries have none"):
+        read.distances(asked)
+
+
 @pytest.mark.parametrize("provenance", ["text", [1], None])
 def test_a_broken_provenance(limits: Boundaries, tmp_path: Path, provenance: object) -> None:
     header = HEADER | {"provenance": provenance}
@@ -178,28 +202,30 @@ def test_another_generators_boundaries_are_not_mixed_in(limits: Boundaries) -> N
 
 
 def test_distances_go_through_the_measured_knots(limits: Boundaries) -> None:
-    asked = np.tile([0, 0.125, 0.25, 0.375, 0.5, 0.75, 0.9, 1], (12, 1))
+    asked = np.tile([0, 0.125, 0.25, 0.375, 0.5, 0.75, 0.9, 1], (COUNT, 1))
     found = limits.distances(asked)
     by_hand = np.array([0, 1.5, 3, 4, 5, 9, 9 + 0.6 * 11, 20])
-    np.testing.assert_allclose(found, by_hand * np.arange(1, 13)[:, None], rtol=1e-6)
+    np.testing.assert_allclose(found, by_hand * np.arange(1, COUNT + 1)[:, None], rtol=1e-6)
     assert found.dtype == np.float32
 
 
 def test_distances_are_odd(limits: Boundaries) -> None:
-    asked = np.random.default_rng(0).uniform(-1, 1, (12, 8))
+    asked = np.random.default_rng(0).uniform(-1, 1, (COUNT, 8))
     np.testing.assert_array_equal(limits.distances(-asked), -limits.distances(asked))
-    assert not limits.distances(np.zeros((12, 8))).any()
+    assert not limits.distances(np.zeros((COUNT, 8))).any()
 
 
 def test_beyond_one_it_goes_on_in_a_straight_line(limits: Boundaries) -> None:
-    full, more = (limits.distances(np.full(12, -size)) for size in (1.0, 1.5))
+    full, more = (limits.distances(np.full(COUNT, -size)) for size in (1.0, 1.5))
     np.testing.assert_allclose(more, 1.5 * full, rtol=1e-6)
 
 
 def test_one_length_is_a_straight_line() -> None:
     plain = tiny.boundaries(tiny.GENERATOR)
     asked = np.linspace(-1, 1, 9)
-    np.testing.assert_allclose(plain.distances(np.tile(asked, (12, 1)))[4], 20 * asked, rtol=1e-6)
+    np.testing.assert_allclose(
+        plain.distances(np.tile(asked, (COUNT, 1)))[4], 20 * asked, rtol=1e-6
+    )
 
 
 # Faces far from the average
@@ -229,7 +255,7 @@ def test_only_edited_rows_tell_how_far_a_face_is(limits: Boundaries) -> None:
     w = np.full((tiny.GENERATOR.rows, 512), 100, np.float32)
     w[edited] = far.stretch.centre
     w[edited, 0] += 2  # typical
-    asked = np.tile([0.25, 1.0], (12, 1))
+    asked = np.tile([0.25, 1.0], (COUNT, 1))
     np.testing.assert_allclose(far.distances(asked, w), far.distances(asked), rtol=1e-6)
     w[edited, 0] += 1
     np.testing.assert_allclose(
@@ -258,17 +284,18 @@ def test_a_radius_of_nothing_is_refused(limits: Boundaries, tmp_path: Path) -> N
 
 def test_the_built_in_boundaries() -> None:
     built_in = boundaries.built_in()
-    assert built_in.normals.shape == (12, 16, 512)
+    assert built_in.normals.shape == (COUNT, 16, 512)
+    assert not built_in.missing
     assert built_in.generator.startswith("mobilestylegan-ffhq-")
     assert built_in.provenance
-    norms = np.linalg.norm(built_in.normals.reshape(12, -1).astype(np.float64), axis=1)
+    norms = np.linalg.norm(built_in.normals.reshape(COUNT, -1).astype(np.float64), axis=1)
     np.testing.assert_allclose(norms, 1, atol=1e-6)
     edited = built_in.normals.any(axis=(0, 2))
     assert not edited[[0, *range(7, 16)]].any()  # pose; colour and texture
     assert (built_in.lengths > 0).all()
     assert (np.diff(built_in.lengths, axis=1) > 0).all()  # more intensity is further out
-    products = np.einsum("ird,jrd->ij", built_in.normals, built_in.normals) - np.eye(12)
-    assert np.abs(products).max() < 0.95  # twelve different directions
+    products = np.einsum("ird,jrd->ij", built_in.normals, built_in.normals) - np.eye(COUNT)
+    assert np.abs(products).max() < 0.95  # different directions
 
 
 # Which mask an Action Unit edits
@@ -277,7 +304,7 @@ def test_the_built_in_boundaries() -> None:
 def used(descriptor: dict[str, float]) -> dict[str, float]:
     """slot -> intensity of the only Action Unit that is asked for."""
     table = slot_intensities(descriptor)
-    assert table.shape == (12, len(SLOTS))
+    assert table.shape == (COUNT, len(SLOTS))
     (unit,) = {facs.INDEX[facs.split_side(code)[0]] for code in descriptor}
     assert not np.delete(table, unit, axis=0).any()
     return {slot: value for slot, value in zip(SLOTS, table[unit], strict=True) if value}
@@ -298,7 +325,9 @@ def test_a_side_acts_on_its_half() -> None:
 def test_every_unit_has_two_masks_and_several_units_share_them() -> None:
     table = slot_intensities(dict.fromkeys(facs.CODES, 1.0))
     assert (table.sum(axis=1) == 2).all()
-    assert table.sum(axis=0)[SLOTS.index("mouthL")] == 6  # AU12, 15, 17, 20, 25, 26
+    assert table.sum(axis=0)[SLOTS.index("mouthL")] == sum(
+        unit.area == "mouth" for unit in facs.ACTION_UNITS
+    )
 
 
 def test_nothing_asked_is_nothing() -> None:

@@ -192,6 +192,22 @@ def test_frame_counts(options: list[str], count: int, inputs: Path) -> None:
 
 
 @pytest.mark.usefixtures("tiny_studio")
+def test_a_continuum_and_a_sweep(inputs: Path) -> None:
+    def values(*options: str) -> list[tuple[float, float]]:
+        done("animate", "anna.safetensors", *options, "-o", "frames/")
+        with Path("frames.csv").open() as file:
+            return [(float(row["AU12"]), float(row["AU4"])) for row in csv.DictReader(file)]
+
+    between = values("--from", "AU12=1", "--to", "AU4=C", "--frames", "3")
+    assert between == [(1.0, 0.0), (0.5, 0.3), (0.0, 0.6)]
+    assert values("--from", "happiness/social", "--to", "neutral", "--frames", "2") == [
+        (0.8, 0.0),
+        (0.0, 0.0),
+    ]
+    assert values("--sweep", "AU12=0:1:0.5") == [(0.0, 0.0), (0.5, 0.0), (1.0, 0.0)]
+
+
+@pytest.mark.usefixtures("tiny_studio")
 def test_a_recording_keeps_its_time(inputs: Path) -> None:
     done("animate", "anna.safetensors", "--drive", "openface.csv", "--fps", "30", "-o", "f/")
     assert len(list(Path("f").iterdir())) == 15  # five rows of a tenth of a second
@@ -206,6 +222,10 @@ def test_a_recording_keeps_its_time(inputs: Path) -> None:
         ["edit", "photo.jpg", "-o", "a.png"],
         ["animate", "photo.jpg", "--keyframes", "keys.toml", "--frames", "3", "-o", "a.mp4"],
         ["animate", "photo.jpg", "--drive", "openface.csv", "--easing", "smooth", "-o", "a.mp4"],
+        ["animate", "photo.jpg", "--from", "happiness", "-o", "a.mp4"],
+        ["animate", "photo.jpg", "--from", "fear", "--drive", "openface.csv", "-o", "a.mp4"],
+        ["animate", "photo.jpg", "--sweep", "AU12=0:1:0.5", "--frames", "3", "-o", "a.mp4"],
+        ["animate", "photo.jpg", "--sweep", "AU12=0:1:0.5", "--from", "fear", "-o", "a.mp4"],
         ["edit", "anna.safetensors", "--au", "AU12", "--paste-back", "-o", "a.png"],
         ["edit", "anna.safetensors", "--au", "AU12", "--face", "1", "-o", "a.png"],
         ["edit", "anna.safetensors", "--au", "AU12", "--keep", "photo.jpg", "-o", "a.png"],

@@ -88,9 +88,11 @@ def test_people_of_the_published_layout(copy: Path) -> None:
     first, second = find_people(copy, "left")
     assert (first.name, second.name) == ("SN001", "SN002")
     assert second.film == copy / "Videos_LeftCamera" / "LeftVideoSN002_comp.avi"
-    assert first.intensities.shape == (6, 12)
+    assert first.intensities.shape == (6, len(facs.CODES))
     np.testing.assert_array_equal(first.intensities[:, facs.INDEX["AU12"]], [0, 0, 5, 4, 0, 3])
-    np.testing.assert_array_equal(second.intensities[1], [0] * 6 + [4, 0, 0, 0, 5, 0])
+    papers = [facs.INDEX[code] for code in facs.PAPER]
+    np.testing.assert_array_equal(second.intensities[1, papers], [0] * 6 + [4, 0, 0, 0, 5, 0])
+    assert np.isnan(np.delete(second.intensities, papers, axis=1)).all()  # DISFA has no others
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_spellings_of_other_copies(tmp_path: Path, folder: str, film: str, camer
     (packed_twice.parent / "SN001").rename(packed_twice / "SN001")
     (person,) = find_people(tmp_path, camera)
     assert person.film == tmp_path / folder / film
-    assert person.intensities.shape == (3, 12)
+    assert person.intensities.shape == (3, len(facs.CODES))
 
 
 def rewrite(path: Path, text: str) -> None:
@@ -160,7 +162,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_roles_from_intensities() -> None:
-    values = np.zeros((4, 12))
+    values = np.zeros((4, len(facs.CODES)))
     values[1, 6] = 4
     values[2, 6], values[2, 0] = 3, 5
     values[3, 0] = 1
@@ -171,7 +173,7 @@ def test_roles_from_intensities() -> None:
 
 
 def test_frames_are_capped_and_spread() -> None:
-    intensities = np.zeros((100, 12))
+    intensities = np.zeros((100, len(facs.CODES)))
     intensities[40:80, 6] = 5
     intensities[90, 0] = 4
     roles = choose(intensities, DisfaSettings(per_person=3))
@@ -285,17 +287,22 @@ def test_labels_that_are_longer_than_the_film(copy: Path, tmp_path: Path) -> Non
 
 
 def known_faces(seed: int = 0) -> tuple[Labelled, np.ndarray]:
-    """(faces of eight people, the true directions [12, L, 512]); nobody shows AU9 or AU20."""
+    """(faces of eight people, the true directions [U, L, 512]).
+
+    Nobody shows AU9 or AU20, nor an Action Unit that is not the paper's.
+    """
     rng = np.random.default_rng(seed)
     truth = tiny.boundaries(GENERATOR).normals
     rows = np.repeat(GENERATOR.mapping(draw_z(1, 8)).numpy()[:, None], GENERATOR.rows, axis=1)
     w, intensities, people = [], [], []
     for person, base in enumerate(rows):
         for k in range(28):
-            values = np.zeros(12)
+            values = np.zeros(len(facs.CODES))
             if k >= 8:
-                values[facs.INDEX[facs.CODES[k % 12]]] = 5
-                values[facs.INDEX["AU25"]] = 5 if k % 12 == facs.INDEX["AU12"] else values[10]
+                shown = facs.PAPER[k % 12]
+                values[facs.INDEX[shown]] = 5
+                if shown == "AU12":
+                    values[facs.INDEX["AU25"]] = 5
             values[[facs.INDEX["AU9"], facs.INDEX["AU20"]]] = 0
             moved = base + np.tensordot(values * 2, truth, axes=1)
             w.append(moved + 0.05 * rng.standard_normal(base.shape))
@@ -338,7 +345,7 @@ def test_boundaries_point_the_right_way(fitted: boundaries.Boundaries) -> None:
 def test_lengths_are_measured_where_rendered_faces_answer(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    measured = np.zeros((12, 4), np.float32)
+    measured = np.zeros((len(facs.CODES), 4), np.float32)
     measured[facs.INDEX["AU12"]] = [1, 2, 4, 9]
     monkeypatch.setattr(labelled.calibrate, "open_faces", lambda *a: [])
     monkeypatch.setattr(labelled.calibrate, "curves", lambda *a, **k: None)
@@ -360,11 +367,13 @@ def test_lengths_are_measured_where_rendered_faces_answer(
 def test_an_action_unit_without_faces_is_named_and_refused(
     fitted: boundaries.Boundaries, tmp_path: Path
 ) -> None:
-    assert fitted.missing == ("AU9", "AU20")
-    assert list(fitted.provenance["missing"]) == ["AU9", "AU20"]
+    shown = set(facs.PAPER) - {"AU9", "AU20"}
+    missing = tuple(code for code in facs.CODES if code not in shown)
+    assert fitted.missing == missing
+    assert list(fitted.provenance["missing"]) == list(missing)
     boundaries.save_boundaries(fitted, tmp_path / "b.safetensors")
     read = boundaries.load_boundaries(tmp_path / "b.safetensors")
-    assert read.missing == ("AU9", "AU20")
+    assert read.missing == missing
     assert "AU20" in json.loads((tmp_path / "b.json").read_text())["missing"]
     assert read.distances(boundaries.slot_intensities({"AU12": 0.5})).any()
     with pytest.raises(DescriptorError, match="AU20: these boundaries have none"):
@@ -411,7 +420,7 @@ def test_identity_cancels_where_a_person_was_coded_both_ways() -> None:
         for smiles in (1,) * (1 + 3 * man) + (0,) * (4 - 3 * man):
             noise = 0.1 * rng.standard_normal((GENERATOR.rows, 1)) * basis[2]
             w.append(man * sex + smiles * smile + noise)
-            roles.append([AU_FACE if smiles else NEUTRAL] + [UNUSED] * 11)
+            roles.append([AU_FACE if smiles else NEUTRAL] + [UNUSED] * (len(facs.CODES) - 1))
             people.append(f"{person:02d}")
     data = Labelled(
         np.array(w, np.float32), np.array(roles, np.int8), np.array(people), np.array(people)
@@ -442,7 +451,7 @@ def test_the_command(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def studio(run: Any, encoding: Any, **options: Any) -> Any:
         return tiny_studio(tmp_path, encoding.steps or 1)
 
-    monkeypatch.setattr("duchenne.cli.fitting.new_studio", studio)
+    monkeypatch.setattr("duchenne.cli.fitting_coded.new_studio", studio)
     monkeypatch.chdir(tmp_path)
     line = ["fit", "boundaries", "--disfa", "DISFA", "-o", "b.safetensors", "--work", "work"]
     half = CliRunner().invoke(commands, [*line, "--share", "0/2"], catch_exceptions=False)

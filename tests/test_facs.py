@@ -19,30 +19,31 @@ from duchenne.faces.regions import ZONES
 PAPER_ORDER = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 
 
-def test_the_twelve_units_are_the_papers_in_its_order() -> None:
-    assert tuple(unit.number for unit in facs.ACTION_UNITS) == PAPER_ORDER
-    assert [facs.INDEX[f"AU{n}"] for n in PAPER_ORDER] == list(range(12))
-    assert facs.PAPER == facs.CODES
+def test_the_papers_vector_is_twelve_of_the_units_in_its_order() -> None:
+    assert tuple(f"AU{n}" for n in PAPER_ORDER) == facs.PAPER
+    assert set(facs.PAPER) < set(facs.CODES)
+    numbers = [unit.number for unit in facs.ACTION_UNITS]
+    assert numbers == sorted(set(numbers))
 
 
-THIRTEENTH = """    ActionUnit(
-        7, "Lid Tightener", "orbicularis oculi, pars palpebralis", "eyes",
-        evidence={"eyeSquint": 1.0}, tied=("lower_lid",), kin=("AU6",), reach=6.0,
+ANOTHER = """    ActionUnit(
+        13, "Sharp Lip Puller", "levator anguli oris", "mouth",
+        evidence={"mouthSmile": 1.0}, tied=("lip_corner",), kin=("AU12",), reach=6.0,
         drawing="<path/>", read_at_rest=True,
     ),
 """
 
 
-def test_a_thirteenth_unit_is_one_record(tmp_path: Path) -> None:
+def test_another_unit_is_one_record(tmp_path: Path) -> None:
     """In a copy of the package that has one more record and is otherwise the same."""
     package = tmp_path / "duchenne"
     shutil.copytree(Path(duchenne.__file__).parent, package)
     table = package / "facs" / "units.py"
-    before, ninth, after = table.read_text().partition("    ActionUnit(\n        9,")
-    table.write_text(before + THIRTEENTH + ninth + after)
+    before, next_one, after = table.read_text().partition("    ActionUnit(\n        14,")
+    table.write_text(before + ANOTHER + next_one + after)
     tests = Path(__file__).parent
     subprocess.run(
-        [sys.executable, tests / "thirteenth_unit.py"],
+        [sys.executable, tests / "another_unit.py"],
         env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{tests}"},
         check=True,
     )
@@ -179,3 +180,88 @@ def test_an_unknown_expression_names_the_known_ones() -> None:
 )
 def test_split_side(code: str, parts: tuple[str, str]) -> None:
     assert facs.split_side(code) == parts
+
+
+# Letters, other numbers, mixtures
+
+
+def test_letters_are_facs_intensities() -> None:
+    assert facs.parse("AU12=C,AU6=e,4=A") == {"AU12": 0.6, "AU6": 1.0, "AU4": 0.2}
+    with pytest.raises(DescriptorError, match="'F' is not a number"):
+        facs.parse("AU12=F")
+
+
+def test_a_blink_is_closed_eyes_and_a_wink_one_of_them() -> None:
+    assert facs.parse("AU45=0.5") == {"AU43": 0.5}
+    assert facs.parse("46L") == {"AU43L": 1.0}
+    with pytest.raises(DescriptorError, match="AU46L or AU46R"):
+        facs.parse("AU46=1")
+    with pytest.raises(DescriptorError, match="twice"):
+        facs.parse("AU45=0.5,AU43=1")
+    assert facs.also_known_as("AU43") == (45,)
+    assert facs.also_known_as("AU12") == ()
+
+
+@pytest.mark.parametrize("text", ["AU12=0,5", "AU6=1,AU12=0,50", "12=0,7"])
+def test_a_decimal_comma_is_no_second_unit(text: str) -> None:
+    with pytest.raises(DescriptorError, match="with a point"):
+        facs.parse(text)
+
+
+def test_every_variant_is_a_valid_descriptor() -> None:
+    for name, descriptor in facs.VARIANTS.items():
+        assert facs.check(descriptor) == descriptor
+        assert facs.expression(name) == descriptor
+        assert name.partition("/")[0] in {*facs.EXPRESSIONS, "neutral", "pain"}
+
+
+def test_expressions_mix() -> None:
+    mixed = facs.expression("Anger:0.5 + surprise")
+    assert mixed["AU4"] == 0.5
+    assert mixed["AU5"] == 1.0  # 0.3 and 0.8, to 1 at most
+    assert mixed["AU26"] == 1.0
+    assert facs.expression("contempt/smirk:0.5+happiness/social:0.5") == {
+        "AU12L": 0.8,
+        "AU12R": 0.4,
+    }
+    assert facs.expression("happiness:0") == {}
+    for text in ("anger:1.2", "anger:-1", "anger:nan"):
+        with pytest.raises(DescriptorError, match="between 0 and 1"):
+            facs.expression(text)
+    with pytest.raises(DescriptorError, match="unknown expression ''"):
+        facs.expression("anger+")
+
+
+def test_a_name_or_a_list() -> None:
+    assert facs.named("au12=0.5") == {"AU12": 0.5}
+    assert facs.named("surprise") == facs.EXPRESSIONS["surprise"]
+    assert facs.named("neutral") == {}
+
+
+def test_a_sweep_has_one_step_for_each_intensity() -> None:
+    assert facs.sweep("AU12=0:1:0.1") == ({"AU12": 0.0}, {"AU12": 1.0}, 11)
+    first, last, count = facs.sweep("12L=-0.5:0.5:0.25, AU6=1:0:0.25")
+    assert (first, last, count) == ({"AU12L": -0.5, "AU6": 1.0}, {"AU12L": 0.5, "AU6": 0.0}, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("AU12=0:1", "first:last:step"),
+        ("AU12", "first:last:step|not a number"),
+        ("AU12=0:1:0", "first:last:step"),
+        ("AU12=0:1:nan", "first:last:step"),
+        ("AU12=0:1:-0.1", "first:last:step"),
+        ("AU12=0:1:0.3", "3.333 steps"),
+        ("AU12=0:1:1e-9", "1 to 1000"),
+        ("AU12=1:1:0.1", "0 steps"),
+        ("AU12=0:2:0.5", "between -1.5 and 1"),
+        ("AU12=0:1:0.5,AU6=0:1:0.25", "equally many"),
+        ("AU12=0:1:0.5,AU12=0:1:0.5", "twice"),
+        ("AU99=0:1:0.5", "unknown Action Unit"),
+        ("", "equally many"),
+    ],
+)
+def test_a_sweep_that_is_none(text: str, reason: str) -> None:
+    with pytest.raises(DescriptorError, match=reason):
+        facs.sweep(text)

@@ -59,7 +59,7 @@ def test_pyfeat_names_its_pictures(tmp_path: Path) -> None:
     assert scores.tool == "py-feat"
     assert list(scores.by_stem()) == ["a", "b"]
     assert scores.by_stem()["a"][AU12] == pytest.approx(4.0)  # of 5
-    assert scores.by_stem()["b"].tolist() == [5.0] + [0.0] * 11
+    assert scores.by_stem()["b"].tolist() == [5.0] + [0.0] * (len(facs.CODES) - 1)
     assert scores.notes == ()
 
 
@@ -195,7 +195,7 @@ def test_sampled_people_have_their_seeds_as_names(
 
 
 def test_roles_by_rank() -> None:
-    values = np.zeros((20, 12))
+    values = np.zeros((20, len(facs.CODES)))
     values[:, 6] = np.arange(20)
     values[:, 5] = np.nan
     roles = by_rank(values, 0.15)
@@ -231,9 +231,10 @@ def test_a_coder_drives_the_fit(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        "duchenne.cli.fitting.new_studio", lambda *a, **k: tiny.TinyStudio(EncodeSettings(steps=1))
+        "duchenne.cli.fitting_coded.new_studio",
+        lambda *a, **k: tiny.TinyStudio(EncodeSettings(steps=1)),
     )
-    monkeypatch.setattr("duchenne.cli.fitting._scorer", lambda run: None)
+    monkeypatch.setattr("duchenne.cli.fitting_coded._scorer", lambda run: None)
     line = ["fit", "boundaries", "--scores", "openface.csv", "--pictures", "faces", "--work", "w"]
     result = run(*line, "-o", "b.safetensors", "--distances", "e.csv")
     assert result.exit_code == 0, result.stderr

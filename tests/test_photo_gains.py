@@ -50,14 +50,30 @@ def test_gains_are_kept_in_the_file(tmp_path: Path) -> None:
 
 def test_the_built_in_ones_were_found_by_this_rule() -> None:
     found = boundaries.built_in()
-    record = found.provenance["photos"]
-    assert (record["wanted"], record["most"], record["tried"]) == (WANTED, MOST, list(GAINS))
-    change = np.array(record["change"])
     assert found.photo_gain is not None
-    for gain, row in zip(found.photo_gain, change, strict=True):
-        assert 1 <= gain <= MOST
-        if 1 < gain < MOST:
-            assert np.interp(gain, GAINS, row) == pytest.approx(WANTED, abs=0.01)
+    told = []
+    for record in found.provenance["photos"]:
+        assert (record["wanted"], record["most"], record["tried"]) == (WANTED, MOST, list(GAINS))
+        for code, row in zip(record["units"], record["change"], strict=True):
+            gain = found.photo_gain[facs.INDEX[code]]
+            assert 1 <= gain <= MOST
+            if 1 < gain < MOST:
+                assert np.interp(gain, GAINS, row) == pytest.approx(WANTED, abs=0.01)
+        told += record["units"]
+    assert sorted(told) == sorted(facs.CODES)
+
+
+def test_only_some_gains_are_found_anew() -> None:
+    rests, changes = np.zeros((1, COUNT)), np.full((1, COUNT, len(GAINS)), np.nan)
+    changes[0, facs.INDEX["AU7"]] = np.array(GAINS) * 0.6
+    found = replace(of_responses(rests, changes), units=("AU7",))
+    gains = found.added_to(BOUNDS.photo_gain)
+    assert gains[facs.INDEX["AU7"]] == pytest.approx(1.5, abs=1e-3)
+    others = np.arange(COUNT) != facs.INDEX["AU7"]
+    assert BOUNDS.photo_gain is not None
+    np.testing.assert_array_equal(gains[others], BOUNDS.photo_gain[others])
+    told = found.provenance(["a"])
+    assert (told["units"], told["people"], len(told["change"])) == (["AU7"], [1], 1)
 
 
 def test_the_smallest_gain_that_serves() -> None:

@@ -171,13 +171,14 @@ def test_processes_divide_the_units_and_nothing_is_done_twice(
 ) -> None:
     whole = given()
     told: list[tuple[int, int]] = []
-    Refiner(GENERATOR, whole).run(tmp_path, share=(3, 12), progress=lambda *done: told.append(done))
-    assert told[-1] == (12 * SMALL.steps, 12 * SMALL.steps)
+    count, share = len(facs.CODES), (facs.INDEX["AU5"], len(facs.CODES))
+    Refiner(GENERATOR, whole).run(tmp_path, share=share, progress=lambda *done: told.append(done))
+    assert told[-1] == (count * SMALL.steps, count * SMALL.steps)
     assert [path.name for path in tmp_path.iterdir()] == ["refined_AU5.safetensors"]
     assert refine.missing(whole, tmp_path) == [c for c in facs.CODES if c != "AU5"]
     with pytest.raises(InputError, match="AU1, AU2, AU4, AU6"):
         refine.refined(whole, tmp_path)
-    Refiner(GENERATOR, whole).run(tmp_path / "alone", share=(3, 12))
+    Refiner(GENERATOR, whole).run(tmp_path / "alone", share=share)
     first, second = (refine.read(whole, "AU5", folder) for folder in (tmp_path, tmp_path / "alone"))
     assert first is not None
     assert second is not None

@@ -101,7 +101,9 @@ def test_geometry_by_hand() -> None:
 def test_distances_do_not_change_with_place_and_places_do() -> None:
     sums = geometry_matrix().sum(axis=1)  # [G, 3], the answer to a shift of 1
     both = {name for name, (_, plus, minus) in GEOMETRY.items() if plus and minus}
-    assert both == {"brow_gap", "eye_opening", "mouth_width", "lip_gap"}
+    assert both == {
+        *("brow_gap", "eye_opening", "mouth_width", "lip_gap", "upper_red", "lower_red")
+    }
     for name, answer in zip(GEOMETRY, sums, strict=True):
         assert np.abs(answer).sum() == pytest.approx(0 if name in both else 1, abs=1e-12)
 
@@ -325,7 +327,7 @@ def test_a_picture_is_measured_alike_wherever_its_face_is_looked_for(
 ) -> None:
     mesh = tiny.golden_face("generated_face_21").mesh
     scores = scorer.scores(picture, mesh)
-    assert scores.shape == (12,)
+    assert scores.shape == (len(facs.CODES),)
     assert ((scores >= 0) & (scores <= 5)).all()
     grown = (mesh - mesh.mean(axis=0)) * 1.04 + mesh.mean(axis=0) + [2, -2, 0]
     near = scorer.scores(picture, grown.astype(np.float32))
@@ -367,14 +369,28 @@ ACTIONS: dict[str, tuple[Push, ...]] = {
     "AU4": ((55, (0.5, 0.8), 0.12), (107, (0.5, 0.8), 0.12), (52, (0.1, 0.8), 0.12)),
     "AU5": ((159, (0, -0.5), 0.07),),
     "AU6": ((145, (0, -0.4), 0.06), (50, (0, -0.8), 0.15), (118, (0, -0.8), 0.10)),
+    "AU7": ((145, (0, -1), 0.06), (159, (0, 0.4), 0.06)),
     "AU9": ((129, (0, -0.8), 0.10), (98, (0, -0.6), 0.08), (37, (0, -0.5), 0.10),
             (55, (0.1, 0.4), 0.10)),
+    "AU10": ((0, (0, -1), 0.08), (37, (0, -1), 0.06), (129, (0, -0.3), 0.08)),
     "AU12": ((61, (-0.8, -0.8), 0.13), (50, (0, -0.3), 0.15)),
+    "AU14": ((146, (0, -1), 0.08), (61, (0.6, 0), 0.06)),
     "AU15": ((61, (0, 1), 0.10),),
+    "AU16": ((17, (0, 1), 0.10), (14, (0, 0.8), 0.06), (84, (0, 1), 0.08)),
     "AU17": ((17, (0, -1), 0.15), (84, (0, -1), 0.12), (152, (0, -0.5), 0.12)),
+    "AU18": ((61, (1, 0), 0.13),),
     "AU20": ((61, (-1, 0), 0.13),),
+    "AU22": ((61, (0.8, 0), 0.12), (0, (0, -0.8), 0.05), (17, (0, 0.8), 0.05)),
+    "AU23": ((0, (0, 0.6), 0.03), (37, (0, 0.6), 0.03), (17, (0, -0.6), 0.03),
+             (84, (0, -0.6), 0.03), (61, (0.5, 0), 0.08)),
+    "AU24": ((0, (0, 0.6), 0.03), (37, (0, 0.6), 0.03), (17, (0, -0.6), 0.03),
+             (84, (0, -0.6), 0.03)),
     "AU25": ((14, (0, 0.7), 0.06), (13, (0, -0.5), 0.05)),
     "AU26": ((152, (0, 1.5), 0.30), (17, (0, 0.8), 0.12), (14, (0, 0.6), 0.08)),
+    "AU27": ((152, (0, 2), 0.30), (17, (0, 1), 0.12), (14, (0, 1), 0.08), (61, (0.3, 0), 0.1)),
+    "AU28": ((0, (0, 0.9), 0.04), (37, (0, 0.9), 0.04), (17, (0, -0.9), 0.04),
+             (84, (0, -0.9), 0.04)),
+    "AU43": ((159, (0, 1), 0.07), (158, (0, 0.6), 0.05), (160, (0, 0.6), 0.05)),
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,26 @@ def test_about_is_the_librarys(browser: TestClient) -> None:
     about = browser.get("/api/about").json()
     assert [unit["code"] for unit in about["units"]] == list(facs.CODES)
     assert about["expressions"] == {name: dict(d) for name, d in facs.EXPRESSIONS.items()}
+    assert about["variants"] == {name: dict(d) for name, d in facs.VARIANTS.items()}
     assert set(about["film_formats"]) == {suffix[1:] for suffix in FORMATS} | {"frames"}
+
+
+def test_what_the_boundaries_lack_is_not_offered() -> None:
+    """Neither as a slider nor within an expression, which would not be what its name says."""
+    lacking = ("AU14", "AU24")
+    given = tiny.boundaries(tiny.GENERATOR)
+    normals = given.normals.copy()
+    normals[[facs.INDEX[code] for code in lacking]] = 0
+    studio = tiny.TinyStudio()
+    studio._boundaries = replace(given, normals=normals)
+    with open_studio(studio=studio) as client:
+        about = client.get("/api/about").json()
+        assert [u["code"] for u in about["units"]] == [c for c in facs.CODES if c not in lacking]
+        assert set(facs.EXPRESSIONS) - set(about["expressions"]) == {"contempt"}
+        assert set(facs.VARIANTS) - set(about["variants"]) == {"anger/lips-pressed"}
+        for seed in range(40):
+            suggested = client.post("/api/random", json={"seed": seed}).json()["au"]
+            assert not {facs.split_side(key)[0] for key in suggested} & set(lacking)
 
 
 # ---------------------------------------------------------------- a face
@@ -256,14 +276,16 @@ def test_the_measured_profile(browser: TestClient, monkeypatch: pytest.MonkeyPat
     service = "duchenne.web.service.Service.can_measure"
     monkeypatch.setattr(service, None)
     monkeypatch.setattr(
-        "duchenne.animate.Subject.measure", lambda self, frame: np.full(12, mouth_of(frame))
+        "duchenne.animate.Subject.measure",
+        lambda self, frame: np.full(len(facs.CODES), mouth_of(frame)),
     )
     done(browser, "/api/sample", seed=1)
     found = browser.post("/api/profile", json={"au": {"AU12": 1.0}}).json()
-    assert len(found["rest"]) == len(found["now"]) == 12
+    assert list(found["rest"]) == list(found["now"]) == list(facs.CODES)
     assert found["rest"] != found["now"]
-    assert found["rest"][0] == pytest.approx(mouth_of(preview(browser)), abs=2)
-    assert found["now"][0] == pytest.approx(mouth_of(preview(browser, au={"AU12": 1})), abs=2)
+    rest, smile = preview(browser), preview(browser, au={"AU12": 1})
+    assert found["rest"]["AU1"] == pytest.approx(mouth_of(rest), abs=2)
+    assert found["now"]["AU1"] == pytest.approx(mouth_of(smile), abs=2)
 
 
 def test_a_newer_preview_wins(browser: TestClient) -> None:

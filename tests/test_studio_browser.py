@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not 
 
 import tiny  # noqa: E402
 
+from duchenne import facs  # noqa: E402
 from duchenne.encoding.settings import EncodeSettings  # noqa: E402
 from duchenne.files import films  # noqa: E402
 from duchenne.files.pictures import SourceType, read_synthetic_mark  # noqa: E402
@@ -50,6 +52,7 @@ ARGUMENTS = [
 ]
 PATIENCE_MS = 60_000
 PHONE = {"width": 390, "height": 844}
+NARROWEST = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 900}
 Page = Any
 
@@ -224,6 +227,215 @@ def test_sides_history_and_regions(page: Page) -> None:
     settle(page)
     np.testing.assert_array_equal(shown(page), rest)
     assert page.locator("#slider-AU12").input_value() == "0"
+
+
+def visible(page: Page) -> list[str]:
+    """The Action Units whose sliders are on the page now, group by group."""
+    found = page.locator(".unit b").filter(visible=True).all_inner_texts()
+    return [text.strip() for text in found]
+
+
+def moved(page: Page) -> dict[str, str]:
+    """What the groups' summaries say besides their names."""
+    titles = page.locator(".zone summary").all_inner_texts()
+    return dict(title.lower().partition(" · ")[::2] for title in titles)
+
+
+def test_a_search_shows_what_it_finds(page: Page) -> None:
+    draw(page, 7)
+    page.click(".zone-mouth summary")
+    assert "AU12" not in visible(page)
+    for wanted, found in (
+        ("12", ["AU12"]),
+        ("au1", ["AU1"]),
+        ("Zygomatic", ["AU12"]),
+        ("lid", ["AU5", "AU7"]),
+        ("lip  raiser", ["AU10"]),
+    ):
+        page.fill("#find", wanted)
+        assert visible(page) == found
+    assert page.locator("#find-note").inner_text() == f"1 of {len(facs.CODES)} sliders shown"
+    page.fill("#find", "elbow")
+    assert page.locator("#find-note").inner_text() == "No slider matches “elbow”."
+    assert visible(page) == []
+    page.keyboard.press("Escape")
+    assert page.input_value("#find") == ""
+    assert page.locator("#find-note").inner_text() == ""
+    outside = [unit.code for unit in facs.ACTION_UNITS if unit.area != "mouth"]
+    assert sorted(visible(page)) == sorted(outside)  # the mouth is folded again
+
+
+def test_sliders_out_of_sight_keep_their_values(page: Page) -> None:
+    draw(page, 7)
+    rest = shown(page)
+    page.click("#preset-sadness")
+    settle(page)
+    sad = shown(page)
+    page.fill("#find", "lip corner")
+    assert visible(page) == ["AU12", "AU15"]
+    page.click("#split-AU12")
+    page.locator("#slider-AU12L").fill("0.5")
+    settle(page)
+    page.click("#recipe summary")
+    page.wait_for_selector("#recipe-command:has-text('AU12L=0.5')")
+    assert "AU1=1,AU4=0.7,AU12L=0.5,AU15=1,AU17=0.6" in page.locator("#recipe-command").inner_text()
+    page.click("#undo")
+    page.click("#undo")
+    settle(page)
+    np.testing.assert_array_equal(shown(page), sad)
+    assert visible(page) == ["AU12", "AU15"]
+    page.click("#reset")
+    settle(page)
+    np.testing.assert_array_equal(shown(page), rest)
+    page.click("#undo")
+    page.click("#to-film")
+    page.wait_for_selector("#curves polyline")
+    assert page.locator("#curves polyline").count() == len(facs.EXPRESSIONS["sadness"])
+
+
+def test_only_what_moves(page: Page) -> None:
+    draw(page, 7)
+    toggle = page.get_by_role("button", name="Only what moves")
+    toggle.click()
+    assert toggle.get_attribute("aria-pressed") == "true"
+    assert visible(page) == []
+    assert page.locator("#find-note").inner_text() == "No slider is moved."
+    page.click("#preset-happiness")
+    assert visible(page) == ["AU6", "AU12", "AU25"]
+    page.locator("#slider-AU12").fill("0")  # stays under the hand that moved it
+    assert visible(page) == ["AU6", "AU12", "AU25"]
+    page.click("#preset-surprise")
+    assert visible(page) == ["AU1", "AU2", "AU5", "AU25", "AU26"]
+    page.fill("#find", "brow")
+    assert visible(page) == ["AU1", "AU2"]
+    page.fill("#find", "zygomatic")
+    assert page.locator("#find-note").inner_text() == "No moved slider matches “zygomatic”."
+    page.fill("#find", "")
+    toggle.click()
+    assert len(visible(page)) == len(facs.CODES)
+
+
+def test_groups_fold(page: Page) -> None:
+    draw(page, 7)
+    assert len(visible(page)) == len(facs.CODES)
+    title = page.locator(".zone-eyes summary")
+    title.focus()
+    page.keyboard.press("Enter")  # the keyboard is enough
+    assert "AU6" not in visible(page)
+    page.click("#preset-happiness")
+    settle(page)
+    assert moved(page) == {"brows": "", "eyes": "1 moved", "nose": "", "mouth": "2 moved"}
+    page.click("#split-AU12")  # a slider in two parts is one slider
+    assert moved(page)["mouth"] == "2 moved"
+    page.locator("#slider-AU25").dblclick()
+    assert moved(page)["mouth"] == "1 moved"
+    page.click("#reset")
+    assert set(moved(page).values()) == {""}
+
+
+def test_a_phone_opens_what_moves_and_the_mouth(page: Page) -> None:
+    page.set_viewport_size(PHONE)
+    draw(page, 7)
+    unfolded = ".zone[open] .zone-name"
+    assert page.locator(unfolded).all_inner_texts() == ["Mouth"]
+    page.click("#preset-fear")
+    settle(page)
+    assert moved(page)["brows"] == "3 moved"
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    assert page.locator(unfolded).all_inner_texts() == ["Brows", "Eyes", "Mouth"]
+
+
+def test_more_expressions(page: Page) -> None:
+    draw(page, 7)
+    more = page.get_by_label("More expressions")
+    values = more.locator("option").evaluate_all("options => options.map((x) => x.value)")
+    assert values == ["", *facs.VARIANTS]
+    page.click("#recipe summary")
+    more.select_option(label="Anger, lips pressed")
+    settle(page)
+    page.wait_for_selector("#recipe-command:has-text('AU24=1')")
+    asked = "AU4=1,AU5=0.6,AU7=0.8,AU17=0.7,AU24=1"
+    assert asked in page.locator("#recipe-command").inner_text()
+    assert more.input_value() == "anger/lips-pressed"
+    page.click("#preset-happiness")
+    assert more.input_value() == ""  # it says what the sliders show, or nothing
+    page.click("#undo")
+    assert more.input_value() == "anger/lips-pressed"
+    more.select_option("neutral")
+    settle(page)
+    assert set(moved(page).values()) == {""}
+
+
+def test_a_unit_without_a_boundary(
+    monkeypatch: pytest.MonkeyPatch, chromium: Any, tmp_path: Path
+) -> None:
+    """It has no slider and no row of the profile; a table that names it is told why not."""
+    golden(monkeypatch, faces=1)
+    levels = np.arange(len(facs.CODES)) / 100
+    monkeypatch.setattr("duchenne.web.service.Service.can_measure", None)
+    monkeypatch.setattr("duchenne.animate.Subject.measure", lambda self, frame: levels)
+    studio = tiny.TinyStudio()
+    normals = studio.boundaries.normals.copy()
+    normals[facs.INDEX["AU14"]] = 0
+    studio._boundaries = replace(studio.boundaries, normals=normals)
+    studio.__dict__.pop("boundaries")
+    with running(studio) as address, visit(chromium, address) as page:
+        draw(page, 7)
+        assert "AU14" not in visible(page)
+        assert len(visible(page)) == len(facs.CODES) - 1
+        page.click("#profile > summary")
+        page.wait_for_selector("#profile-table tbody tr")
+        rows = page.locator("#profile-table tbody tr").all_inner_texts()
+        told = {row.split()[0]: float(row.split()[2]) for row in rows}
+        assert told == {
+            code: pytest.approx(level)
+            for code, level in zip(facs.CODES, levels, strict=True)
+            if code != "AU14"
+        }
+        page.click("#timeline > summary")
+        table = tmp_path / "keys.csv"
+        table.write_text("au,time,value\nAU14,0,0\nAU14,1,1\n")
+        page.set_input_files("#table-file", table)
+        page.wait_for_selector("#curves polyline")
+        page.click("#export")
+        page.wait_for_selector("#problem:has-text('AU14: these boundaries have none')")
+
+
+def test_nothing_lies_over_anything_else(page: Page, shoot: Callable[[Page, str], None]) -> None:
+    page.set_viewport_size(NARROWEST)
+    draw(page, 7)
+    for part in (".zone:not([open]) summary",) * 3:
+        page.locator(part).first.click()
+    page.locator("#more").select_option("pain")
+    page.click("#split-AU12")
+    for wanted, name in (("", "narrow"), ("lip", "narrow_search"), ("x" * 60, "narrow_nothing")):
+        page.fill("#find", wanted)
+        settle(page)
+        shoot(page, name)
+        assert page.evaluate("document.documentElement.scrollWidth") <= NARROWEST["width"]
+        assert overlaps(page) == []
+
+
+def overlaps(page: Page) -> list[list[str]]:
+    """Pairs of parts beside the face of which one lies over the other."""
+    found: list[list[str]] = page.evaluate(
+        """() => {
+          const parts = [...document.querySelectorAll(
+            ".controls :is(button, select, label, input, output, summary, .drawing, .unit-name, p)"
+          )].filter((x) => x.checkVisibility() && !x.matches(".unseen"));
+          const boxes = parts.map((x) => x.getBoundingClientRect());
+          const apart = (a, b) => a.right <= b.left + 1 || b.right <= a.left + 1
+            || a.bottom <= b.top + 1 || b.bottom <= a.top + 1;
+          const found = [];
+          for (let i = 0; i < parts.length; i++) for (let j = 0; j < i; j++) {
+            if (apart(boxes[i], boxes[j]) || parts[j].contains(parts[i])) continue;
+            found.push([parts[j].outerHTML.slice(0, 80), parts[i].outerHTML.slice(0, 80)]);
+          }
+          return found;
+        }"""
+    )
+    return found
 
 
 def test_a_photo_with_several_faces(

@@ -384,7 +384,7 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
 def test_sidecar(tmp_path):
     assert films.sidecar_path("a/smile.mp4") == Path("a/smile.csv")
     assert films.sidecar_path("a/frames/") == Path("a/frames.csv")
-    values = np.linspace(0, 1, 24).reshape(2, 12)
+    values = np.linspace(0, 1, 2 * len(facs.CODES)).reshape(2, len(facs.CODES))
     line = Timeline(values, Fraction(24000, 1001))
     path = tmp_path / "a.csv"
     films.write_sidecar(path, line)

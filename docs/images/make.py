@@ -53,14 +53,23 @@ def film(studio: duchenne.Studio, seeds: Sequence[int]) -> Iterator[np.ndarray]:
 
 
 def sheet(studio: duchenne.Studio, seeds: Sequence[int]) -> np.ndarray:
-    """A row for each person: as they are, then every Action Unit at E = 1."""
+    """Two rows for each person: as they are, then every Action Unit at E = 1."""
     codes = [unit.code for unit in duchenne.ACTION_UNITS]
-    rows = []
-    for seed in seeds:
-        person = studio.sample(seed, truncation=TRUNCATION)
-        edits = [person.edit({code: 1.0}) for code in codes]
-        rows.append([shrink(picture, SHEET_TILE) for picture in (person.scene.base, *edits)])
-    return contact_sheet(rows, column_labels=["E = 0", *codes], tile=SHEET_TILE)
+    half = -(-len(codes) // 2)
+    people = [studio.sample(seed, truncation=TRUNCATION) for seed in seeds]
+    parts = []
+    for some in (codes[:half], codes[half:]):
+        rows = [
+            [shrink(p.scene.base, SHEET_TILE)]
+            + [shrink(p.edit({code: 1.0}), SHEET_TILE) for code in some]
+            for p in people
+        ]
+        parts.append(contact_sheet(rows, column_labels=["E = 0", *some], tile=SHEET_TILE))
+    width = max(part.shape[1] for part in parts)
+    return np.concatenate([
+        np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0)), constant_values=255)
+        for part in parts
+    ])  # fmt: skip
 
 
 def photo_sheet(studio: duchenne.Studio) -> np.ndarray:

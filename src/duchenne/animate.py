@@ -102,6 +102,12 @@ class Studio:
         chosen.require_space(self.generator.fingerprint)
         return chosen
 
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The Action Units that have a boundary; no generator is loaded for it."""
+        missing = (self._boundaries or boundaries.built_in()).missing
+        return tuple(code for code in facs.CODES if code not in missing)
+
     @cached_property
     def renderer(self) -> Renderer:
         return Renderer(self.generator, threads=self._threads)
@@ -274,7 +280,7 @@ class Subject:
         return next(self.frames(table[None], paste=paste, size=size))
 
     def measure(self, frame: Pixels) -> NDArray[np.float64]:
-        """[12] measured intensities of an edited crop, score / 5, not limited to [0, 1]."""
+        """[U] measured intensities of an edited crop, score / 5, not limited to [0, 1]."""
         mesh = landmarks.mesh_of_aligned(frame)
         if mesh is None:
             raise NoFaceFound("the edited picture is no longer a face; ask for less")

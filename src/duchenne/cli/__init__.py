@@ -22,6 +22,7 @@ from . import (
     faces,
     fitting,
     fitting_covering,
+    fitting_encoder,
     gains,
     generators,
     judging,
@@ -105,6 +106,7 @@ def commands(verbose: int) -> None:
 
 fitting.fit.add_command(gains.photos_gains)
 fitting.fit.add_command(fitting_covering.fit_covering)
+fitting.fit.add_command(fitting_encoder.fit_encoder)
 for _command in COMMANDS:
     commands.add_command(_command)
 

@@ -54,6 +54,7 @@ target_option: Callable[..., Any] = click.option(
 @click.argument("source", metavar="INPUT")
 @motion.options(motion.EXPRESSION_OPTIONS)
 @target_option
+@motion.options(motion.PATH_OPTIONS)
 @motion.options(motion.FILE_OPTIONS)
 @click.option(
     "-o",
@@ -80,6 +81,7 @@ def animate(
     descriptor: str | None,
     expression: str | None,
     target: str | None,
+    to: str | None,
     keyframes: str | None,
     drive: str | None,
     output: str,
@@ -95,7 +97,8 @@ def animate(
 ) -> None:
     """Animate the face of INPUT, a photo or a saved code (.safetensors).
 
-    Give the motion by one of --au, --descriptor, --expression, --target, --keyframes and --drive.
+    Give the motion by one of --au, --descriptor, --expression, --target, --to, --sweep,
+    --keyframes and --drive.
     A table of every frame's Action Units is written beside the film (.csv): what was added.
     --crop --size 256 draws a quick preview.
 
@@ -107,13 +110,15 @@ def animate(
       duchenne animate anna.safetensors --keyframes keys.toml -o anna/
       duchenne animate photo.jpg --drive openface.csv --gain 1.5 -o driven.mp4
       duchenne animate photo.jpg --target AU12=0,AU25=0 -o sober.mp4
+      duchenne animate photo.jpg --from happiness --to anger --frames 9 -o between/
+      duchenne animate photo.jpg --sweep AU12=0:1:0.1 -o smiles/
       duchenne animate photo.jpg --expression surprise --keep mask.png -o film.mp4
     """
     motion.require_one({
         "--au": au, "--descriptor": descriptor, "--expression": expression, "--target": target,
-        "--keyframes": keyframes, "--drive": drive,
+        "--to": to, "--sweep": times["sweep"], "--keyframes": keyframes, "--drive": drive,
     })  # fmt: skip
-    asked = motion.descriptor_of(target if au is None else au, descriptor, expression)
+    asked = motion.descriptor_of(target if au is None else au, descriptor, expression, to)
     from ..files import films, pictures
 
     paste = _paste(source, paste)

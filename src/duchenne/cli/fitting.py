@@ -1,18 +1,19 @@
-"""Making what the package ships: `fit boundaries`, `fit encoder`."""
+"""Making what the package ships: `fit boundaries`, and the group of all fits."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from .. import facs
 from .ahead import WorkerOptions, worker_options
-from .faces import Encoding, generator_option, new_studio, steps_option
+from .faces import boundaries_option, generator_option, new_studio, steps_option
+from .fitting_coded import check_coded, fit_coded, share_of
 from .run import Run, progress_bars, recorded
-from .scoring import by_code, pictures_option, read_scores, table_text
+from .scoring import pictures_option
 
 
 @click.group()
@@ -44,6 +45,13 @@ def fit() -> None:
     help="Improve the normals of --method pairs by what full edits do to many faces and whom "
     "dlib sees in them (the extra `evaluate`). The default.",
 )
+@click.option(
+    "--units",
+    metavar="LIST",
+    help="Fit only these Action Units, AU7,AU10; the others, and their scores, stay as in "
+    "--boundaries, or as built in.",
+)
+@boundaries_option
 @click.option("--disfa", metavar="FOLDER", help="Fit on a copy of DISFA instead: coded films.")
 @click.option(
     "--scores",
@@ -87,6 +95,8 @@ def fit_boundaries(
     method: str,
     faces: int | None,
     refined: bool | None,
+    units: str | None,
+    boundaries_file: str | None,
     work: str | None,
     share: str | None,
     crew: WorkerOptions,
@@ -105,6 +115,7 @@ def fit_boundaries(
     Examples:
       duchenne fit boundaries -o boundaries.safetensors --work fit
       duchenne fit boundaries -o boundaries.safetensors --work fit --ray auto
+      duchenne fit boundaries -o more.safetensors --units AU7,AU10 --scale scores.safetensors
       duchenne fit boundaries -o paper.safetensors --method paper --faces 800
       duchenne fit boundaries --disfa DISFA -o disfa.safetensors --work fit
       duchenne fit boundaries --scores au.csv --pictures faces -o own.safetensors
@@ -118,26 +129,31 @@ def fit_boundaries(
         pictures.check_writable(path, (codes.SUFFIX,))
     if distances is not None:
         pictures.check_writable(distances, (".csv",))
-    labelled = _check_coded(coded, scale, faces, distances)
+    labelled = check_coded(coded, scale, faces, distances)
     if scale is not None and method != "pairs":
         raise click.UsageError("--scale goes with --method pairs")
     if refined is not None and (labelled or method != "pairs"):
         raise click.UsageError("--refine goes with --method pairs on generated faces")
+    if (units is not None or boundaries_file is not None) and (labelled or method != "pairs"):
+        raise click.UsageError("--units goes with --method pairs on generated faces")
+    if boundaries_file is not None and units is None:
+        raise click.UsageError("--boundaries goes with --units: what the others are taken from")
     if share is not None:
         crew.require_none("divide the work by themselves; leave --share out")
     if labelled:
-        _fit_coded(run, output, method, work, share, crew, generator_file, distances, **coded)
+        fit_coded(run, output, method, work, share, crew, generator_file, distances, **coded)
         return
     if method != "pairs":
         crew.require_none(f"--method {method} on generated faces is one process's work")
     generator = new_studio(run, generator_file=generator_file).generator
     run.facts["generator"] = generator.fingerprint
-    folder, settings = _pairs_job(generator, faces, work, refined)
+    folder, settings = _pairs_job(generator, faces, work, refined, units)
+    kept = None if units is None else _kept(boundaries_file)
     if method == "pairs":
         _pairs_ahead(run, generator, settings, folder, crew, generator_file)
     with run.stages("fit"), progress_bars() as tell:
         if method == "pairs":
-            fitted, levels = _fit_pairs(generator, settings, folder, share, tell)
+            fitted, levels = _fit_pairs(generator, settings, folder, share, kept, tell)
             if fitted is None:
                 run.say("this share is complete")
                 return
@@ -154,8 +170,22 @@ def fit_boundaries(
     run.facts["boundaries"] = dict(fitted.provenance)
 
 
+def _kept(boundaries_file: str | None) -> Any:
+    """What the Action Units that are not fitted are taken from."""
+    from ..editing import boundaries
+    from ..fit import recipe
+    from ..measuring import score
+
+    before = (
+        boundaries.built_in()
+        if boundaries_file is None
+        else boundaries.load_boundaries(Path(boundaries_file))
+    )
+    return recipe.Kept(before, score.built_in_scale())
+
+
 def _pairs_job(
-    generator: Any, faces: int | None, work: str | None, refined: bool | None
+    generator: Any, faces: int | None, work: str | None, refined: bool | None, units: str | None
 ) -> tuple[Path, Any]:
     """(work folder, settings) of the fit from matched pairs."""
     from ..fit import recipe
@@ -163,6 +193,9 @@ def _pairs_job(
 
     folder = Path(work) if work else cache_root() / "fit" / generator.fingerprint
     settings = recipe.RecipeSettings() if faces is None else recipe.RecipeSettings(faces=faces)
+    if units is not None:
+        chosen = facs.parse(units)
+        settings = replace(settings, units=tuple(code for code in facs.CODES if code in chosen))
     return folder, replace(settings, refine=None) if refined is False else settings
 
 
@@ -193,14 +226,14 @@ def _pairs_ahead(
 
 
 def _fit_pairs(
-    generator: Any, settings: Any, folder: Path, share: str | None, tell: Any
+    generator: Any, settings: Any, folder: Path, share: str | None, kept: Any, tell: Any
 ) -> tuple[Any, Any]:
     from ..fit import recipe
 
     if share is not None:
-        recipe.collect_share(generator, folder, settings, _share(share), tell)
+        recipe.collect_share(generator, folder, settings, share_of(share), tell)
         return None, None
-    return recipe.fit(generator, folder, settings, progress=tell)
+    return recipe.fit(generator, folder, settings, kept=kept, progress=tell)
 
 
 def _fit_plain(generator: Any, faces: int | None, method: str, tell: Any) -> Any:
@@ -212,188 +245,3 @@ def _fit_plain(generator: Any, faces: int | None, method: str, tell: Any) -> Any
     samples = paper.sample(renderer, scorer, faces or paper.SAMPLES, tell)
     conditional = method == "conditional"
     return paper.fit(renderer, scorer, samples, conditional=conditional, progress=tell)
-
-
-def _check_coded(
-    coded: dict[str, Any], scale: str | None, faces: int | None, distances: str | None
-) -> bool:
-    """Whether the examples are coded faces; a UsageError for options that do not go together."""
-    disfa, scores, pictures = (coded[name] for name in ("disfa", "scores", "pictures"))
-    if disfa is not None and scores is not None:
-        raise click.UsageError("give --disfa or --scores, not both")
-    if (scores is None) != (pictures is None):
-        raise click.UsageError("--scores and --pictures go together")
-    if disfa is None and (coded["per_person"] is not None or coded["camera"] is not None):
-        raise click.UsageError("--per-person and --camera go with --disfa")
-    labelled = disfa is not None or scores is not None
-    if not labelled and (coded["strong"] or coded["steps"] or distances):
-        raise click.UsageError("--strong, --steps and --distances go with --disfa or --scores")
-    if labelled and (scale is not None or faces is not None):
-        raise click.UsageError("--scale and --faces are of generated faces, not of coded ones")
-    return labelled
-
-
-def _fit_coded(
-    run: Run,
-    output: str,
-    method: str,
-    work: str | None,
-    share: str | None,
-    crew: WorkerOptions,
-    generator_file: str | None,
-    distances: str | None,
-    **coded: Any,
-) -> None:
-    from ..editing import boundaries
-    from ..editing.edit import signed_distances
-    from ..encoding.inversion import EncodeCache
-    from ..files import codes
-    from ..fit import labelled
-    from ..weights.store import cache_root
-
-    part = (0, 1) if share is None else _share(share)
-    encoding = Encoding(steps=coded["steps"]).full()
-    studio = new_studio(run, encoding, generator_file=generator_file, device="cpu")
-    run.facts["generator"] = studio.generator.fingerprint
-    folder = Path(work) if work else cache_root() / "fit" / studio.generator.fingerprint / "coded"
-    studio.cache = EncodeCache(folder / "codes")
-    crew.work(run, generator_file, lambda s: _codes_ahead(studio, s, coded), encoding)
-    with run.stages("examples"), progress_bars() as tell:
-        if coded["disfa"] is not None:
-            data, examples = _disfa_examples(studio, folder, part, coded, tell)
-        else:
-            data, examples = _scored_examples(studio, part, coded, tell)
-    if share is not None:
-        run.say("this share is complete")
-        return
-    with run.stages("fit"), progress_bars() as tell:
-        scorer = _scorer(run) if method == "pairs" else None
-        fitted = labelled.fit(
-            studio.renderer, data, method=method, scorer=scorer, provenance=examples, progress=tell
-        )
-    boundaries.save_boundaries(fitted, Path(output))
-    run.wrote(output)
-    run.wrote(Path(output).with_suffix(".json"))
-    run.facts["boundaries"] = dict(fitted.provenance)
-    if distances is not None:
-        apart = signed_distances(data.w, fitted.normals, fitted.biases)
-        rows = [
-            {"face": face, "person": person, **by_code(row)}
-            for face, person, row in zip(data.names, data.people, apart, strict=True)
-        ]
-        codes.write_atomically(table_text(rows).encode(), Path(distances))
-        run.wrote(distances)
-
-
-def _disfa_settings(coded: dict[str, Any]) -> Any:
-    from ..fit import disfa
-
-    given = {name: coded[name] for name in ("strong", "per_person", "camera") if coded[name]}
-    return disfa.DisfaSettings(**given)
-
-
-def _codes_ahead(studio: Any, studios: Any, coded: dict[str, Any]) -> Any:
-    """The pictures or frames that will be asked for, as a preparation for workers."""
-    from ..fit import ahead
-
-    if coded["disfa"] is not None:
-        return ahead.codes_of_disfa(Path(coded["disfa"]), studio, studios, _disfa_settings(coded))
-    return ahead.codes_of_pictures(Path(coded["pictures"]), studio, studios)
-
-
-def _disfa_examples(
-    studio: Any, folder: Path, part: tuple[int, int], coded: dict[str, Any], tell: Any
-) -> tuple[Any, dict[str, Any]]:
-    from ..fit import disfa
-
-    settings = _disfa_settings(coded)
-    root = Path(coded["disfa"])
-    data = disfa.collect(root, studio, folder, settings, share=part, progress=tell)
-    return data, disfa.described(settings, studio)
-
-
-def _scored_examples(
-    studio: Any, part: tuple[int, int], coded: dict[str, Any], tell: Any
-) -> tuple[Any, dict[str, Any]]:
-    from ..fit import imported
-
-    scores = read_scores(coded["scores"], coded["pictures"])
-    folder, strong = Path(coded["pictures"]), coded["strong"]
-    data = imported.collect(folder, scores, studio, strong=strong, share=part, progress=tell)
-    return data, imported.described(scores, strong, studio)
-
-
-def _scorer(run: Run) -> Any:
-    """What measures lengths on rendered faces; None, and said, where its weights are not here."""
-    from ..errors import WeightsError
-    from ..measuring.score import Scorer
-
-    try:
-        return Scorer()
-    except WeightsError as error:
-        run.note(f"{error}; lengths are taken from the coded faces")
-        return None
-
-
-def _share(text: str) -> tuple[int, int]:
-    try:
-        k, n = (int(part) for part in text.split("/"))
-    except ValueError:
-        raise click.UsageError(f"--share {text}: write K/N, for example 0/2") from None
-    if not 0 <= k < n:
-        raise click.UsageError(f"--share {text}: K counts from 0 to N - 1")
-    return k, n
-
-
-@fit.command("encoder")
-@click.option("-o", "--output", required=True, metavar="FILE", help="The network, .safetensors.")
-@click.option("--pairs", type=click.IntRange(min=2048), help="How many faces to draw.")
-@click.option("--work", metavar="FOLDER", help="Keeps what is done, so that a fit can resume.")
-@worker_options
-@generator_option
-@recorded
-def fit_encoder(
-    run: Run,
-    output: str,
-    pairs: int | None,
-    work: str | None,
-    crew: WorkerOptions,
-    generator_file: str | None,
-) -> None:
-    """Fit v(I), the network that guesses a face's code (section 3.2).
-
-    Draws pairs of codes and pictures, computes their features once, and trains on them: about an
-    hour on two cores. A fit that was ended, at any point, goes on where it was. The training curve
-    is written beside the network (.json).
-
-    \b
-    Examples:
-      duchenne fit encoder -o encoder.safetensors --work fit
-    """
-    from ..encoding import encoder
-    from ..files import codes, pictures
-    from ..weights.store import cache_root
-
-    curve = Path(output).with_suffix(".json")
-    pictures.check_writable(output, (codes.SUFFIX,))
-    pictures.check_writable(curve, (".json",))
-    generator = new_studio(run, generator_file=generator_file).generator
-    run.facts["generator"] = generator.fingerprint
-    from ..fit import ahead
-    from ..fit import encoder as fitting
-
-    folder = Path(work) if work else cache_root() / "fit" / generator.fingerprint / "encoder"
-    settings = fitting.EncoderFitSettings()
-    if pairs is not None:
-        settings = replace(settings, pairs=pairs)
-    crew.work(
-        run,
-        generator_file,
-        lambda studios: ahead.pair_files(generator, studios, settings.pairs, folder / "pairs"),
-    )
-    with run.stages("fit"), progress_bars() as tell:
-        network, record = fitting.fit(generator, folder, settings, progress=tell)
-    encoder.save(network, Path(output), record)
-    run.wrote(output)
-    codes.write_atomically((json.dumps(record, indent=1) + "\n").encode(), curve)
-    run.wrote(curve)

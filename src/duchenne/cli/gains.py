@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from .. import facs
 from .faces import boundaries_option, generator_option, new_studio
 from .run import Run, progress_bars, recorded
 
@@ -26,6 +27,9 @@ PEOPLE = 8
     help="Generated people to measure.",
 )
 @click.option("--photos", metavar="FOLDER", help="Also these photos.")
+@click.option(
+    "--units", metavar="LIST", help="Only these Action Units, AU7,AU10; the others keep theirs."
+)
 @boundaries_option
 @generator_option
 @recorded
@@ -34,6 +38,7 @@ def photos_gains(
     output: str,
     people: int,
     photos: str | None,
+    units: str | None,
     boundaries_file: str | None,
     generator_file: str | None,
 ) -> None:
@@ -46,6 +51,7 @@ def photos_gains(
     Examples:
       duchenne fit photos -o boundaries.safetensors
       duchenne fit photos --photos portraits -o boundaries.safetensors
+      duchenne fit photos --units AU7,AU10 -o boundaries.safetensors
     """
     from ..editing import boundaries
     from ..files import codes, pictures
@@ -59,17 +65,18 @@ def photos_gains(
     if not files and not people:
         raise click.UsageError("no people and no photos: give --people N, --photos FOLDER or both")
     studio = new_studio(run, boundaries_file=boundaries_file, generator_file=generator_file)
+    chosen = studio.units if units is None else tuple(facs.parse(units))
     names = [p.stem for p in files] + [f"{people} generated people"]
 
     sources: Iterable[Any] = chain(files, fitting.generated_people(studio, people))
     with run.stages("fit"), progress_bars() as tell:
         count = len(files) + people
-        fitted = fitting.fit(studio, sources, lambda done: tell("faces", done, count))
+        fitted = fitting.fit(studio, sources, lambda done: tell("faces", done, count), units=chosen)
     kept = studio.boundaries
-    record = {**kept.provenance, "photos": fitted.provenance(names)}
-    boundaries.save_boundaries(
-        replace(kept, photo_gain=fitted.gains, provenance=record), Path(output)
-    )
+    before = [] if units is None else list(kept.provenance.get("photos", []))
+    record = {**kept.provenance, "photos": [*before, fitted.provenance(names)]}
+    gain = fitted.added_to(kept.photo_gain)
+    boundaries.save_boundaries(replace(kept, photo_gain=gain, provenance=record), Path(output))
     run.wrote(output)
     run.wrote(Path(output).with_suffix(".json"))
     run.facts["boundaries"] = record

@@ -30,6 +30,24 @@ EXPRESSION_OPTIONS: tuple[Decorator, ...] = (
         "--expression", metavar="NAME", help="One of " + ", ".join(facs.EXPRESSIONS) + "."
     ),
 )
+PATH_OPTIONS: tuple[Decorator, ...] = (
+    click.option(
+        "--to",
+        metavar="FACE",
+        help="An expression or a list of Action Units, with --from: a continuum between two.",
+    ),
+    click.option(
+        "--from",
+        "start",
+        metavar="FACE",
+        help="Where --to, --expression or --au starts, instead of the face as it is.",
+    ),
+    click.option(
+        "--sweep",
+        metavar="LIST",
+        help="AU12=0:1:0.1, first:last:step: one frame for each intensity.",
+    ),
+)
 FILE_OPTIONS: tuple[Decorator, ...] = (
     click.option("--keyframes", metavar="FILE", help="Keys of each Action Unit, .toml or .csv."),
     click.option("--drive", metavar="FILE", help="A recording: the CSV of OpenFace 2 or py-feat."),
@@ -109,8 +127,12 @@ def require_one(sources: Mapping[str, str | None]) -> None:
         raise click.UsageError(f"give one of {', '.join(most)} or {last}{came}")
 
 
-def descriptor_of(au: str | None, descriptor: str | None, expression: str | None) -> Any:
+def descriptor_of(
+    au: str | None, descriptor: str | None, expression: str | None, to: str | None = None
+) -> Any:
     """The descriptor of whichever is given, checked; None if none is."""
+    if to is not None:
+        return facs.named(to)
     if au is not None:
         return facs.parse(au)
     if descriptor is not None:
@@ -129,24 +151,36 @@ def read(
     hold: float | None,
     ping_pong: bool,
     loop: int | None,
+    start: str | None = None,
+    sweep: str | None = None,
     gain: float | None = None,
     smooth: float | None = None,
     baseline: float | None = None,
 ) -> Timeline:
     """The motion that the options describe. Defaults are the library's.
 
-    descriptor: may hold negative intensities, which lessen what the face shows.
+    descriptor: may hold negative intensities, which lessen what the face shows. start: where it
+    starts, `facs.named`. sweep: `facs.sweep`, in place of a descriptor.
     """
     given = {"gain": gain, "smooth": smooth, "baseline": baseline}
     driving = {name: value for name, value in given.items() if value is not None}
     if drive is None and driving:
         raise click.UsageError(f"{', '.join('--' + name for name in driving)}: only with --drive")
+    if start is not None and descriptor is None:
+        raise click.UsageError("--from is for --to, --au, --descriptor and --expression")
+    before = None if start is None else facs.named(start)
+    if sweep is not None:
+        if frames is not None:
+            raise click.UsageError("--sweep says how many frames there are; leave --frames out")
+        before, descriptor, frames = facs.sweep(sweep)
     if descriptor is None and (frames is not None or easing is not None):
-        raise click.UsageError("--frames and --easing are for --au, --descriptor and --expression")
+        raise click.UsageError(
+            "--frames and --easing are for --au, --descriptor, --expression and --to"
+        )
     if descriptor is not None:
         from ..motion.timeline import from_descriptor
 
-        ramp: dict[str, Any] = {"frames": frames, "fps": fps, "easing": easing}
+        ramp: dict[str, Any] = {"frames": frames, "fps": fps, "easing": easing, "start": before}
         timeline = from_descriptor(
             descriptor, **{name: value for name, value in ramp.items() if value is not None}
         )

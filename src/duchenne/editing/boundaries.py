@@ -63,19 +63,19 @@ _RATIOS = (0.5, 2.0)  # of radii; nothing was measured beyond
 
 @dataclass(frozen=True)
 class Boundaries:
-    """One boundary for each Action Unit, in the order of `facs.CODES`.
+    """One boundary for each of the U Action Units, in the order of `facs.CODES`.
 
-    normals: float32 [12, L, 512], unit length over all rows; zero rows are not edited. All zero
+    normals: float32 [U, L, 512], unit length over all rows; zero rows are not edited. All zero
         where the fit had no examples of an AU (`missing`).
-    biases: float32 [12]; the hyperplane of AU i is <normals[i], w> + biases[i] = 0.
-    lengths: float32 [12, K], the latent distances that stand for the intensities 1/K, 2/K, ... 1;
+    biases: float32 [U]; the hyperplane of AU i is <normals[i], w> + biases[i] = 0.
+    lengths: float32 [U, K], the latent distances that stand for the intensities 1/K, 2/K, ... 1;
         found by measurement, so that equal steps of intensity look equal. Linear in between.
     generator: fingerprint of the generator whose W+ this is.
     regional: each AU acts inside its region of influence only; False is the paper's literal recipe,
         which changes the whole code.
     provenance: sampling, scorer, seed, accuracy: JSON-ready.
     stretch: how distances depend on the face; None: they do not.
-    photo_gain: float32 [12], how many times as far as the picture of its look-alike a photo moves
+    photo_gain: float32 [U], how many times as far as the picture of its look-alike a photo moves
         (`moving`), found by measurement of finished pictures (`fit.photos`); None: just as far.
     """
 
@@ -96,7 +96,7 @@ class Boundaries:
         )
 
     def distances(self, intensities: NDArray[np.floating[Any]], w: Array | None = None) -> Array:
-        """[12, ...] intensities -> latent distances, E of Eq. 3; in a straight line beyond 1.
+        """[U, ...] intensities -> latent distances, E of Eq. 3; in a straight line beyond 1.
 
         w: [L, 512], the code that is edited; None stands for a typical face. A negative intensity
         is the same distance the other way. Raises DescriptorError for an AU that these boundaries
@@ -119,7 +119,7 @@ class Boundaries:
         return result * np.float32(self.stretch.of(w[edited]))
 
     def gains(self, intensities: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """[12, 8] intensities in each of `regions.SLOTS` -> [8], the mean gain of what acts there.
+        """[U, 8] intensities in each of `regions.SLOTS` -> [8], the mean gain of what acts there.
 
         1 where nothing acts. See `photo_gain`.
         """
@@ -141,7 +141,7 @@ class Boundaries:
 
 
 def slot_intensities(descriptor: Mapping[str, float]) -> NDArray[np.float64]:
-    """Descriptor -> [12, 8]: each AU's intensity in each mask of `regions.SLOTS`.
+    """Descriptor -> [U, 8]: each AU's intensity in each mask of `regions.SLOTS`.
 
     "AU12" acts on both sides; a trailing L or R ("AU12L") on the subject's left or right only.
     """
@@ -149,7 +149,7 @@ def slot_intensities(descriptor: Mapping[str, float]) -> NDArray[np.float64]:
 
 
 def in_slots(sides: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[..., 12, 2], intensities on each of `facs.SIDES` -> [..., 12, 8], in each of the masks."""
+    """[..., U, 2], intensities on each of `facs.SIDES` -> [..., U, 8], in each of the masks."""
     table = np.zeros((*sides.shape[:-1], len(SLOTS)))
     for i, unit in enumerate(facs.ACTION_UNITS):
         for s, side in enumerate(facs.SIDES):
@@ -184,12 +184,19 @@ def save_boundaries(boundaries: Boundaries, path: Path) -> None:
 
 
 def load_boundaries(path: Path) -> Boundaries:
-    """Read and check a boundary file; InputError names what is wrong with it."""
+    """Read and check a boundary file; InputError names what is wrong with it.
+
+    A file made before an Action Unit was known has no boundary of it (`Boundaries.missing`).
+    """
     expected = "boundaries from `duchenne fit boundaries`"
     tensors, metadata = codes.read_tensors(path, FORMAT, expected)
-    if metadata.get("action_units") != ",".join(facs.CODES):
-        raise InputError(f"{path}: expected the Action Units {', '.join(facs.CODES)}")
-    count = len(facs.CODES)
+    units = str(metadata.get("action_units", "")).split(",")
+    if len(set(units)) < len(units) or not set(units) <= set(facs.CODES):
+        raise InputError(
+            f"{path}: expected some of the Action Units {', '.join(facs.CODES)}, each once; found "
+            f"{', '.join(units)[:200]}"
+        )
+    count = len(units)
     normals, lengths = tensors.get("normals"), tensors.get("lengths")
     shapes_ok = (
         normals is not None
@@ -211,20 +218,28 @@ def load_boundaries(path: Path) -> Boundaries:
     assert normals is not None
     normals = normals.astype(np.float32)
     norms = np.linalg.norm(normals.reshape(count, -1), axis=1)
-    missing = np.isin(facs.CODES, str(metadata.get("missing", "")).split(","))
+    missing = np.isin(units, str(metadata.get("missing", "")).split(","))
     if missing.all() or norms[missing].any() or not np.all(np.abs(norms[~missing] - 1) < 0.01):
         raise InputError(f"{path}: the normals do not have unit length; the file is damaged")
     norms[missing] = 1
+    gain = tensors.get("photo_gain")
     return Boundaries(
-        normals=normals / norms[:, None, None],  # undo the rounding of float16
-        biases=tensors["biases"],
-        lengths=tensors["lengths"],
+        normals=_in_order(units, normals / norms[:, None, None]),  # undo the rounding of float16
+        biases=_in_order(units, tensors["biases"]),
+        lengths=_in_order(units, tensors["lengths"]),
         generator=metadata.get("generator", "unknown"),
         regional=bool(metadata.get("regional", True)),
         provenance=metadata["provenance"],
         stretch=_stretch(tensors, path),
-        photo_gain=tensors.get("photo_gain"),
+        photo_gain=None if gain is None else _in_order(units, gain, 1.0),
     )
+
+
+def _in_order(units: list[str], values: Array, otherwise: float = 0.0) -> Array:
+    """A file's values in the order of `facs.CODES`; `otherwise` for the units that it lacks."""
+    result = np.full((len(facs.CODES), *values.shape[1:]), otherwise, np.float32)
+    result[[facs.INDEX[code] for code in units]] = values
+    return result
 
 
 def _stretch(tensors: Mapping[str, NDArray[Any]], path: Path) -> Stretch | None:

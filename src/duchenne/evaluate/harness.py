@@ -37,7 +37,7 @@ VERSION = 3  # of what `measure` does: results of another one are not taken for 
 class Measured:
     """What edits did to F faces, K levels each, the first being the unedited face.
 
-    scores: [F, 12, K, 12]. last: name -> [F, 12] at the last level: for the key of each judge of
+    scores: [F, U, K, U]. last: name -> [F, U] at the last level: for the key of each judge of
     identity its distance; `outside`, the largest change in grey levels where the AU has no
     influence; `background`, the mean change there; `turned`, of the head pose in degrees.
     """
@@ -183,7 +183,7 @@ def outside_of(subject: Subject, slots: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def scores(frame: Pixels, scorer: score.Scorer) -> Array:
-    """[12] scores of an aligned face, 0 to 5 but not clipped."""
+    """[U] scores of an aligned face, 0 to 5 but not clipped."""
     return scorer.scale.scores(scorer.measure(frame, _mesh(frame)))
 
 

@@ -1,6 +1,6 @@
 """What makes an edit good, as numbers; arrays in, arrays out.
 
-Throughout, `scores` is [F, 12, K, 12]: faces, edited Action Unit, levels (the first is the unedited
+Throughout, `scores` is [F, U, K, U]: faces, edited Action Unit, levels (the first is the unedited
 face), measured Action Unit; on the scale 0 to 5, not clipped.
 """
 
@@ -20,22 +20,22 @@ RESPONDS = 0.5  # half a FACS step: the smallest change that counts as an answer
 
 
 def change(scores: Array) -> Array:
-    """[F, 12, 12] measured change from the unedited face to the strongest level."""
+    """[F, U, U] measured change from the unedited face to the strongest level."""
     return np.asarray(scores[:, :, -1] - scores[:, :, 0])
 
 
 def own_change(scores: Array) -> Array:
-    """[F, 12] measured change of the target itself."""
+    """[F, U] measured change of the target itself."""
     return np.diagonal(change(scores), axis1=1, axis2=2)
 
 
 def response_rate(scores: Array) -> Array:
-    """[12] part of the faces whose target AU rises by at least RESPONDS."""
+    """[U] part of the faces whose target AU rises by at least RESPONDS."""
     return np.asarray((own_change(scores) >= RESPONDS).mean(axis=0))
 
 
 def monotonicity(scores: Array) -> Array:
-    """[12] mean over faces of Spearman's rank correlation of level and target score."""
+    """[U] mean over faces of Spearman's rank correlation of level and target score."""
     faces, units, levels, _ = scores.shape
     result = np.zeros((faces, units))
     for f in range(faces):
@@ -47,7 +47,7 @@ def monotonicity(scores: Array) -> Array:
 
 
 def leakage_matrix(scores: Array) -> Array:
-    """[12, 12] mean size of every AU's change, relative to the target's (row) mean change.
+    """[U, U] mean size of every AU's change, relative to the target's (row) mean change.
 
     A target that hardly moves counts as RESPONDS, so that the ratio stays a number.
     """
@@ -57,25 +57,25 @@ def leakage_matrix(scores: Array) -> Array:
 
 
 def leakage(scores: Array) -> Array:
-    """[12] mean over the Action Units that are not kin of the target of `leakage_matrix`."""
+    """[U] mean over the Action Units that are not kin of the target of `leakage_matrix`."""
     matrix = leakage_matrix(scores)
     return np.array([matrix[i, ~_related(code)].mean() for i, code in enumerate(facs.CODES)])
 
 
 def leads(scores: Array) -> Array:
-    """[12] part of the faces where the target's change is the largest among the AUs not its kin."""
+    """[U] part of the faces where the target's change is the largest among the AUs not its kin."""
     return np.asarray((own_change(scores) > strongest_other(scores)).mean(axis=0))
 
 
 def strongest_other(scores: Array) -> Array:
-    """[F, 12] the largest change, up or down, among the AUs that are not kin of the target."""
+    """[F, U] the largest change, up or down, among the AUs that are not kin of the target."""
     moved = np.abs(change(scores))
     columns = [moved[:, i, ~_related(code)].max(axis=1) for i, code in enumerate(facs.CODES)]
     return np.stack(columns, axis=1)
 
 
 def linearity(scores: Array) -> Array:
-    """[12] largest distance of the mean target curve from a straight line, relative to its rise."""
+    """[U] largest distance of the mean target curve from a straight line, relative to its rise."""
     result = np.zeros(len(facs.CODES))
     for i in range(len(facs.CODES)):
         curve = scores[:, i, :, i].mean(axis=0)
@@ -85,7 +85,7 @@ def linearity(scores: Array) -> Array:
 
 
 def agreement(scores: Array, levels: Sequence[float]) -> tuple[Array, Array]:
-    """([12] correlation, [12] slope) of the measured change with the asked intensity.
+    """([U] correlation, [U] slope) of the measured change with the asked intensity.
 
     Over all faces and levels; the change is on the scale of intensities (score / 5), so a slope of
     1 means that asking for the full action gives it on the average face.

@@ -243,7 +243,7 @@ def _whole(name: str) -> dict[str, float]:
 
 
 def _others(name: str) -> NDArray[np.bool_]:
-    """[12]: neither asked nor tied to what is."""
+    """[U]: neither asked nor tied to what is."""
     asked = _whole(name)
     tied = {kin for code in asked for kin in facs.UNITS[code].kin}
     return ~np.isin(facs.CODES, [*asked, *tied])

@@ -46,7 +46,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of sRGB, BT.601
 class Edited:
     """What the E edits (`EDITS`) did to P photos.
 
-    photos: their names. rest: [P, 12] measured intensities of the photo. change: [P, E, 12] of the
+    photos: their names. rest: [P, U] measured intensities of the photo. change: [P, E, U] of the
     edited picture from that. values: name -> [P, E]: for the key of each judge of identity the
     distance to the photo; `outside`, the largest change in grey levels where nothing was asked;
     `sharpness`, the standard deviation of the high frequencies of the edited regions, the photo's
@@ -128,7 +128,7 @@ def shown(subject: Subject, descriptor: Mapping[str, float]) -> Pixels:
 
 
 def measure(subject: Subject, judges: Mapping[str, Network]) -> dict[str, Any]:
-    """One photo, every edit: {"rest": [12], "edits": {name: {"change": [12], value: number}}}."""
+    """One photo, every edit: {"rest": [U], "edits": {name: {"change": [U], value: number}}}."""
     subject = replace(subject)  # a copy, so that what it draws is not kept
     photo = photo_of(subject)
     rest = subject.measure(photo)

@@ -125,7 +125,7 @@ def _markdown(
     for who, methods in results.items():
         faces = len(methods["default"])
         lines += ["", f"## {who.capitalize()} ({faces})", "", *requirement_table(required[who])]
-        lines += ["", "Means over the twelve Action Units:", "", *means_table(methods)]
+        lines += ["", "Means over the Action Units:", "", *means_table(methods)]
         for name, measured in methods.items():
             lines += ["", f"### {who}, {name}", "", *unit_table(measured)]
     if photos:
@@ -136,7 +136,7 @@ def _markdown(
 
 
 def matrix_picture(matrix: NDArray[np.float64]) -> Pixels:
-    """The [12, 12] leakage matrix as a labelled heat map: rows are asked, columns measured."""
+    """The [U, U] leakage matrix as a labelled heat map: rows are asked, columns measured."""
     side = CELL * (len(facs.CODES) + 1)
     image = Image.new("RGB", (side, side), "white")
     draw = ImageDraw.Draw(image)

@@ -1,4 +1,4 @@
-"""The Facial Action Coding System as far as the paper goes, and descriptors: how strong each is.
+"""The Facial Action Coding System as far as photos show it, and descriptors: how strong each is.
 
 `units` is the table of Action Units.
 """
@@ -27,25 +27,60 @@ SIDES = ("L", "R")
 Descriptor = Mapping[str, float]
 """AU code, with or without a side, -> intensity. 1 is the AU at its full natural intensity."""
 
+LETTERS = "ABCDE"  # of FACS intensities, from a trace to the maximum
+MOST_STEPS = 1000  # of a sweep: a typing error in a step, not a film
 FULL = 5.0  # a score that is full: the FACS intensities A to E as numbers 1 to 5
 # The lowest offset: people show more of an Action Unit than its full action on a typical face, a
 # broad smile for instance, and to lessen that takes more than one.
 LOWEST = -1.5
 
-# Prototypes after Ekman, Friesen & Hager (2002), FACS Investigator's Guide, restricted to the
-# paper's twelve AUs; happiness is the paper's own vector. Where the prototype needs an AU outside
-# the twelve (AU7, 14, 16, 23), the nearest combination stands in; contempt is unilateral in FACS.
+# Prototypes after Ekman, Friesen & Hager (2002), FACS Investigator's Guide; happiness is the
+# paper's own vector. Contempt is one-sided.
 EXPRESSIONS: Mapping[str, Descriptor] = MappingProxyType(
     {
         "happiness": {"AU6": 1.0, "AU12": 1.0, "AU25": 1.0},
         "sadness": {"AU1": 1.0, "AU4": 0.7, "AU15": 1.0, "AU17": 0.6},
         "surprise": {"AU1": 1.0, "AU2": 1.0, "AU5": 0.8, "AU25": 1.0, "AU26": 1.0},
         "fear": {"AU1": 1.0, "AU2": 0.6, "AU4": 1.0, "AU5": 1.0, "AU20": 0.5, "AU26": 0.5},
-        "anger": {"AU4": 1.0, "AU5": 0.6, "AU17": 0.7},
-        "disgust": {"AU9": 1.0, "AU4": 0.4, "AU15": 0.6, "AU17": 0.7},
-        "contempt": {"AU12L": 0.8, "AU17": 0.2},
+        "anger": {"AU4": 1.0, "AU5": 0.6, "AU7": 0.8, "AU23": 1.0, "AU17": 0.5},
+        "disgust": {"AU9": 1.0, "AU10": 0.7, "AU15": 0.5, "AU17": 0.6},
+        "contempt": {"AU12L": 0.4, "AU14L": 1.0},
     }
 )
+"""The seven expressions by their names, one prototype each."""
+
+# The Guide's other prototypes; pain after Prkachin & Solomon (2008).
+VARIANTS: Mapping[str, Descriptor] = MappingProxyType(
+    {
+        "neutral": {},
+        "happiness/closed": {"AU6": 1.0, "AU12": 1.0},
+        "happiness/social": {"AU12": 0.8},
+        "sadness/lips-still": {"AU1": 1.0, "AU4": 0.7, "AU15": 1.0},
+        "surprise/stretched": {"AU1": 1.0, "AU2": 1.0, "AU5": 0.8, "AU25": 1.0, "AU27": 1.0},
+        "fear/jaw": {"AU1": 1.0, "AU2": 0.8, "AU4": 0.8, "AU5": 1.0, "AU25": 0.8, "AU26": 0.8},
+        "anger/lips-pressed": {"AU4": 1.0, "AU5": 0.6, "AU7": 0.8, "AU17": 0.7, "AU24": 1.0},
+        "anger/teeth": {"AU4": 1.0, "AU5": 0.6, "AU7": 0.8, "AU10": 0.8, "AU23": 0.6, "AU25": 0.7},
+        "disgust/nose": {"AU9": 1.0, "AU17": 0.7},
+        "disgust/lip": {"AU10": 1.0, "AU17": 0.7},
+        "disgust/open": {"AU9": 1.0, "AU10": 0.7, "AU16": 0.7, "AU25": 0.7},
+        "contempt/smirk": {"AU12L": 0.8},
+        "pain": {"AU4": 1.0, "AU6": 0.7, "AU7": 0.6, "AU9": 0.7, "AU10": 0.5, "AU43": 0.8},
+    }
+)
+"""Other prototypes of the seven, and other faces that have a name."""
+
+_WINK = "AU46"
+# A blink is a closing in time, a wink one of one eye.
+SAME_AS = MappingProxyType({"AU45": "AU43", _WINK: "AU43"})
+
+
+def also_known_as(code: str) -> tuple[int, ...]:
+    """The other numbers under which both sides of an Action Unit are coded: 45 for "AU43"."""
+    return tuple(
+        int(other.removeprefix("AU"))
+        for other, same in SAME_AS.items()
+        if same == code and other != _WINK
+    )
 
 
 def check(descriptor: Mapping[str, float], low: float = 0.0, high: float = 1.0) -> Descriptor:
@@ -68,11 +103,16 @@ def check(descriptor: Mapping[str, float], low: float = 0.0, high: float = 1.0) 
 
 
 def parse(text: str) -> Descriptor:
-    """Read "AU12=1,AU6=0.8"; a bare "AU12" means intensity 1."""
+    """Read "AU12=1,AU6=C"; a bare "AU12" means intensity 1.
+
+    The letters A to E are the FACS intensities, 0.2 to 1. "AU45" is AU43, "AU46L" is AU43L.
+    """
     pairs: list[tuple[str, float]] = []
     for part in filter(None, (p.strip() for p in text.split(","))):
         key, equals, value = part.partition("=")
-        pairs.append((_code(key), _number(value, part) if equals else 1.0))
+        if not equals and part.isdigit() and "=" in text:  # AU12=0,5
+            raise DescriptorError(f"{text[:60]}: write intensities with a point, AU12=0.5")
+        pairs.append((_code(key), _intensity(value, part) if equals else 1.0))
     if not pairs:
         raise DescriptorError("no Action Unit given; write for example AU12=1,AU6=0.8")
     if len({key for key, _ in pairs}) < len(pairs):
@@ -116,7 +156,7 @@ def by_unit(descriptor: Descriptor) -> dict[str, float]:
 
 
 def to_sides(descriptor: Descriptor) -> list[list[float]]:
-    """Descriptor -> [12, 2] intensities in the order of CODES, on each of SIDES."""
+    """Descriptor -> [U, 2] intensities in the order of CODES, on each of SIDES."""
     sides = [[0.0] * len(SIDES) for _ in CODES]
     for key, value in descriptor.items():
         code, given = split_side(key)
@@ -135,21 +175,95 @@ def _sides_of(code: str, descriptor: Descriptor) -> bool:
 
 
 def expression(name: str) -> Descriptor:
-    """The descriptor of one of the seven expressions."""
+    """The descriptor of an expression, one of its variants, or a mixture.
+
+    "anger", "anger/lips-pressed", "anger:0.6+surprise:0.3": the parts' intensities, each as strong
+    as it says, are added up, to 1 at most.
+    """
+    total: dict[str, float] = {}
+    for part in name.lower().split("+"):
+        known, colon, weight = part.strip().partition(":")
+        strength = _number(weight, part) if colon else 1.0
+        if not 0 <= strength <= 1:
+            raise DescriptorError(f"{part.strip()[:60]}: how strong lies between 0 and 1")
+        for code, value in _prototype(known.strip()).items():
+            for side in [code] if split_side(code)[1] else [code + s for s in SIDES]:
+                total[side] = min(total.get(side, 0.0) + strength * value, 1.0)
+    return _sides_joined(total)
+
+
+def named(text: str) -> Descriptor:
+    """Read what may be either: Action Units, "AU12=1,AU6=0.8", or an expression, "anger:0.6"."""
+    return parse(text) if "AU" in text.upper() else expression(text)
+
+
+def sweep(text: str) -> tuple[Descriptor, Descriptor, int]:
+    """Read "AU12=0:1:0.1", first, last and step, as (first, last, how many).
+
+    Several ("AU12=0:1:0.25,AU6=0:1:0.25") go side by side and have equally many steps.
+    """
+    first: dict[str, float] = {}
+    last: dict[str, float] = {}
+    counts = set()
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        key, _, values = part.partition("=")
+        numbers = [_number(value, part) for value in values.split(":")]
+        if len(numbers) != 3 or not all(map(math.isfinite, numbers)) or numbers[2] <= 0:
+            raise DescriptorError(f"{part[:60]}: write first:last:step, for example AU12=0:1:0.1")
+        if key in first:
+            raise DescriptorError(f"{key[:20]} is given twice; give each Action Unit once")
+        first[key], last[key], step = numbers
+        steps = abs(last[key] - first[key]) / step
+        if abs(steps - round(steps)) > 1e-6 or not 1 <= round(steps) <= MOST_STEPS:
+            raise DescriptorError(
+                f"{part[:60]}: from {first[key]:g} to {last[key]:g} there are {steps:.4g} steps; "
+                f"expected a whole number, 1 to {MOST_STEPS}"
+            )
+        counts.add(round(steps) + 1)
+    if len(counts) != 1:
+        raise DescriptorError(
+            f"{text[:60]}: expected Action Units with equally many steps, AU12=0:1:0.1"
+        )
+    return check(first, low=LOWEST), check(last, low=LOWEST), counts.pop()
+
+
+def _prototype(name: str) -> Descriptor:
     try:
-        return dict(EXPRESSIONS[name.lower()])
+        return {**EXPRESSIONS, **VARIANTS}[name]
     except KeyError:
-        known = ", ".join(EXPRESSIONS)
-        raise DescriptorError(f"unknown expression {name!r}; known are {known}") from None
+        known = ", ".join((*EXPRESSIONS, *VARIANTS))
+        raise DescriptorError(f"unknown expression {name[:60]!r}; known are {known}") from None
+
+
+def _sides_joined(sides: Mapping[str, float]) -> Descriptor:
+    """Descriptor of single sides -> the same, with one entry where both are alike."""
+    joined: dict[str, float] = {}
+    for code in CODES:
+        pair = [sides.get(code + side, 0.0) for side in SIDES]
+        if pair[0] == pair[1]:
+            joined[code] = pair[0]
+        else:
+            joined |= {code + side: value for side, value in zip(SIDES, pair, strict=True)}
+    return {code: value for code, value in joined.items() if value}
 
 
 def _code(key: str) -> str:
     digits, side = split_side(key.strip().upper().removeprefix("AU"))
     known = digits.isascii() and digits.isdigit() and len(digits) < 4
     code = f"AU{int(digits)}" if known else key[:20]
+    if code == _WINK and not side:
+        raise DescriptorError("AU46 is a wink, of one eye: write AU46L or AU46R")
+    code = SAME_AS.get(code, code)
     if code not in INDEX:
         raise DescriptorError(f"unknown Action Unit {key[:20]!r}; known are {', '.join(CODES)}")
     return code + side
+
+
+def _intensity(text: str, context: str) -> float:
+    letter = text.strip().upper()
+    if letter and letter in LETTERS:
+        return (LETTERS.index(letter) + 1) / len(LETTERS)
+    return _number(text, context)
 
 
 def _number(text: str, context: str) -> float:

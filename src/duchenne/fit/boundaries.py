@@ -56,10 +56,10 @@ class FitSettings:
 
 @dataclass(frozen=True)
 class Normals:
-    """normals: float32 [12, L, 512], unit length. white: [12], length of one whitened unit.
+    """normals: float32 [U, L, 512], unit length. white: [U], length of one whitened unit.
 
-    agreement: [12], the part of held-out faces whose evidence rises along the normal.
-    leak: [12], mean size of the unrelated slopes on held-out faces, relative to the evidence's.
+    agreement: [U], the part of held-out faces whose evidence rises along the normal.
+    leak: [U], mean size of the unrelated slopes on held-out faces, relative to the evidence's.
     """
 
     normals: NDArray[np.float32]

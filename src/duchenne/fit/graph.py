@@ -43,6 +43,14 @@ class TorchGraph:
                 raise NotImplementedError(f"operation {kind} ({name})")
             self._nodes.append((name, kind, dict(op.get_attributes()), inputs))
 
+    def to(self, device: torch.device) -> TorchGraph:
+        """Itself, with its weights there. Shapes and axes stay: they are read as numbers."""
+        self._constants = {
+            name: value.to(device) if value.is_floating_point() else value
+            for name, value in self._constants.items()
+        }
+        return self
+
     def __call__(self, x: Tensor) -> Values:
         """The model's outputs for its one input, in order."""
         values: dict[str, Tensor] = dict(self._constants)

@@ -91,7 +91,7 @@ class _Space:
         return np.asarray(white.reshape(len(w), -1))
 
     def normals(self, units: Array) -> tuple[NDArray[np.float32], Array]:
-        """[12, D] -> ([12, L, 512] of unit length or zero, [12] length of one unit in W+)."""
+        """[U, D] -> ([U, L, 512] of unit length or zero, [U] length of one unit in W+)."""
         shape = (len(units), self.generator.rows, WIDTH)
         if self.method != "pairs":
             return units.reshape(shape).astype(np.float32), np.ones(len(units))
@@ -114,7 +114,7 @@ def tied(unit: facs.ActionUnit, other: facs.ActionUnit) -> bool:
 class _Planes:
     """Hyperplanes <normals, w> + biases = 0; zero where there are no examples.
 
-    normals: [12, L, 512]; white: [12], see `fit.boundaries.Normals`; biases: [12].
+    normals: [U, L, 512]; white: [U], see `fit.boundaries.Normals`; biases: [U].
     """
 
     normals: NDArray[np.float32]
@@ -286,7 +286,7 @@ def _measured(
     faces: int,
     tell: StageProgress,
 ) -> Array:
-    """[12, KNOTS] lengths from edits of rendered faces; zero where nothing answers."""
+    """[U, KNOTS] lengths from edits of rendered faces; zero where nothing answers."""
     unknown = np.zeros(len(facs.CODES))
     normals = svm.Normals(planes.normals, planes.white, agreement=unknown, leak=unknown)
     along = calibrate.curves(
@@ -299,7 +299,7 @@ def _measured(
 
 
 def _midway(along: Array, data: Labelled) -> Array:
-    """[12]: hyperplanes midway between the neutral and the AU faces."""
+    """[U]: hyperplanes midway between the neutral and the AU faces."""
     biases = np.zeros(along.shape[1])
     for i, column in enumerate(along.T):
         ends = [column[data.roles[:, i] == role] for role in (AU_FACE, NEUTRAL)]
@@ -309,7 +309,7 @@ def _midway(along: Array, data: Labelled) -> Array:
 
 
 def _gaps(apart: Array, data: Labelled) -> Array:
-    """[12]: mean distance of an AU face from the same person's neutral ones, or from all."""
+    """[U]: mean distance of an AU face from the same person's neutral ones, or from all."""
     gaps = np.zeros(apart.shape[1])
     for i, column in enumerate(apart.T):
         shown, neutral = (data.roles[:, i] == role for role in (AU_FACE, NEUTRAL))

@@ -36,7 +36,7 @@ STEPS = 8
 
 @dataclass(frozen=True)
 class Samples:
-    """w: [N, 512]; scores: [N, 12], not clipped."""
+    """w: [N, 512]; scores: [N, U], not clipped."""
 
     w: NDArray[np.float32]
     scores: Array
@@ -143,7 +143,7 @@ def _lengths(
     faces: int,
     progress: StageProgress | None,
 ) -> NDArray[np.float32]:
-    """[12, 1]: where the mean score has risen by FULL less a FACS step, or the data's extent."""
+    """[U, 1]: where the mean score has risen by FULL less a FACS step, or the data's extent."""
     measure = measure_with(scorer)
     distances = signed_distances(samples.w, unit, np.zeros(len(unit)))
     lengths = np.zeros((len(unit), 1), np.float32)

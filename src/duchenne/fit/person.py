@@ -29,9 +29,10 @@ class PersonNetwork(nn.Module):
     """forward: [1, 3, 150, 150] in 0 to 255, a chip at `Recogniser.places` -> [128].
 
     file: dlib's file; None is the installed one. WeightsError if it holds another network.
+    device: where it runs.
     """
 
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self, file: Path | None = None, device: torch.device | str = "cpu") -> None:
         super().__init__()
         file = file or dlib_identity.network_file()
         layers = list(_layers(file))
@@ -39,11 +40,11 @@ class PersonNetwork(nn.Module):
         blocks = sum(count for _, count in _STAGES)
         if kinds != "ca" * (1 + 2 * blocks) + "f":
             raise WeightsError(f"{file}: expected dlib's face recognition network, version 1")
-        self._layers = [tensor for _, tensor in layers]
+        self._layers = [tensor.to(device) for _, tensor in layers]
 
     def forward(self, chip: Tensor) -> Tensor:
         left = iter(self._layers)
-        x = (chip - torch.tensor(_MEAN).view(1, 3, 1, 1)) / 256
+        x = (chip - torch.tensor(_MEAN).to(chip).view(1, 3, 1, 1)) / 256
         x = F.max_pool2d(F.relu(_scaled(_convolved(x, left, 7, 2), left)), 3, 2)
         for stage, (_, count) in enumerate(_STAGES):
             for block in range(count):

@@ -10,7 +10,7 @@ Making the latent offset longer changes the look-alike's person and light with i
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,25 +35,34 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Fitted:
-    """gains: float32 [12]. change: [12, len(GAINS)], mean measured change at 1 for each gain.
+    """gains: float32 [U]. change: [U, len(GAINS)], mean measured change at 1 for each gain.
 
-    people: how many had room for each AU, [12].
+    people: how many had room for each AU, [U]. units: those that were measured; of the others
+    nothing is known.
     """
 
     gains: NDArray[np.float32]
     change: Array
     people: NDArray[np.int64]
+    units: Sequence[str] = facs.CODES
+
+    def added_to(self, before: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        """[U]: the gains of `units`, and those from before of the others."""
+        known = np.ones_like(self.gains) if before is None else before
+        return np.where(np.isin(facs.CODES, self.units), self.gains, known)
 
     def provenance(self, sources: Iterable[str]) -> dict[str, Any]:
         """JSON-ready."""
+        rows = [facs.INDEX[code] for code in self.units]
         return {
+            "units": list(self.units),
             "sources": list(sources),
             "truncation": TRUNCATION,
             "wanted": WANTED,
             "most": MOST,
             "tried": list(GAINS),
-            "change": np.round(self.change, 3).tolist(),
-            "people": self.people.tolist(),
+            "change": np.round(self.change[rows], 3).tolist(),
+            "people": self.people[rows].tolist(),
         }
 
 
@@ -66,10 +75,10 @@ def generated_people(studio: Studio, count: int) -> Iterator[NDArray[np.uint8]]:
         yield np.asarray(Image.open(file).convert("RGB"))
 
 
-def responses(subject: Subject) -> tuple[Array, Array]:
-    """([12] what a photo shows, [12, len(GAINS)] the measured change of each AU at 1).
+def responses(subject: Subject, units: Sequence[str] = facs.CODES) -> tuple[Array, Array]:
+    """([U] what a photo shows, [U, len(GAINS)] the measured change of each AU at 1).
 
-    NaN where an edited picture is no longer seen as a face.
+    NaN where an edited picture is no longer seen as a face, and of other AUs than `units`.
     """
     rest = subject.measure(subject.edit({}))
     change = np.full((len(facs.CODES), len(GAINS)), np.nan)
@@ -77,7 +86,8 @@ def responses(subject: Subject) -> tuple[Array, Array]:
         gains = np.full(len(facs.CODES), gain, np.float32)
         bounds = replace(subject.studio.boundaries, photo_gain=gains)
         moving = replace(subject, studio=subject.studio.replace(boundaries=bounds))
-        for i, code in enumerate(facs.CODES):
+        for code in units:
+            i = facs.INDEX[code]
             try:
                 change[i, g] = subject.measure(moving.edit({code: 1.0}))[i] - rest[i]
             except NoFaceFound:
@@ -86,24 +96,28 @@ def responses(subject: Subject) -> tuple[Array, Array]:
 
 
 def fit(
-    studio: Studio, sources: Iterable[PhotoOrCode], progress: Callable[[int], None] | None = None
+    studio: Studio,
+    sources: Iterable[PhotoOrCode],
+    progress: Callable[[int], None] | None = None,
+    *,
+    units: Sequence[str] = facs.CODES,
 ) -> Fitted:
     """The smallest gains with which WANTED is measured on average; at most MOST.
 
-    sources: photos, each moved by its look-alike; one after the other.
+    sources: photos, each moved by its look-alike; one after the other. units: only these.
     """
     rests, changes = [], []
     for done, source in enumerate(sources, 1):
-        rest, change = responses(studio.face(source))
+        rest, change = responses(studio.face(source), units)
         rests.append(rest)
         changes.append(change)
         if progress:
             progress(done)
-    return of_responses(np.array(rests), np.array(changes))
+    return replace(of_responses(np.array(rests), np.array(changes)), units=units)
 
 
 def of_responses(rests: Array, changes: Array) -> Fitted:
-    """rests: [N, 12]; changes: [N, 12, len(GAINS)], of `responses`."""
+    """rests: [N, U]; changes: [N, U, len(GAINS)], of `responses`."""
     room = (rests < ROOM)[..., None]
     seen = np.where(room, changes, np.nan)
     enough = np.isfinite(seen[..., 0]).any(axis=0)

@@ -67,8 +67,7 @@ class UneditedFace:
 class Probe:
     """Differentiates the measures through the generator.
 
-    Pictures are drawn where the generator lives, on a GPU too; the small networks that measure them
-    stay on the CPU.
+    Everything runs where the generator lives, on a GPU too.
     """
 
     def __init__(self, generator: Generator, template: Array) -> None:
@@ -76,10 +75,14 @@ class Probe:
         self.rows = editable_rows(generator)
         self._readout = Readout(generator)
         self.size = self._readout.size
-        self._landmarks, self._blendshapes = map(TorchGraph, score.read_networks())
-        self._template = torch.from_numpy(template).float()
-        self._geometry = torch.from_numpy(measures.geometry_matrix()).float()
-        self._shapes = torch.from_numpy(measures.shape_matrix()).float()
+        device = generator.w_mean.device
+        self._landmarks, self._blendshapes = (
+            TorchGraph(network).to(device) for network in score.read_networks()
+        )
+        self._template, self._geometry, self._shapes = (
+            torch.from_numpy(array).float().to(device)
+            for array in (template, measures.geometry_matrix(), measures.shape_matrix())
+        )
 
     def sit(self, w: Tensor) -> UneditedFace | None:
         """w: [L, 512], a face; None if the mesh network sees no face in it."""
@@ -104,7 +107,7 @@ class Probe:
             unedited.w, offsets, self.rows, unedited.masks, {}, {}, {}, rows_and_columns,
             moments=unedited.moments,
         )  # fmt: skip
-        return self._readout.picture(view).cpu()
+        return self._readout.picture(view)
 
     def measure(self, unedited: UneditedFace, picture: Tensor) -> Tensor:
         """[S] in the order of NAMES, of a picture by `draw`."""
@@ -123,13 +126,13 @@ class Probe:
             torch.autograd.grad(value, offsets, retain_graph=True)[0][:, used].cpu().numpy()
             for value in values
         ]
-        return Response(values.detach().double().numpy(), np.stack(slopes), 1.0)
+        return Response(values.detach().double().cpu().numpy(), np.stack(slopes), 1.0)
 
     def points(self, w: Tensor) -> Array:
         """[478, 3] mesh points of a face, in pixels of the quarter-size picture."""
         with torch.no_grad():
-            picture = self._readout.picture(PlainView(w[None])).cpu()
-            mesh = landmarks.mesh_of_aligned(pictures.from_planes(picture[0].numpy()))
+            picture = self._readout.picture(PlainView(w[None]))
+            mesh = landmarks.mesh_of_aligned(pictures.from_planes(picture[0].cpu().numpy()))
             if mesh is None:
                 raise NoFaceFound(
                     f"{self.generator.fingerprint}: no face in its mean picture; boundaries need a "
@@ -137,7 +140,7 @@ class Probe:
                 )
             to_picture = score.look_at(mesh)
             look = _look(picture, to_picture)
-            return _in_picture(self._raw(look), to_picture).double().numpy()
+            return _in_picture(self._raw(look), to_picture).double().cpu().numpy()
 
     def _measures(self, picture: Tensor, to_picture: Affine) -> Tensor:
         """[S] in the order of NAMES, as `score.Scorer.read` but differentiable."""
@@ -162,15 +165,14 @@ def _look(picture: Tensor, to_picture: Affine) -> Tensor:
     side = score.INPUT_SIZE
     y, x = np.mgrid[:side, :side] + 0.5
     places = apply(to_picture, np.stack([x, y], axis=2)) / picture.shape[-1] * 2 - 1
-    look = F.grid_sample(
-        picture, torch.from_numpy(places).float()[None], mode="bicubic", align_corners=False
-    )
+    grid = torch.from_numpy(places).to(picture)[None]
+    look = F.grid_sample(picture, grid, mode="bicubic", align_corners=False)
     return ((look + 1) / 2).clamp(0, 1)
 
 
 def _in_picture(raw: Tensor, to_picture: Affine) -> Tensor:
     """Points of the look, in pixels of the picture."""
-    linear, shift = (torch.from_numpy(part).float() for part in np.split(to_picture, [2], axis=1))
+    linear, shift = (torch.from_numpy(part).to(raw) for part in np.split(to_picture, [2], axis=1))
     return torch.cat([raw[:, :2] @ linear.T + shift.T, raw[:, 2:] * scale_of(to_picture)], dim=1)
 
 
@@ -188,7 +190,7 @@ def _frontalise(points: Tensor, template: Tensor) -> Tensor:
     source, target = points[list(measures.RIGID)], template[list(measures.RIGID)]
     a, b = source - source.mean(dim=0), target - target.mean(dim=0)
     u, s, vt = torch.linalg.svd(a.T @ b)
-    signs = torch.stack([torch.ones(()), torch.ones(()), torch.sign(torch.linalg.det(u @ vt))])
+    signs = torch.cat([torch.ones(2).to(u), torch.sign(torch.linalg.det(u @ vt))[None]])
     rotation = (u * signs) @ vt
     scale = (s * signs).sum() / a.square().sum()
     front: Tensor = scale * (points - source.mean(dim=0)) @ rotation + target.mean(dim=0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from .. import facs
 from ..editing.boundaries import Boundaries, Stretch
 from ..editing.edit import signed_distances
 from ..editing.render import Renderer
+from ..errors import InputError
 from ..generators.base import Generator, many_w
 from ..measuring import measures, score
 from ..types import StageProgress
@@ -28,9 +29,11 @@ class RecipeSettings:
     """faces: people whose responses are fitted. calibration: people that lengths are measured on.
 
     population: random faces that the score scale is taken from. refine: None leaves the SVM's
-    normals as they are, and needs no recognition network.
+    normals as they are, and needs no recognition network. units: the Action Units that are fitted;
+    the others need something to be taken from (`Kept`).
     """
 
+    units: tuple[str, ...] = facs.CODES
     faces: int = 96
     calibration: int = 24
     population: int = 120
@@ -38,19 +41,46 @@ class RecipeSettings:
     refine: refine.RefineSettings | None = field(default_factory=refine.RefineSettings)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What Action Units that are not fitted are taken from, to the last digit."""
+
+    boundaries: Boundaries
+    scale: score.Scale
+
+    def normals(self, fitted: svm.Normals, units: Sequence[str]) -> svm.Normals:
+        """`fitted` with these normals in place of all but `units`."""
+        others = [i for i, code in enumerate(facs.CODES) if code not in units]
+        normals, white = fitted.normals.copy(), fitted.white.copy()
+        normals[others] = self.boundaries.normals[others]
+        for i in others:
+            # Intensity 1 is where the reach was; beyond it nothing was measured.
+            white[i] = self.boundaries.lengths[i, -1] / facs.ACTION_UNITS[i].reach
+        return replace(fitted, normals=normals, white=white)
+
+
 def fit(
     generator: Generator,
     folder: Path,
     settings: RecipeSettings | None = None,
     *,
+    kept: Kept | None = None,
     progress: StageProgress | None = None,
 ) -> tuple[Boundaries, score.Scale]:
-    """Boundaries and score scale of a generator; intermediate results are kept in `folder`."""
+    """Boundaries and score scale of a generator; intermediate results are kept in `folder`.
+
+    kept: of the same generator; where the Action Units that the settings leave out come from.
+    """
     settings = settings or RecipeSettings()
+    if kept is None and set(settings.units) != set(facs.CODES):
+        raise InputError("a fit of some Action Units needs boundaries to take the others from")
+    if kept is not None:
+        kept.boundaries.require_space(generator.fingerprint)
+    # The same for all Action Units of one file.
+    stretch = (kept and kept.boundaries.stretch) or typical(generator)
     tell = progress or (lambda stage, done, total: None)
     template, mirror = collect_share(generator, folder, settings, (0, 1), tell)
     measured = responses.load(generator, settings.faces, folder)
-    stretch = typical(generator)
     if settings.refine is None:
         normals = svm.fit_normals(generator, measured, settings.svm)
     else:
@@ -59,20 +89,42 @@ def fit(
             folder, progress=lambda done, total: tell("refining", done, total)
         )
         normals = refine.refined(given, folder)
+    if kept is not None:
+        normals = kept.normals(normals, settings.units)
     normals, scale, lengths = _calibrate(
-        generator, normals, stretch, template, mirror, settings, tell
+        generator, normals, stretch, (template, mirror), settings, kept, tell
     )
-    return (
-        Boundaries(
-            normals=normals.normals,
-            biases=_biases(measured, normals),
-            lengths=lengths,
-            generator=generator.fingerprint,
-            provenance=_provenance(measured, normals, settings),
-            stretch=stretch,
-        ),
-        scale,
+    fitted = Boundaries(
+        normals=normals.normals,
+        biases=_biases(measured, normals),
+        lengths=lengths,
+        generator=generator.fingerprint,
+        provenance=_provenance(measured, normals, settings),
+        stretch=stretch,
     )
+    return fitted if kept is None else added(fitted, kept.boundaries, settings.units), scale
+
+
+def added(fitted: Boundaries, before: Boundaries, units: Sequence[str]) -> Boundaries:
+    """`before` with `units` of what was fitted."""
+    new = [facs.INDEX[code] for code in units]
+    normals, biases, lengths = before.normals.copy(), before.biases.copy(), before.lengths.copy()
+    normals[new], biases[new], lengths[new] = (
+        fitted.normals[new], fitted.biases[new], fitted.lengths[new]
+    )  # fmt: skip
+    gain = None if before.photo_gain is None else before.photo_gain.copy()
+    if gain is not None:
+        gain[new] = 1
+    provenance = {**before.provenance, "added": [*_records(before), fitted.provenance]}
+    return replace(
+        before, normals=normals, biases=biases, lengths=lengths, photo_gain=gain,
+        provenance=provenance,
+    )  # fmt: skip
+
+
+def _records(boundaries: Boundaries) -> list[Any]:
+    """What was added to these boundaries before."""
+    return list(boundaries.provenance.get("added", []))
 
 
 def typical(generator: Generator) -> Stretch:
@@ -97,6 +149,7 @@ def to_refine(
         svm.spread(measured.values),
         stretch,
         settings.refine,
+        settings.units,
     )
 
 
@@ -127,12 +180,13 @@ def _calibrate(
     generator: Generator,
     normals: svm.Normals,
     stretch: Stretch,
-    template: np.ndarray,
-    mirror: np.ndarray,
+    mesh: tuple[np.ndarray, np.ndarray],
     settings: RecipeSettings,
+    kept: Kept | None,
     tell: StageProgress,
 ) -> tuple[svm.Normals, score.Scale, np.ndarray]:
-    """The normals without crosstalk, the scale, and the lengths."""
+    """The normals without crosstalk, the scale, and the lengths. mesh: (template, mirror)."""
+    template, mirror = mesh
     renderer = Renderer(generator)
     blank = np.ones(len(measures.MEASURES))
     scorer = score.Scorer(score.Scale(template, mirror, 0 * blank, blank, blank))
@@ -145,6 +199,7 @@ def _calibrate(
             measure,
             lambda done: tell(stage, done, settings.calibration),
             stretch=stretch,
+            units=settings.units,
         )
 
     along = curves("calibration", normals)
@@ -154,8 +209,11 @@ def _calibrate(
         (face,) = calibrate.open_faces(renderer, 1, first + 10 * number)
         population.append(measure(face.base))
         tell("population", number + 1, settings.population)
-    scale = calibrate.fit_scale(np.stack(population), along, template, mirror)
-    clean = calibrate.untangled(normals, along, scale)
+    held = None if kept is None else kept.scale
+    scale = calibrate.fit_scale(
+        np.stack(population), along, template, mirror, units=settings.units, kept=held
+    )
+    clean = calibrate.untangled(normals, along, scale, settings.units)
     lengths = calibrate.fit_lengths(curves("lengths", clean), scale, clean)
     return clean, scale, lengths
 

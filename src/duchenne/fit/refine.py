@@ -20,7 +20,7 @@ them with rows that disagree, as the codes of photos do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -104,7 +104,8 @@ class _Studio:
 
     def __init__(self, generator: Generator, probe: Probe, stretch: boundaries.Stretch) -> None:
         self.generator, self.probe, self.stretch = generator, probe, stretch
-        self.network, self.recogniser = PersonNetwork(), Recogniser()
+        self.network = PersonNetwork(device=generator.w_mean.device)
+        self.recogniser = Recogniser()
         self.deviation = w_deviation(generator)
 
     def code(self, number: int) -> Tensor:
@@ -128,12 +129,12 @@ class _Studio:
             return None
         side = self.probe.size
         places = self.recogniser.places(unedited.picture) / side * 2 - 1
-        chip = torch.from_numpy(places).float()[None]
+        chip = torch.from_numpy(places).float()[None].to(w.device)
         right, left = (
             unedited.mesh[i, :2] for i in (landmarks.RIGHT_EYE_OUTER, landmarks.LEFT_EYE_OUTER)
         )
         eyes = float(np.linalg.norm(right - left))
-        around = torch.from_numpy(_around(unedited.mesh, side, eyes))[None, None]
+        around = torch.from_numpy(_around(unedited.mesh, side, eyes))[None, None].to(w.device)
         gain = self.stretch.of(w.cpu().numpy()[self.probe.rows.start : self.probe.rows.stop])
         none = torch.zeros((len(regions.ZONES), *w.shape), device=w.device)
         with torch.no_grad():
@@ -169,6 +170,7 @@ class Given:
 
     generator: its fingerprint. template: [478, 3], which the measures hang on. normals: of
     `fit.boundaries`. unit: [S] of each measure (`fit.boundaries.spread`). stretch: of the edits.
+    units: those that are refined; the other normals stay.
     """
 
     generator: str
@@ -177,6 +179,7 @@ class Given:
     unit: Array
     stretch: boundaries.Stretch
     settings: RefineSettings = field(default_factory=RefineSettings)
+    units: Sequence[str] = facs.CODES
 
     def start(self, code: str) -> NDArray[np.float32]:
         """[L, 512], the offset of intensity 1 before."""
@@ -203,7 +206,8 @@ class Refiner:
             folder.mkdir(parents=True, exist_ok=True)
         steps = self.given.settings.steps
         for i, code in enumerate(facs.CODES):
-            if i % share[1] == share[0] and read(self.given, code, folder) is None:
+            mine = code in self.given.units and i % share[1] == share[0]
+            if mine and read(self.given, code, folder) is None:
                 descent = _Descent(self._studio, self._models, code, self._basis, self.given)
                 offset = descent.run(partial(_told, progress, i * steps, len(facs.CODES) * steps))
                 codes.write_tensors(
@@ -229,7 +233,8 @@ class Refiner:
 
     @cached_property
     def _basis(self) -> Tensor:
-        return torch.from_numpy(svm.whitening(self.generator, svm.FitSettings().components))
+        basis = svm.whitening(self.generator, svm.FitSettings().components)
+        return torch.from_numpy(basis).to(self.generator.w_mean.device)
 
 
 def refined(given: Given, folder: Path) -> Normals:
@@ -238,8 +243,8 @@ def refined(given: Given, folder: Path) -> Normals:
     if lacking:
         raise InputError(f"{folder}: expected refined normals of {', '.join(lacking)}; run the fit")
     normals, white = given.normals.normals.copy(), given.normals.white.copy()
-    for i, code in enumerate(facs.CODES):
-        offset = read(given, code, folder)
+    for code in given.units:
+        i, offset = facs.INDEX[code], read(given, code, folder)
         assert offset is not None, "nothing is missing"
         length = float(np.linalg.norm(offset))
         normals[i] = offset / length
@@ -249,7 +254,7 @@ def refined(given: Given, folder: Path) -> Normals:
 
 def missing(given: Given, folder: Path) -> list[str]:
     """The Action Units whose files are not in `folder`, or are of another fit."""
-    return [code for code in facs.CODES if read(given, code, folder) is None]
+    return [code for code in given.units if read(given, code, folder) is None]
 
 
 def read(given: Given, code: str, folder: Path) -> NDArray[np.float32] | None:
@@ -285,12 +290,13 @@ class _Descent:
     ) -> None:
         self.studio, self.models, self.basis = studio, models, basis
         self.settings, self.number = given.settings, facs.INDEX[code]
-        rows = studio.probe.rows
-        self.start = torch.from_numpy(given.start(code)[rows.start : rows.stop])
+        rows, device = studio.probe.rows, basis.device
+        self.start = torch.from_numpy(given.start(code)[rows.start : rows.stop]).to(device)
         self.zone = regions.ZONES.index(facs.UNITS[code].area)
         wanted, kept = svm.wishes(facs.UNITS[code])
-        self.kept, self.unit = torch.from_numpy(kept), torch.from_numpy(given.unit).float()
-        self.evidence = torch.from_numpy(wanted).float() / self.unit
+        self.kept = torch.from_numpy(kept).to(device)
+        self.unit = torch.from_numpy(given.unit).float().to(device)
+        self.evidence = torch.from_numpy(wanted).float().to(device) / self.unit
 
     def run(self, progress: Callable[[int], None]) -> NDArray[np.float32]:
         """[L, 512], the offset of intensity 1."""
@@ -321,7 +327,7 @@ class _Descent:
                 average += (c.detach() - average) / (step - steps // 2 + 1)
             progress(step + 1)
         short = self._mean_evidence(average) / full
-        return self._whole(average / float(np.clip(short, *SHORT))).numpy()
+        return self._whole(average / float(np.clip(short, *SHORT))).cpu().numpy()
 
     def _whole(self, c: Tensor) -> Tensor:
         """[L, 512], the offset of coefficients [R, P]; zero in rows that are not edited."""
@@ -339,11 +345,10 @@ class _Descent:
 
     def _answer(self, model: _Model, c: Tensor, intensity: float) -> tuple[Tensor, Tensor]:
         """(change of the evidence, weighted sum of what should not have happened)."""
-        device = self.studio.generator.w_mean.device
         whole = self._whole(c) * intensity * model.gain
         zones = range(len(regions.ZONES))
         offsets = torch.stack([whole if z == self.zone else torch.zeros_like(whole) for z in zones])
-        picture, values, person = self.studio.look(model.unedited, model.chip, offsets.to(device))
+        picture, values, person = self.studio.look(model.unedited, model.chip, offsets)
         change = values - model.values
         leak = (change / self.unit)[self.kept].square().mean()
         other = (person - model.person).square().sum() / DLIB.limit**2

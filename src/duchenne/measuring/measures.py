@@ -68,6 +68,8 @@ GEOMETRY: Mapping[str, tuple[int, tuple[int, ...], tuple[int, ...]]] = MappingPr
         "lip_gap": (1, (14,), (13,)),
         "upper_lip": (1, (), (0, 37, 267)),
         "lower_lip": (1, (17, 84, 314), ()),
+        "upper_red": (1, (13, 82, 312), (0, 37, 267)),
+        "lower_red": (1, (17, 84, 314), (14, 87, 317)),
         "chin": (1, (152, 148, 377), ()),
         "gaze": (1, (468, 473), ()),
     }
@@ -76,7 +78,8 @@ GEOMETRY: Mapping[str, tuple[int, tuple[int, ...], tuple[int, ...]]] = MappingPr
 SHAPES = (
     *("browInnerUp", "browOuterUp", "browDown", "eyeWide", "eyeSquint", "eyeBlink", "mouthSmile"),
     *("mouthFrown", "mouthShrugLower", "mouthStretch", "jawOpen", "mouthPress", "mouthUpperUp"),
-    *("mouthLowerDown", "mouthRollLower", "mouthPucker", "mouthClose"),
+    *("mouthLowerDown", "mouthRollLower", "mouthPucker", "mouthClose", "mouthDimple"),
+    *("mouthFunnel", "mouthRollUpper"),
 )
 MESH_MEASURES: tuple[str, ...] = (*SHAPES, *GEOMETRY)
 MEASURES: tuple[str, ...] = (*MESH_MEASURES, *skin.FURROWS)

@@ -57,7 +57,7 @@ Array = NDArray[np.float64]
 
 LIMIT = 1.5  # of a measure's full rise or fall: the most that it can say
 SCALE_FILE = "scores.safetensors"
-SCALE_FORMAT = "duchenne-scores-2"
+SCALE_FORMAT = "duchenne-scores-3"
 INPUT_SIZE = 256
 
 
@@ -69,7 +69,7 @@ class Scale:
     mirror: [478] the index of every point's mirror image.
     neutral: [M] level of each measure on neutral faces, in the order of MEASURES.
     rise, fall: [M] how far it rises or falls in the full action, both positive.
-    full: [12] the evidence for each AU, in those units, when it is fully there and others are not.
+    full: [U] the evidence for each AU, in those units, when it is fully there and others are not.
     """
 
     template: Array
@@ -80,11 +80,11 @@ class Scale:
     full: Array = field(default_factory=lambda: np.ones(len(facs.CODES)))
 
     def scores(self, measures: Array) -> Array:
-        """[M] measures -> [12] scores in the order of `facs.CODES`, not yet limited to 0 to 5."""
+        """[M] measures -> [U] scores in the order of `facs.CODES`, not yet limited to 0 to 5."""
         return facs.FULL * self.evidence(measures) / self.full
 
     def evidence(self, measures: Array) -> Array:
-        """[M] measures -> [12] weighted means of what speaks for each AU; 0 on a neutral face.
+        """[M] measures -> [U] weighted means of what speaks for each AU; 0 on a neutral face.
 
         No measure counts more than LIMIT times its full rise or fall: some blendshapes stay near
         zero on most faces and jump on a few.
@@ -111,7 +111,11 @@ def save_scale(scale: Scale, path: Path, provenance: Mapping[str, Any]) -> None:
             "fall": scale.fall.astype(np.float32),
             "full": scale.full.astype(np.float32),
         },
-        {"format": SCALE_FORMAT, "measures": ",".join(MEASURES)},
+        {
+            "format": SCALE_FORMAT,
+            "measures": ",".join(MEASURES),
+            "action_units": ",".join(facs.CODES),
+        },
         provenance,
         path,
     )
@@ -121,8 +125,9 @@ def load_scale(path: Path) -> Scale:
     """Read a scale; InputError if the file is something else or of another version."""
     expected = "a score scale from `duchenne fit boundaries --scale`"
     tensors, metadata = codes.read_tensors(path, SCALE_FORMAT, expected)
-    if metadata.get("measures") != ",".join(MEASURES):
-        raise InputError(f"{path}: was made for other measures; fit it again")
+    names = (metadata.get("measures"), metadata.get("action_units"))
+    if names != (",".join(MEASURES), ",".join(facs.CODES)):
+        raise InputError(f"{path}: was made for other measures or Action Units; fit it again")
     shapes = {"template": (POINTS, 3), "mirror": (POINTS,)}
     shapes |= {name: (len(MEASURES),) for name in ("neutral", "rise", "fall")}
     shapes["full"] = (len(facs.CODES),)
@@ -174,7 +179,7 @@ class Scorer:
         self._geometry, self._shapes = geometry_matrix(), shape_matrix()
 
     def scores(self, pixels: Pixels, mesh: landmarks.Mesh) -> Array:
-        """[12] scores of one face, 0 (absent) to 5 (FACS E), in the order of `facs.CODES`.
+        """[U] scores of one face, 0 (absent) to 5 (FACS E), in the order of `facs.CODES`.
 
         pixels: uint8 [H, W, 3]; mesh: [468, 3] of the face in it, which tells where to look.
         """

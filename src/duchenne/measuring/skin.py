@@ -33,6 +33,8 @@ FURROWS: Mapping[str, tuple[Quad, ...]] = MappingProxyType(
             *((232, 31, 117, 47), (452, 261, 346, 277)),
         ),
         "nose_furrow": ((6, 193, 217, 195), (6, 417, 437, 195)),
+        # Turned: its top runs down the face, beside the corner of the mouth.
+        "dimple": ((186, 43, 214, 207), (410, 273, 434, 427)),
     }
 )
 SHADED: Mapping[str, tuple[Quad, ...]] = MappingProxyType(

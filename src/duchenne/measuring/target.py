@@ -19,7 +19,7 @@ from ..errors import DescriptorError
 
 Array = NDArray[np.float64]
 Respond = Callable[[Mapping[str, float]], Array]
-"""Offsets (`facs.LOWEST` to 1) -> the twelve measured intensities, score / 5, of the picture."""
+"""Offsets (`facs.LOWEST` to 1) -> the measured intensities, score / 5, of the picture."""
 
 RENDERS = 4
 TOLERANCE = 0.03  # of the full action; below what the scores can tell apart

@@ -5,7 +5,8 @@ FaceLandmarkVidMulti give every row a frame number, a timestamp, a confidence an
 FaceLandmarkImg writes one table for each picture, named after it, with one row a face. py-feat
 (Cheong et al. 2023) writes `AUxx` from 0 to 1 with a `FaceScore` and, under `input`, the file.
 `duchenne score` writes `AUx` from 0 to 5 under `image`. Other columns are not looked at; OpenFace's
-`AUxx_c` among them, which come from another predictor and may contradict the intensities.
+`AUxx_c` among them, which come from another predictor and may contradict the intensities. OpenFace
+codes blinks (AU45), which are closed eyes (AU43).
 """
 
 from __future__ import annotations
@@ -54,8 +55,10 @@ class Layout:
         """AU code -> column, for those that are there."""
         if self.needed and self.needed not in header:
             return {}
-        names = {u.code: self.unit.format(u.number) for u in facs.ACTION_UNITS}
-        return {code: header[name] for code, name in names.items() if name in header}
+        numbers = {u.code: (u.number, *facs.also_known_as(u.code)) for u in facs.ACTION_UNITS}
+        columns = {code: [self.unit.format(n) for n in known] for code, known in numbers.items()}
+        found = {code: [n for n in names if n in header] for code, names in columns.items()}
+        return {code: header[names[0]] for code, names in found.items() if names}
 
 
 OPENFACE = Layout("OpenFace", "AU{:02d}_r", 5.0, "confidence", "face_id")
@@ -68,7 +71,7 @@ class CodedTable:
     """The wanted columns of a file, one entry a row.
 
     lines: [n] line in the file. trusted: [n], the face was found, and with confidence enough.
-    values: [n, 12] in [0, 1], NaN where a cell is empty or the column is not there.
+    values: [n, U] in [0, 1], NaN where a cell is empty or the column is not there.
     texts: the columns of KEPT that are there, as they are written.
     """
 
@@ -198,7 +201,7 @@ def _number(path: Path, line: int, column: str, text: str) -> float:
 class Scores:
     """What another coder says of single pictures.
 
-    names: of the pictures, as the coder wrote them. values: [n, 12], 0 to 5, in the order of
+    names: of the pictures, as the coder wrote them. values: [n, U], 0 to 5, in the order of
     `facs.CODES`; NaN in the columns that it does not code. notes: what was left out, and why.
     """
 
@@ -208,7 +211,7 @@ class Scores:
     notes: tuple[str, ...] = ()
 
     def by_stem(self) -> dict[str, Array]:
-        """File name without folder and suffix -> [12] scores."""
+        """File name without folder and suffix -> [U] scores."""
         return {stem(name): row for name, row in zip(self.names, self.values, strict=True)}
 
 

@@ -99,10 +99,10 @@ def coefficients(frames: int, easing: str = "linear") -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """Twelve AU intensities on the left and on the right side of the face for every frame.
+    """AU intensities on the left and on the right side of the face for every frame.
 
-    sides: float64 [k, 12, 2] from facs.LOWEST to 1, in the order of facs.CODES and facs.SIDES,
-        k >= 1; read-only. Given as [k, 12], both sides do the same.
+    sides: float64 [k, U, 2] from facs.LOWEST to 1, in the order of facs.CODES and facs.SIDES,
+        k >= 1; read-only. Given as [k, U], both sides do the same.
     fps: exact frame rate; frame i is shown from i / fps on for 1 / fps seconds.
     """
 
@@ -114,7 +114,7 @@ class Timeline:
         if values.ndim == 2:
             values = np.repeat(values[:, :, None], len(facs.SIDES), axis=2)
         expected = (len(facs.CODES), len(facs.SIDES))
-        assert values.shape[1:] == expected, f"[k, 12] or [k, 12, 2] expected, not {values.shape}"
+        assert values.shape[1:] == expected, f"[k, U] or [k, U, 2] expected, not {values.shape}"
         assert len(values), "a timeline has at least one frame"
         bad = np.argwhere(~((values >= facs.LOWEST) & (values <= 1.0)))  # so that NaN is bad too
         if len(bad):
@@ -135,7 +135,7 @@ class Timeline:
 
     @cached_property
     def intensities(self) -> Array:
-        """float64 [k, 12], the mean of both sides: an AU on one side counts half; read-only."""
+        """float64 [k, U], the mean of both sides: an AU on one side counts half; read-only."""
         mean: Array = self.sides.mean(axis=2)
         mean.setflags(write=False)
         return mean
@@ -208,7 +208,7 @@ def interpolate(at: Array, known: NDArray[Any], values: Array) -> Array:
 
 
 def _full(descriptor: Descriptor) -> Array:
-    """[12, 2], each AU's intensity on the left and the right side; checked."""
+    """[U, 2], each AU's intensity on the left and the right side; checked."""
     return np.array(facs.to_sides(facs.check(descriptor, low=facs.LOWEST)))
 
 
@@ -216,14 +216,22 @@ def _full(descriptor: Descriptor) -> Array:
 
 
 def from_descriptor(
-    descriptor: Descriptor, frames: int = 24, fps: Rate = DEFAULT_FPS, easing: str = "linear"
+    descriptor: Descriptor,
+    frames: int = 24,
+    fps: Rate = DEFAULT_FPS,
+    easing: str = "linear",
+    *,
+    start: Descriptor | None = None,
 ) -> Timeline:
     """Eq. 5: every AU goes from 0 to its intensity along the same D; negative ones lessen.
 
-    Raises DescriptorError for the descriptor, InputError for frames, fps or easing.
+    start: another expression to go from, instead of the face as it is.
+
+    Raises DescriptorError for the descriptors, InputError for frames, fps or easing.
     """
-    full = _full(descriptor)
-    return Timeline(coefficients(frames, easing)[:, None, None] * full, frame_rate(fps))
+    before, full = _full(start or {}), _full(descriptor)
+    along = coefficients(frames, easing)[:, None, None]
+    return Timeline(before + along * (full - before), frame_rate(fps))
 
 
 def onset_apex_offset(

@@ -252,7 +252,7 @@ def _conditions(table: Any) -> dict[str, Mapping[str, float]]:
         if not _NAME.fullmatch(name) or name == NEUTRAL:
             raise InputError(f"{where}: use letters, digits, _ and -, and not {NEUTRAL!r}")
         if isinstance(value, str):
-            conditions[name] = facs.parse(value) if "AU" in value else facs.expression(value)
+            conditions[name] = facs.named(value)
         elif isinstance(value, dict):
             conditions[name] = facs.check(
                 {key: float(_typed(v, (int, float), where)) for key, v in value.items()}

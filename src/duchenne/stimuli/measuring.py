@@ -58,7 +58,7 @@ class Means:
 class Look:
     """One face as measured; None for what was not or could not be.
 
-    mesh: [468, 3] in pixels of the picture. units: [12], score / 5, not limited to [0, 1]; pose:
+    mesh: [468, 3] in pixels of the picture. units: [U], score / 5, not limited to [0, 1]; pose:
     [3] yaw, pitch, roll in degrees. person: [128], dlib's descriptor. points: [478, 3], the mesh
     that was scored, with irises.
     """

@@ -165,7 +165,7 @@ Made with duchenne {facts["version"]}, generator {facts["generator"]}, boundarie
 Every file is marked so in its metadata (IPTC digital source type). Synthetic people do not exist;
 say in a publication that the faces are generated, how they were screened, and what `quality.md`
 says. The built-in generator is for non-commercial use, and was trained on photos from Flickr with
-their bias in age, skin, light, glasses and smiles. Expressions are drawn from twelve Action Units.
+their bias in age, skin, light, glasses and smiles. Expressions are drawn from single Action Units.
 Let people rate a set before you rely on what its conditions are called: an intensity is a latent
 distance that was calibrated on measures, not on what anybody sees.
 

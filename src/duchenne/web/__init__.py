@@ -1,4 +1,4 @@
-"""The web page: a face and twelve muscles, `duchenne serve`.
+"""The web page: a face and its muscles, `duchenne serve`.
 
 The page composes no pipeline: it asks `service`, and `service` asks the library.
 

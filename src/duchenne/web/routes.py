@@ -110,12 +110,15 @@ class Routes:
         return answer
 
     async def about(self, request: Request) -> Response:
-        units = [{name: getattr(unit, name) for name in TOLD} for unit in facs.ACTION_UNITS]
+        offered = self.service.studio.units
         return JSONResponse({
             "version": __version__,
-            "units": units,
+            "units": [
+                {name: getattr(facs.UNITS[code], name) for name in TOLD} for code in offered
+            ],
             "zones": list(ZONE_COLOURS),
-            "expressions": {name: dict(d) for name, d in facs.EXPRESSIONS.items()},
+            "expressions": suggest.possible(facs.EXPRESSIONS, offered),
+            "variants": suggest.possible(facs.VARIANTS, offered),
             "easings": list(EASINGS),
             "fps": DEFAULT_FPS,
             "film_formats": formats(),
@@ -225,7 +228,10 @@ class Routes:
         work = partial(
             self.service.profile, sitter, asked_for.descriptor_of(asked), lambda: visitor.gone
         )
-        return JSONResponse(await self._quick(visitor, work))
+        measured = await self._quick(visitor, work)
+        return JSONResponse({
+            when: dict(zip(facs.CODES, values, strict=True)) for when, values in measured.items()
+        })  # fmt: skip
 
     async def region(self, request: Request) -> Response:
         visitor = self._visitor(request)
@@ -237,7 +243,8 @@ class Routes:
     async def random(self, request: Request) -> Response:
         asked = await self._json(request)
         seed = asked_for.whole({"seed": secrets.randbelow(MAX_SEED), **asked}, "seed", 0, MAX_SEED)
-        return JSONResponse({"seed": seed, "au": dict(suggest.plausible(seed))})
+        shown = suggest.plausible(seed, self.service.studio.units)
+        return JSONResponse({"seed": seed, "au": shown})
 
     async def recipe(self, request: Request) -> Response:
         _, sitter, asked = await self._asked(request)

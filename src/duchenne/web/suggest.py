@@ -1,16 +1,30 @@
-"""A random plausible expression: faces that people make, not twelve random numbers."""
+"""Expressions that the page offers: by name, and random ones that people make."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Collection, Mapping
 
 from .. import facs
 
 FAINTEST = 0.08  # below this an Action Unit does not show
 
 
-def plausible(seed: int) -> facs.Descriptor:
+def possible(
+    named: Mapping[str, facs.Descriptor], units: Collection[str]
+) -> dict[str, facs.Descriptor]:
+    """Those expressions that need no Action Unit besides `units`, as JSON has them."""
+    return {
+        name: dict(descriptor)
+        for name, descriptor in named.items()
+        if all(facs.split_side(key)[0] in units for key in descriptor)
+    }
+
+
+def plausible(seed: int, units: Collection[str] = facs.CODES) -> facs.Descriptor:
     """An expression for a seed: one prototype or a blend of two, at natural strength.
+
+    units: those that can be drawn; others are left out.
 
     Du, Tao and Martinez (2014, "Compound facial expressions of emotion") found blends of two to be
     what people show beside the basic expressions. Every tenth is one-sided at the mouth.
@@ -28,7 +42,9 @@ def plausible(seed: int) -> facs.Descriptor:
         if values[one] and values[other]:
             values[min(one, other, key=values.__getitem__)] = 0.0
     descriptor = {
-        code: round(min(value, 1.0), 2) for code, value in values.items() if value >= FAINTEST
+        code: round(min(value, 1.0), 2)
+        for code, value in values.items()
+        if value >= FAINTEST and code in units
     }
     if "AU12" in descriptor and rng.random() < 0.1:
         descriptor[f"AU12{rng.choice(facs.SIDES)}"] = descriptor.pop("AU12")

@@ -2,9 +2,10 @@
 
 import { follow, get, leftText, post, Problem, showProgress, stageText, upload } from "./ask.js";
 import { Camera } from "./camera.js";
+import { Finder } from "./finder.js";
 import { Preview } from "./preview.js";
 import { Profile } from "./profile.js";
-import { element, Sliders } from "./sliders.js";
+import { element, isPressed, setPressed, Sliders, togglePressed } from "./sliders.js";
 import { Timeline } from "./timeline.js";
 
 const $ = (id) => document.getElementById(id);
@@ -14,6 +15,7 @@ const FACE = "#face"; // the address of the face, so that the back button leads 
 let about;
 let camera;
 let sliders;
+let finder;
 let preview;
 let profile;
 let timeline;
@@ -115,6 +117,8 @@ async function open() {
   $("compare").value = 0;
   preview.compare(0);
   setPressed($("show-before"), false);
+  finder.clear();
+  sliders.fold();
   show("face");
   preview.rest();
   await preview.showBefore();
@@ -125,7 +129,7 @@ async function open() {
 // ---------------------------------------------------------------- moving the face
 
 function pasting() {
-  return sitter.photo && $("show-photo").getAttribute("aria-pressed") === "true";
+  return sitter.photo && isPressed($("show-photo"));
 }
 
 function asked() {
@@ -152,7 +156,15 @@ function refresh() {
   $("undo").disabled = past.length < 2;
   $("redo").disabled = !future.length;
   sessionStorage.setItem("sliders", JSON.stringify({ serial: sitter.serial, past, future }));
+  nameVariant();
   preview.rest();
+}
+
+// The list names what the sliders show, or nothing, so that any of it can be chosen next.
+function nameVariant() {
+  const now = sliders.values;
+  const same = (values) => Object.keys(values).length === Object.keys(now).length && Object.keys(values).every((code) => values[code] === now[code]);
+  $("more").value = Object.keys(about.variants).find((name) => same(about.variants[name])) ?? "";
 }
 
 function set(values, what) {
@@ -176,19 +188,8 @@ function redo() {
   say("Done again");
 }
 
-function setPressed(button, yes) {
-  button.setAttribute("aria-pressed", String(Boolean(yes)));
-}
-
-function togglePressed(button) {
-  const yes = button.getAttribute("aria-pressed") !== "true";
-  setPressed(button, yes);
-  return yes;
-}
-
 async function regions() {
-  const on = $("show-regions").getAttribute("aria-pressed") === "true";
-  if (!on || pasting()) {
+  if (!isPressed($("show-regions")) || pasting()) {
     preview.overlays.replaceChildren();
     return;
   }
@@ -199,7 +200,7 @@ async function regions() {
 async function settled() {
   const text = Object.entries(sliders.values).map(([code, value]) => `${code} ${value}`);
   $("after").alt = text.length ? `The face with ${text.join(", ")}` : "The face at rest";
-  if ($("show-regions").getAttribute("aria-pressed") === "true") await regions();
+  if (isPressed($("show-regions"))) await regions();
   recipe();
   profile.refresh();
 }
@@ -292,6 +293,11 @@ function wireStart() {
   });
 }
 
+// "anger/lips-pressed" reads "Anger, lips pressed".
+function variantText(name) {
+  return name[0].toUpperCase() + name.slice(1).replace("/", ", ").replaceAll("-", " ");
+}
+
 function wireFace() {
   $("undo").addEventListener("click", undo);
   $("redo").addEventListener("click", redo);
@@ -302,6 +308,11 @@ function wireFace() {
     button.addEventListener("click", () => set({ ...values }, name));
     $("presets").append(button);
   }
+  for (const name of Object.keys(about.variants)) $("more").append(new Option(variantText(name), name));
+  $("more").addEventListener("change", () => {
+    const name = $("more").value;
+    if (name) set({ ...about.variants[name] }, variantText(name));
+  });
   $("compare").addEventListener("input", () => preview.compare(Number($("compare").value)));
   $("show-before").addEventListener("click", () => {
     const percent = togglePressed($("show-before")) ? 100 : 0;
@@ -331,7 +342,7 @@ function wireFace() {
   $("copy-command").addEventListener("click", () => copy("recipe-command", "The command is"));
   $("copy-python").addEventListener("click", () => copy("recipe-python", "The Python is"));
   document.addEventListener("keydown", (event) => {
-    if (!(event.ctrlKey || event.metaKey) || $("view-face").hidden || event.target.matches("[type=number], [type=text]")) return;
+    if (!(event.ctrlKey || event.metaKey) || $("view-face").hidden || event.target.matches("[type=number], [type=text], [type=search]")) return;
     const key = event.key.toLowerCase();
     if (key === "z") (event.shiftKey ? redo : undo)();
     else if (key === "y") redo();
@@ -349,6 +360,7 @@ async function start() {
   $("quality-row").hidden = about.qualities.length < 2;
   camera = new Camera({ send: sendPhoto, failed });
   sliders = new Sliders($("sliders"), about, changed);
+  finder = new Finder(sliders);
   preview = new Preview({
     after: $("after"), before: $("before"), overlays: $("overlays"),
     sizes: about.preview_sizes, state: asked, failed, settled,

@@ -32,10 +32,10 @@ export class Profile {
   }
 
   draw(au, measured) {
-    const rows = this.about.units.map((unit, i) => {
+    const rows = this.about.units.map((unit) => {
       const sides = [au[`${unit.code}L`] ?? 0, au[`${unit.code}R`] ?? 0];
       const asked = au[unit.code] ?? (sides[0] + sides[1]) / 2;
-      const [rest, now] = [measured.rest[i], measured.now[i]];
+      const [rest, now] = [measured.rest[unit.code], measured.now[unit.code]];
       const row = document.createElement("tr");
       row.className = `zone-${unit.area}`;
       row.append(

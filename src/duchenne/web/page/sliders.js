@@ -1,21 +1,40 @@
-// One slider for each Action Unit, whole or split into the person's right and left.
+// One slider for each Action Unit, whole or split into the person's right and left, by region.
 
 const SIDES = [["R", "right"], ["L", "left"]]; // the person's right is on the picture's left
+const NARROW = "(max-width: 800px)"; // as in studio.css
+const OPEN = "mouth"; // the group that is open on a narrow screen too: most expressions need it
 
 export class Sliders {
   // changed(done) is called while a slider moves (false) and when it came to rest (true).
   constructor(root, about, changed) {
     this.codes = about.units.map((unit) => unit.code);
     this.changed = changed;
+    this.wereSet = () => {}; // called when the values came from elsewhere than a slider
     this.rows = new Map();
+    this.groups = new Map();
     for (const zone of about.zones) {
-      const group = document.createElement("fieldset");
-      group.className = `zone zone-${zone}`;
-      const title = document.createElement("legend");
-      title.textContent = zone;
-      group.append(title);
-      for (const unit of about.units.filter((u) => u.area === zone)) group.append(this.row(unit));
-      root.append(group);
+      const units = about.units.filter((unit) => unit.area === zone);
+      if (units.length) root.append(this.group(zone, units));
+    }
+  }
+
+  group(zone, units) {
+    const group = element("details", "", { class: `zone zone-${zone}`, "aria-labelledby": `zone-${zone}` });
+    group.open = true;
+    const title = document.createElement("summary");
+    const moved = element("span", "", { class: "moved" });
+    title.append(element("span", zone, { id: `zone-${zone}`, class: "zone-name" }), moved);
+    group.append(title);
+    this.groups.set(zone, { group, moved, codes: units.map((unit) => unit.code) });
+    for (const unit of units) group.append(this.row(unit));
+    return group;
+  }
+
+  // How a face starts: where room is short, only what moves and the mouth are open.
+  fold() {
+    if (!matchMedia(NARROW).matches) return;
+    for (const [zone, { group, codes }] of this.groups) {
+      group.open = zone === OPEN || codes.some((code) => this.moves(code));
     }
   }
 
@@ -33,14 +52,14 @@ export class Sliders {
     split.id = `split-${unit.code}`;
     split.title = "Move the two sides apart";
     split.setAttribute("aria-label", `${unit.code}: left and right apart`);
-    split.setAttribute("aria-pressed", "false");
+    setPressed(split, false);
     const bars = document.createElement("div");
     bars.className = "bars";
     const inputs = { "": this.bar(unit, "", "") };
     for (const [side, word] of SIDES) inputs[side] = this.bar(unit, side, word);
     for (const { line } of Object.values(inputs)) bars.append(line);
     row.append(name, split, bars);
-    this.rows.set(unit.code, { row, split, inputs });
+    this.rows.set(unit.code, { unit, row, split, inputs });
     this.show(unit.code, false);
     split.addEventListener("click", () => this.toggle(unit.code));
     return row;
@@ -71,12 +90,12 @@ export class Sliders {
   }
 
   isSplit(code) {
-    return this.rows.get(code).split.getAttribute("aria-pressed") === "true";
+    return isPressed(this.rows.get(code).split);
   }
 
   show(code, apart) {
     const { split, inputs, row } = this.rows.get(code);
-    split.setAttribute("aria-pressed", String(apart));
+    setPressed(split, apart);
     inputs[""].line.hidden = apart;
     for (const [side] of SIDES) inputs[side].line.hidden = !apart;
     row.classList.toggle("apart", apart);
@@ -92,8 +111,12 @@ export class Sliders {
     this.changed(true);
   }
 
+  moves(code) {
+    return this.rows.get(code).row.classList.contains("active");
+  }
+
   mark(code) {
-    const { inputs, row } = this.rows.get(code);
+    const { inputs, row, unit } = this.rows.get(code);
     let active = false;
     for (const { input, value, line } of Object.values(inputs)) {
       value.textContent = Number(input.value).toFixed(2).replace(/\.?0+$/, "");
@@ -101,6 +124,9 @@ export class Sliders {
       active ||= !line.hidden && Number(input.value) > 0;
     }
     row.classList.toggle("active", active);
+    const { moved, codes } = this.groups.get(unit.area);
+    const count = codes.filter((other) => this.moves(other)).length;
+    moved.textContent = count ? ` · ${count} moved` : "";
   }
 
   // The Action Units that are not zero: {AU12: 0.8, AU6L: 0.3}
@@ -124,7 +150,21 @@ export class Sliders {
       this.show(code, apart);
       this.mark(code);
     }
+    this.wereSet();
   }
+}
+
+export function setPressed(button, yes) {
+  button.setAttribute("aria-pressed", String(Boolean(yes)));
+}
+
+export function isPressed(button) {
+  return button.getAttribute("aria-pressed") === "true";
+}
+
+export function togglePressed(button) {
+  setPressed(button, !isPressed(button));
+  return isPressed(button);
 }
 
 export function element(name, text, attributes = {}) {

@@ -39,6 +39,8 @@ export class Timeline {
       unit.append(new Option(name, name), new Option(`${name} left`, `${name}L`), new Option(`${name} right`, `${name}R`));
     }
     unit.value = code;
+    // A file may name a unit that is not offered; the server says what is the matter with it.
+    if (unit.value !== code) unit.append(new Option(code, code, true, true));
     const at = element("input", "", { type: "number", min: 0, max: 600, step: 0.01, "aria-label": "Time in seconds" });
     at.value = time;
     const level = element("input", "", { type: "number", min: 0, max: 1, step: 0.01, "aria-label": "Intensity" });
@@ -152,7 +154,7 @@ export class Timeline {
 
   show({ curves, frames, seconds, too_long: tooLong }) {
     const lines = Object.entries(curves).map(([code, values]) => {
-      const area = this.about.units.find((unit) => unit.code === code).area;
+      const area = this.about.units.find((unit) => unit.code === code)?.area;
       const last = Math.max(1, values.length - 1);
       const points = values.map((v, i) => `${((600 * i) / last).toFixed(1)},${(114 - 108 * v).toFixed(1)}`);
       return `<polyline class="curve zone-${area}" points="${points.join(" ")}"><title>${code}</title></polyline>`;
