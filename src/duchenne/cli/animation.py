@@ -97,8 +97,8 @@ def animate(
 ) -> None:
     """Animate the face of INPUT, a photo or a saved code (.safetensors).
 
-    Give the motion by one of --au, --descriptor, --expression, --target, --to, --sweep,
-    --keyframes and --drive.
+    Give the motion by one of --au, --descriptor, --expression, --target, --to,
+    --sweep, --keyframes and --drive.
     A table of every frame's Action Units is written beside the film (.csv): what was added.
     --crop --size 256 draws a quick preview.
 
@@ -110,7 +110,7 @@ def animate(
       duchenne animate anna.safetensors --keyframes keys.toml -o anna/
       duchenne animate photo.jpg --drive openface.csv --gain 1.5 -o driven.mp4
       duchenne animate photo.jpg --target AU12=0,AU25=0 -o sober.mp4
-      duchenne animate photo.jpg --from happiness --to anger --frames 9 -o between/
+      duchenne animate photo.jpg --from happiness --to anger -o between/
       duchenne animate photo.jpg --sweep AU12=0:1:0.1 -o smiles/
       duchenne animate photo.jpg --expression surprise --keep mask.png -o film.mp4
     """

@@ -115,7 +115,7 @@ def fit_boundaries(
     Examples:
       duchenne fit boundaries -o boundaries.safetensors --work fit
       duchenne fit boundaries -o boundaries.safetensors --work fit --ray auto
-      duchenne fit boundaries -o more.safetensors --units AU7,AU10 --scale scores.safetensors
+      duchenne fit boundaries -o more.safetensors --units AU7,AU10
       duchenne fit boundaries -o paper.safetensors --method paper --faces 800
       duchenne fit boundaries --disfa DISFA -o disfa.safetensors --work fit
       duchenne fit boundaries --scores au.csv --pictures faces -o own.safetensors
