@@ -265,3 +265,15 @@ def test_a_sweep_has_one_step_for_each_intensity() -> None:
 def test_a_sweep_that_is_none(text: str, reason: str) -> None:
     with pytest.raises(DescriptorError, match=reason):
         facs.sweep(text)
+
+
+def test_units_alone() -> None:
+    assert facs.units("AU10, 7") == ("AU7", "AU10")
+    for text in ("AU7L", "AU7=0.5"):
+        with pytest.raises(DescriptorError, match="Action Units alone"):
+            facs.units(text)
+
+
+def test_sides_and_back() -> None:
+    for descriptor in ({"AU12L": 0.4, "AU6": 1.0}, {"AU12": 0.5}, {}):
+        assert facs.from_sides(facs.to_sides(descriptor)) == descriptor

@@ -108,3 +108,19 @@ def test_people_are_photographed_the_same_each_time() -> None:
     first, second = photos.generated_people(Studio(), 2)  # type: ignore[arg-type]
     assert first.shape == (64, 64, 3)
     assert np.array_equal(first, second)
+
+
+def test_what_too_few_show_and_what_closing_lids_do_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    rest, change = np.zeros(COUNT), np.full((COUNT, len(GAINS)), 0.1)
+    full = rest.copy()
+    full[facs.INDEX["AU10"]] = 0.9  # no room
+    seen = iter([(rest, change), (full, change), (rest, change)])
+    monkeypatch.setattr(photos, "responses", lambda subject, units: next(seen))
+
+    class Studio:
+        def face(self, source: object) -> None:
+            return None
+
+    found = photos.fit(Studio(), [None] * 3)  # type: ignore[arg-type, list-item]
+    alone = {code for code, gain in zip(facs.CODES, found.gains, strict=True) if gain == 1}
+    assert alone == {"AU10", "AU43"}

@@ -48,8 +48,8 @@ def fit() -> None:
 @click.option(
     "--units",
     metavar="LIST",
-    help="Fit only these Action Units, AU7,AU10; the others, and their scores, stay as in "
-    "--boundaries, or as built in.",
+    help="Fit only these Action Units, AU7,AU10; the others stay as in --boundaries, or as built "
+    "in, and their scores as built in.",
 )
 @boundaries_option
 @click.option("--disfa", metavar="FOLDER", help="Fit on a copy of DISFA instead: coded films.")
@@ -149,6 +149,8 @@ def fit_boundaries(
     run.facts["generator"] = generator.fingerprint
     folder, settings = _pairs_job(generator, faces, work, refined, units)
     kept = None if units is None else _kept(boundaries_file)
+    if kept is not None:  # said before half an hour is spent
+        kept.boundaries.require_space(generator.fingerprint)
     if method == "pairs":
         _pairs_ahead(run, generator, settings, folder, crew, generator_file)
     with run.stages("fit"), progress_bars() as tell:
@@ -194,8 +196,7 @@ def _pairs_job(
     folder = Path(work) if work else cache_root() / "fit" / generator.fingerprint
     settings = recipe.RecipeSettings() if faces is None else recipe.RecipeSettings(faces=faces)
     if units is not None:
-        chosen = facs.parse(units)
-        settings = replace(settings, units=tuple(code for code in facs.CODES if code in chosen))
+        settings = replace(settings, units=facs.units(units))
     return folder, replace(settings, refine=None) if refined is False else settings
 
 

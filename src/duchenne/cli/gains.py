@@ -65,7 +65,7 @@ def photos_gains(
     if not files and not people:
         raise click.UsageError("no people and no photos: give --people N, --photos FOLDER or both")
     studio = new_studio(run, boundaries_file=boundaries_file, generator_file=generator_file)
-    chosen = studio.units if units is None else tuple(facs.parse(units))
+    chosen = studio.units if units is None else facs.units(units)
     names = [p.stem for p in files] + [f"{people} generated people"]
 
     sources: Iterable[Any] = chain(files, fitting.generated_people(studio, people))

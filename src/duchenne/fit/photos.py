@@ -26,6 +26,9 @@ FIRST_SEED = 700_000
 TRUNCATION = 0.8
 QUALITY = 90  # of the JPEG that a generated picture goes through, as photos have gone
 GAINS = (1.0, 1.6, 2.4)  # that are tried
+LEAST_PEOPLE = 3  # with room for an AU: fewer say nothing
+# Lids that are moved farther squeeze the iris instead of covering it.
+NEVER = ("AU43",)
 MOST = 2.0  # twice as far: beyond, a nose or a cheek is drawn out of shape
 ROOM = 0.6  # measured intensity above which a face has nowhere to go
 WANTED = 0.9  # of an intensity of 1: the rest would cost more of the person than it shows
@@ -104,7 +107,8 @@ def fit(
 ) -> Fitted:
     """The smallest gains with which WANTED is measured on average; at most MOST.
 
-    sources: photos, each moved by its look-alike; one after the other. units: only these.
+    sources: photos, each moved by its look-alike; one after the other. units: only these. The gain
+    stays 1 where fewer than LEAST_PEOPLE have room, and of those in NEVER.
     """
     rests, changes = [], []
     for done, source in enumerate(sources, 1):
@@ -113,7 +117,9 @@ def fit(
         changes.append(change)
         if progress:
             progress(done)
-    return replace(of_responses(np.array(rests), np.array(changes)), units=units)
+    found = of_responses(np.array(rests), np.array(changes))
+    unsure = (found.people < LEAST_PEOPLE) | np.isin(facs.CODES, NEVER)
+    return replace(found, gains=np.where(unsure, np.float32(1), found.gains), units=units)
 
 
 def of_responses(rests: Array, changes: Array) -> Fitted:

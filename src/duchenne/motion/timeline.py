@@ -167,11 +167,7 @@ class Timeline:
 
     def descriptor(self, frame: int) -> Descriptor:
         """The AUs that are not zero in a frame (counted from 0), with sides where they differ."""
-        descriptor: dict[str, float] = {}
-        for code, (left, right) in zip(facs.CODES, self.sides[frame].tolist(), strict=True):
-            values = {code: left} if left == right else {f"{code}L": left, f"{code}R": right}
-            descriptor |= {name: value for name, value in values.items() if value}
-        return descriptor
+        return facs.from_sides(self.sides[frame].tolist())
 
     def resample(self, fps: Rate) -> Timeline:
         """The same motion at another frame rate: same duration to half a frame, linear between.
