@@ -25,11 +25,12 @@ from typing import Any
 import av
 import numpy as np
 
-from ..errors import InputError, OutputError
+from ..errors import OutputError
 from ..motion.timeline import Rate, Timeline, frame_rate
 from ..types import Pixels
 from . import pictures
 from .film_formats import FORMATS, FilmFormat, FrameWriter, Stream
+from .film_source import open_film
 from .pictures import SourceType, replacing, reporting_disk_errors
 from .transparency import is_transparent, over_white
 
@@ -303,13 +304,6 @@ def write_sidecar(path: str | os.PathLike[str], timeline: Timeline) -> None:
 
 
 def read_video(path: str | os.PathLike[str]) -> Iterator[Pixels]:
-    """Decode a film frame by frame to uint8 [H, W, 3] sRGB. Raises InputError."""
-    try:
-        with av.open(os.fspath(path)) as container:
-            if not container.streams.video:
-                raise InputError(f"{path}: holds no video stream; give a film")
-            for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="rgb24")
-    except (av.FFmpegError, OSError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be decoded ({reason}); give a whole film") from error
+    """Decode a film frame by frame to uint8 [H, W, 3] sRGB, upright. Raises InputError."""
+    for frame in open_film(path).frames():
+        yield frame.pixels
