@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from scipy.ndimage import distance_transform_edt
 from scipy.spatial import ConvexHull
 
 from .. import facs
@@ -116,7 +116,7 @@ class Regions:
         inside = self.masks[slots].max(axis=0) > 0 if slots.any() else np.zeros((CANVAS,) * 2, bool)
         if not inside.any():
             return np.zeros((size, size), np.float32)
-        distance = distance_transform_edt(~inside) / (MARGIN * _REFERENCE_EYES * CANVAS)
+        distance = _away(inside) / (MARGIN * _REFERENCE_EYES * CANVAS)
         full = smoothstep(1 - distance).astype(np.float32)
         if size < 64:
             cell = CANVAS // size
@@ -161,9 +161,16 @@ def _soft_hull(points: NDArray[np.float64], grow: float, feather: float) -> NDAr
     drawn = np.asarray(canvas)
     if not drawn.any():
         return np.zeros((CANVAS, CANVAS))  # the region lies outside the picture
-    outside = distance_transform_edt(~drawn) / scale
+    outside = _away(drawn) / scale
     outside = outside.reshape(CANVAS, scale, CANVAS, scale).mean(axis=(1, 3))
     return smoothstep(1 - (outside - grow) / feather)
+
+
+def _away(drawn: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Pixels to the nearest True, as the crow flies."""
+    outside = (~drawn).astype(np.uint8)
+    away = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(away, np.float64)
 
 
 def _halves(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -21,31 +22,57 @@ class ThinPlate:
 
     places: [N, 2] in pixels of a picture of `side` px, centres at integers + 0.5. Thin-plate spline
     (Bookstein 1989), held at the picture's border. What depends on the places alone is worked out
-    once, so that a call costs one product of matrices.
+    once, so that a call costs one product of matrices; for one call only see `spline`.
     """
 
     def __init__(self, places: NDArray[np.floating], side: int) -> None:
         self._places, self._side = places, side
-        along = np.linspace(0, side, ANCHORS)
-        ends, inner = np.array([0.0, side]), along[1:-1]
-        border = [
-            np.stack(np.meshgrid(a, b), -1).reshape(-1, 2)
-            for a, b in ((along, ends), (ends, inner))
-        ]
-        fixed = np.concatenate([places, *border])
-        self._knots = side // STEP + 1
-        knots = np.arange(self._knots, dtype=float) * STEP
-        grid = np.stack(np.meshgrid(knots, knots), axis=-1).reshape(-1, 2)
-        moves = np.eye(len(fixed), len(places))  # the border stays
-        spline = RBFInterpolator(fixed, moves, kernel="thin_plate_spline", smoothing=SMOOTHING)
-        self._share = spline(grid).astype(np.float32)  # [knots, N]
+        border = _border(side)
+        moves = np.eye(len(places) + len(border), len(places))  # the border stays
+        self._share = _at_knots(places, border, moves, side)  # [knots^2, N]
 
     def to(self, target: NDArray[np.floating]) -> Array:
         """float32 [side, side, 2], d with x + d(x) in `target` [N, 2] for the fixed places x."""
         moves = (target - self._places).astype(np.float32)
-        coarse = (self._share @ moves).reshape(self._knots, self._knots, 2)
-        at: Array = (pixel_centres(self._side) + np.float32(0.5)) / np.float32(STEP)
-        return sample(coarse, at, cv2.INTER_CUBIC)
+        return _between_knots(self._share @ moves, self._side)
+
+
+def spline(
+    places: NDArray[np.floating], targets: Sequence[NDArray[np.floating]], side: int
+) -> list[Array]:
+    """`ThinPlate(places, side).to(target)` for each target, in a third of the time for a few."""
+    border = _border(side)
+    moves = np.concatenate([target - places for target in targets], axis=1)
+    moves = np.concatenate([moves, np.zeros((len(border), moves.shape[1]))])
+    coarse = _at_knots(places, border, moves, side)
+    return [_between_knots(part, side) for part in np.split(coarse, len(targets), axis=1)]
+
+
+def _border(side: int) -> NDArray[np.float64]:
+    """[M, 2], the places along the picture's border that stay."""
+    along = np.linspace(0, side, ANCHORS)
+    ends, inner = np.array([0.0, side]), along[1:-1]
+    return np.concatenate(
+        [np.stack(np.meshgrid(a, b), -1).reshape(-1, 2) for a, b in ((along, ends), (ends, inner))]
+    )
+
+
+def _at_knots(
+    places: NDArray[np.floating], border: NDArray[np.float64], moves: NDArray[Any], side: int
+) -> Array:
+    """[knots^2, C]: the spline through `moves` [N + M, C] of the places and the border."""
+    knots = np.arange(side // STEP + 1, dtype=float) * STEP
+    grid = np.stack(np.meshgrid(knots, knots), axis=-1).reshape(-1, 2)
+    fixed = np.concatenate([places, border])
+    through = RBFInterpolator(fixed, moves, kernel="thin_plate_spline", smoothing=SMOOTHING)
+    return np.asarray(through(grid), np.float32)
+
+
+def _between_knots(coarse: Array, side: int) -> Array:
+    """[side, side, 2] from [knots^2, 2]."""
+    knots = side // STEP + 1
+    at: Array = (pixel_centres(side) + np.float32(0.5)) / np.float32(STEP)
+    return sample(coarse.reshape(knots, knots, 2), at, cv2.INTER_CUBIC)
 
 
 def inverse(field: Array, rounds: int = 3) -> Array:

@@ -23,7 +23,7 @@ from ..faces.paste import footprint
 from ..faces.warp import Affine, apply, invert
 from ..types import AlignedFace, Photo, Pixels
 from .change import LUMA, OPEN, SEALED, SIDE, Change, Unedited, inside, lip_gap, ramp
-from .correspondence import Array, ThinPlate, blur, pixel_centres, sample
+from .correspondence import Array, blur, pixel_centres, sample, spline
 
 T = TypeVar("T", np.uint8, np.float32)
 FindMesh = Callable[[Pixels, Mesh | None], Mesh | None]
@@ -62,7 +62,7 @@ class MovedPhoto:
         place = self.mesh if drawn_mesh is None else drawn_mesh[:, :2].astype(float)
         self.unedited = unedited = Unedited(picture, place)
         small = at_side(crop).astype(np.float32)
-        self._place = ThinPlate(self.mesh, SIDE).to(unedited.mesh)  # photo -> generator
+        (self._place,) = spline(self.mesh, [unedited.mesh], SIDE)  # photo -> generator
         drawn = sample(unedited.picture.astype(np.float32), pixel_centres(SIDE) + self._place)
         features = np.maximum.reduce(
             [inside(self.mesh, c, 2, grow=4) for c in (INNER_LIPS, LEFT_EYE, RIGHT_EYE)]
