@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -28,6 +29,8 @@ def weights() -> None:
 def list_files(run: Run) -> None:
     """Every model file with its licence and where it lies (not hashed: see verify).
 
+    At the end it says which are missing, and what does not work without them.
+
     \b
     Examples:
       duchenne weights list
@@ -41,25 +44,48 @@ def list_files(run: Run) -> None:
         run.say(f"  {entry.title}; used by: {entry.used_by}")
         run.say(f"  licence: {entry.licence}")
         run.say(f"  {path or 'not here yet'}")
+    missing = [entry for entry in store.entries() if store.find(entry.name) is None]
+    run.facts["missing"] = [entry.name for entry in missing]
+    for entry in missing:
+        run.say(f"missing: {entry.name}, for {entry.used_by}")
+    run.say(_summary(missing))
 
 
 @weights.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="The optional files too: for offline work.")
 @recorded
-def fetch(run: Run, names: tuple[str, ...]) -> None:
+def fetch(run: Run, names: tuple[str, ...], everything: bool) -> None:
     """Download what is missing or damaged; without NAME, all but the optional files.
+
+    What cannot be had does not keep the others from being fetched. --all prepares a machine before
+    it goes offline.
 
     \b
     Examples:
       duchenne weights fetch
       duchenne weights fetch face-mesh face-detector-short
     """
+    if names and everything:
+        raise click.UsageError("give names or --all, not both")
     wanted = [store.entry(name) for name in names]  # a wrong name is refused before any download
-    wanted = wanted or [entry for entry in store.entries() if not entry.optional]
+    wanted = wanted or [entry for entry in store.entries() if everything or not entry.optional]
+    failed: dict[str, WeightsError] = {}
     with run.stages("fetch"):
         for entry in wanted:
-            run.say(f"{entry.name}  {store.fetch(entry.name, progressbar=True)}")
+            try:
+                run.say(f"{entry.name}  {store.fetch(entry.name, progressbar=True)}")
+            except WeightsError as error:
+                failed[entry.name] = error
     run.facts["files"] = [_describe(entry) for entry in wanted]
+    if not failed:
+        return
+    run.finish()  # the record says what came, also when the command fails
+    *others, last = failed.values()
+    for error in others:
+        run.note(f"duchenne: error: {error}")
+    count = f" ({len(failed)} of {len(wanted)} files could not be fetched)" if others else ""
+    raise WeightsError(f"{last}{count}")
 
 
 @weights.command()
@@ -88,6 +114,20 @@ def verify(run: Run, names: tuple[str, ...]) -> None:
     if bad:
         run.finish()  # the record says which, also when the command fails
         raise WeightsError(f"{', '.join(bad)}; `duchenne weights fetch NAME` gets a good copy")
+
+
+def _summary(missing: Sequence[WeightsFile]) -> str:
+    """One line: whether anything is missing, and how to get it."""
+    if not missing:
+        return "nothing is missing: this machine can work offline"
+    needed = any(not entry.optional for entry in missing)
+    size = sum(entry.size for entry in missing) / 1e6
+    plain = "`duchenne weights fetch` gets what animating a photo needs, " if needed else ""
+    what = "file is" if len(missing) == 1 else "files are"
+    return (
+        f"{len(missing)} {what} missing ({size:.0f} MB); {plain}`duchenne weights fetch --all` "
+        "everything"
+    )
 
 
 def _describe(entry: WeightsFile) -> dict[str, Any]:

@@ -45,7 +45,8 @@ def drawing_of(design: Design, open_studio: OpenStudio, means: Means) -> Drawing
     if (measured or design.target) and not means.scores:
         raise InputError(
             "[people] frontal, neutral and adult, and target, need the weights file "
-            "face-landmarker-task; get it with `duchenne weights fetch` or leave them out"
+            "face-landmarker-task; `duchenne weights fetch face-landmarker-task` gets it, or leave "
+            "them out"
         )
     if people.different is not None and not means.identity:
         raise InputError("[people] different needs dlib: pip install 'duchenne[evaluate]'")
