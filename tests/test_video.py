@@ -336,20 +336,21 @@ def test_what_is_a_folder(tmp_path):
     assert not is_folder("a.xyz")
 
 
-def test_folder_is_lossless_named_by_time_and_replaced(tmp_path):
+def test_folder_is_a_lossless_image_sequence_and_replaced(tmp_path):
     path = tmp_path / "frames"
     written = write_frames(patches(3), path, fps=24)
-    assert tree(path) == [
-        "frame_00001_t0.000.png",
-        "frame_00002_t0.042.png",
-        "frame_00003_t0.083.png",
-    ]
+    assert tree(path) == ["frame_00001.png", "frame_00002.png", "frame_00003.png"]
+    with av.open(f"{path}/frame_%05d.png", format="image2") as sequence:
+        assert sum(1 for _ in sequence.decode(video=0)) == 3
     for file, frame in zip(sorted(path.iterdir()), patches(3), strict=True):
         assert (pictures.load_photo(file).pixels == frame).all()
         assert read_synthetic_mark(file) == SourceType.GENERATED
     assert written.bytes == sum(p.stat().st_size for p in path.iterdir())
     write_frames(patches(1), f"{path}/", fps=24)
-    assert tree(path) == ["frame_00001_t0.000.png"]
+    assert tree(path) == ["frame_00001.png"]
+    (path / "frame_00002_t0.042.png").touch()  # by an earlier version
+    write_frames(patches(2), path, fps=24)
+    assert tree(path) == ["frame_00001.png", "frame_00002.png"]
     assert tree(tmp_path) == ["frames"]
 
 
@@ -360,7 +361,7 @@ def test_folder_with_other_files_is_refused(tmp_path):
     (path / "thesis.docx").touch()
     with pytest.raises(OutputError, match=r"thesis\.docx"):
         write_frames(patches(2), path, fps=24)
-    assert tree(path) == ["frame_00001_t0.000.png", "thesis.docx"]
+    assert tree(path) == ["frame_00001.png", "thesis.docx"]
     assert tree(tmp_path) == ["frames"]
 
 

@@ -40,7 +40,9 @@ PLAYED_SIDE = 4096  # px; larger films are refused by many players
 QUEUE = 4  # frames that may wait for the encoder: 12 MB at 1024 px
 
 
-_FRAME_NAME = re.compile(r"frame_\d{5,}_t\d+\.\d{3}\.png")
+# A number and nothing else: what other programs open as an image sequence. Names with the time in
+# them are what this program wrote before.
+_FRAME_NAME = re.compile(r"frame_\d{5,}(_t\d+\.\d{3})?\.png")
 
 
 class Clip(Iterator[Pixels]):
@@ -121,7 +123,7 @@ def write_frames(
         are generated.
 
     The suffixes are those of `film_formats.FORMATS`; a path without suffix or ending in "/" is a
-    folder of lossless PNGs like frame_00002_t0.042.png.
+    folder of lossless PNGs, an image sequence from frame_00001.png on.
 
     Odd sides of mp4 and webm are made even by repeating the last row or column. Frames are taken
     one at a time, at most a few ahead of the encoder. Whatever goes wrong, an interrupt included,
@@ -214,15 +216,14 @@ def _guarded(path: Path, step: Any, *arguments: Any) -> None:
 
 
 class _FolderWriter:
-    def __init__(self, folder: Path, rate: Fraction, source: SourceType) -> None:
+    def __init__(self, folder: Path, source: SourceType) -> None:
         self.size = (0, 0)
-        self._folder, self._rate, self._source, self._count = folder, rate, source, 0
+        self._folder, self._source, self._count = folder, source, 0
 
     def add(self, frame: Pixels) -> None:
         self.size = (frame.shape[1], frame.shape[0])
-        time = float(self._count / self._rate)
         self._count += 1
-        name = f"frame_{self._count:05d}_t{time:.3f}.png"
+        name = f"frame_{self._count:05d}.png"
         pictures.save_image(frame, self._folder / name, source=self._source)
 
     def finish(self) -> None:
@@ -254,7 +255,7 @@ def _write_folder(
     with reporting_disk_errors(path):
         fresh.mkdir()
     try:
-        writer = _FolderWriter(fresh, rate, source)
+        writer = _FolderWriter(fresh, source)
         count = _pump(frames, writer, path)
         size = sum(p.stat().st_size for p in fresh.iterdir())
         _check_folder(path)  # somebody may have put a file there while we rendered
