@@ -82,8 +82,8 @@ def fetch(run: Run, names: tuple[str, ...], everything: bool) -> None:
         return
     run.finish()  # the record says what came, also when the command fails
     *others, last = failed.values()
-    for error in others:
-        run.note(f"duchenne: error: {error}")
+    for earlier in others:
+        run.note(f"duchenne: error: {earlier}")
     count = f" ({len(failed)} of {len(wanted)} files could not be fetched)" if others else ""
     raise WeightsError(f"{last}{count}")
 
