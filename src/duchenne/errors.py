@@ -10,14 +10,58 @@
 
 (2 is the command line's own code for wrong usage.) A message says what was expected, what came and
 what to do. The command line prints it as one line and exits with the code; a program catches
-`DuchenneError` or the leaf it cares about.
+`DuchenneError` or the leaf it cares about. What a message quotes goes through `quoted`, and no
+message is longer than `MOST_MESSAGE`.
 """
+
+from __future__ import annotations
+
+import reprlib
+
+MOST_MESSAGE = 480  # characters; with the program's name before it, under 500
+MOST_QUOTED = 60  # characters of anything that came from outside
+_END = 160  # of a message that is cut: its end says what to do
+
+
+def cut(text: str, most: int = MOST_MESSAGE) -> str:
+    """The text, without its middle if it is too long: the end of a message says what to do."""
+    if len(text) <= most:
+        return text
+    end = min(_END, most // 3)
+    return f"{text[: most - end - 5]} ... {text[-end:]}"
+
+
+def quoted(given: object, most: int = MOST_QUOTED, *, bare: bool = False) -> str:
+    """What came from outside, to be shown in a message: its beginning, printable, on one line.
+
+    bare: text without quotation marks. Works for anything that a file can hold: lists of lists to
+    any depth, numbers of any length.
+    """
+    if isinstance(given, str):
+        text = given[:most]
+        shown = "".join(c if c.isprintable() else "?" for c in text) if bare else repr(text)
+        return cut(shown, 2 * most) + ("..." if len(given) > most else "")
+    return cut(_Short(most).repr(given), most)
+
+
+class _Short(reprlib.Repr):
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 3, most, most
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Python refuses to write whole numbers of more than 4300 digits."""
+        digits = int(x.bit_length() * 0.30103) + 1
+        return repr(x) if digits < 40 else f"a number of some {digits} digits"
 
 
 class DuchenneError(Exception):
     """Base of every error a user can cause or mend."""
 
     exit_code = 1
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(cut(str(message)))
 
 
 class InputError(DuchenneError):

@@ -9,7 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from ..errors import DescriptorError
+from ..errors import DescriptorError, quoted
+from ..reading import numbers
 from .units import ACTION_UNITS as ACTION_UNITS
 from .units import ActionUnit as ActionUnit
 
@@ -94,11 +95,15 @@ def check(descriptor: Mapping[str, float], low: float = 0.0, high: float = 1.0) 
         whole, _ = split_side(code)
         if code in checked or whole in checked or (code == whole and _sides_of(code, checked)):
             raise DescriptorError(f"{whole} is given twice; give each Action Unit once")
-        if not (math.isfinite(value) and low <= value <= high):
+        try:
+            intensity = numbers.decimal(value)
+        except ValueError:
+            raise DescriptorError(f"{code}: {quoted(value)} is not a number") from None
+        if not low <= intensity <= high:  # NaN is not
             raise DescriptorError(
-                f"{code}={value:g}: an intensity lies between {low:g} and {high:g}"
+                f"{code}={intensity:g}: an intensity lies between {low:g} and {high:g}"
             )
-        checked[code] = float(value)
+        checked[code] = intensity
     return checked
 
 
@@ -275,6 +280,6 @@ def _intensity(text: str, context: str) -> float:
 
 def _number(text: str, context: str) -> float:
     try:
-        return float(text)
+        return numbers.decimal(text)
     except ValueError:
-        raise DescriptorError(f"{context!r}: {text!r} is not a number") from None
+        raise DescriptorError(f"{quoted(context)}: {quoted(text)} is not a number") from None

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import facs
-from ..errors import InputError
+from ..errors import InputError, quoted
+from ..reading import numbers
 
 log = logging.getLogger(__name__)
 
@@ -186,11 +187,11 @@ class _Row:
 
 def _number(path: Path, line: int, column: str, text: str) -> float:
     try:
-        value = float(text) if text else math.nan
+        value = numbers.decimal(text) if text else math.nan
     except ValueError:
         value = math.inf
     if math.isinf(value):
-        raise InputError(f"{path} line {line}, column {column}: {text!r} is not a number")
+        raise InputError(f"{path} line {line}, column {column}: {quoted(text)} is not a number")
     return value
 
 

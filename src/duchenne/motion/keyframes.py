@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from .. import facs
-from ..errors import DescriptorError, InputError
+from ..errors import DescriptorError, InputError, quoted
+from ..reading import numbers
 from .easing import find_easing
 from .timeline import DEFAULT_FPS, Rate, Timeline, as_seconds, frame_rate, frames_through
 
@@ -101,12 +102,10 @@ def _curves(rows: Iterable[Row]) -> dict[str, list[Key]]:
     curves: dict[str, list[Key]] = {}
     for where, (name, time, value, easing) in rows:
         try:
-            if isinstance(time, bool) or isinstance(value, bool):
-                raise TypeError
-            key = Key(float(time), float(value), easing)
-        except (TypeError, ValueError, OverflowError):
+            key = Key(numbers.decimal(time), numbers.decimal(value), easing)
+        except ValueError:
             raise InputError(
-                f"{where}: time {time!r} and value {value!r} must be numbers"
+                f"{where}: time {quoted(time)} and value {quoted(value)} must be numbers"
             ) from None
         try:
             (checked,) = facs.check({name: key.value})
@@ -136,7 +135,7 @@ def _toml_rows(text: str, path: Path) -> tuple[Iterator[Row], Rate | None]:
         raise InputError(f"{path}: not valid TOML: {error}") from None
     fps, easing = table.pop("fps", None), table.pop("easing", "linear")
     if fps is not None and (isinstance(fps, bool) or not isinstance(fps, int | float | str)):
-        raise InputError(f"{path}: fps = {fps!r}: give a number such as 24 or 23.976")
+        raise InputError(f"{path}: fps = {quoted(fps)}: give a number such as 24 or 23.976")
     return _toml_keys(table, text, path, easing), fps
 
 

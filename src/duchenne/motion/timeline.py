@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import facs
-from ..errors import DescriptorError, InputError
+from ..errors import DescriptorError, InputError, quoted
 from ..facs import Descriptor
+from ..reading import numbers
 from .easing import find_easing
 
 Array = NDArray[np.float64]
@@ -39,28 +40,35 @@ def frame_rate(fps: Rate) -> Fraction:
     Raises InputError unless 0 < fps <= 240.
     """
     try:
-        rate = Fraction(fps)
-    except (ValueError, ZeroDivisionError, OverflowError):  # "abc", "1/0", inf, nan
+        rate = numbers.fraction(fps)
+    except ValueError:  # "abc", "1/0", inf, nan, an exponent of nine digits
         raise InputError(
-            f"frame rate {fps!r}: give a number like 24, 23.976 or 30000/1001"
+            f"frame rate {quoted(fps)}: give a number like 24, 23.976 or 30000/1001"
         ) from None
+    shown = quoted(fps, bare=True)
     if not 0 < rate <= MAX_FPS:
-        raise InputError(f"frame rate {fps}: must lie above 0 and up to {MAX_FPS}")
+        raise InputError(f"frame rate {shown}: must lie above 0 and up to {MAX_FPS}")
     for whole in (24, 30, 48, 60, 120):  # NTSC rates, usually written with two or three decimals
         ntsc = Fraction(whole * 1000, 1001)
         if abs(rate - ntsc) < Fraction(1, 200):
             return ntsc
     rate = rate.limit_denominator(1001)
     if rate == 0:
-        raise InputError(f"frame rate {fps}: too slow; use at least 1/1001")
+        raise InputError(f"frame rate {shown}: too slow; use at least 1/1001")
     return rate
 
 
 def as_seconds(name: str, value: float) -> Fraction:
     """A time as a fraction; InputError, naming it, unless it lies between 0 and 86400 s."""
-    if not (math.isfinite(value) and 0 <= value <= 86_400):
-        raise InputError(f"{name} of {value} s: must lie between 0 and 86400 seconds")
-    return Fraction(value).limit_denominator(1_000_000)
+    try:
+        seconds = numbers.decimal(value)
+    except ValueError:
+        raise InputError(f"{name} of {quoted(value)}: expected a number of seconds") from None
+    if not 0 <= seconds <= 86_400:  # NaN is not
+        raise InputError(
+            f"{name} of {quoted(value, bare=True)} s: must lie between 0 and 86400 seconds"
+        )
+    return Fraction(seconds).limit_denominator(1_000_000)
 
 
 def _round(count: Fraction) -> int:
