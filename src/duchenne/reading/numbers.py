@@ -39,7 +39,7 @@ def decimal(given: object) -> float:
     try:
         return float(given)
     except OverflowError:  # a whole number of 400 digits
-        return math.inf if math.floor(given) > 0 else -math.inf
+        return math.inf if given == abs(given) else -math.inf
 
 
 def fraction(given: object) -> Fraction:
