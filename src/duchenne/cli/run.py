@@ -168,7 +168,7 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
             bar.close()
 
 
-def with_bar(items: Iterable[T], total: int, what: str) -> Iterable[T]:
+def with_bar(items: Iterable[T], total: int | None, what: str) -> Iterable[T]:
     """The items, counted by a progress bar on stderr where that is a terminal."""
     from tqdm import tqdm
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from .. import facs
+from . import scoring_films
 from .run import Run, recorded
 
 pictures_option: Callable[..., Any] = click.option(
@@ -24,7 +25,7 @@ pictures_option: Callable[..., Any] = click.option(
 @click.command()
 @click.argument("images", nargs=-1)
 @click.option("-o", "--output", metavar="FILE", help="Table, .csv or .json; else CSV on stdout.")
-@click.option("--face", type=click.IntRange(min=0), default=0, help="Which face of each picture.")
+@click.option("--face", type=click.IntRange(min=0), default=0, help="Which face of each picture, or of a film; 0 is the largest.")
 @click.option(
     "--import",
     "table",
@@ -44,6 +45,10 @@ def score(
 ) -> None:
     """Measure the Action Units of the faces in IMAGES, 0 to 5.
 
+    A film, or a folder of pictures, gives a table with a row for each frame, in the columns of
+    OpenFace 2: time, confidence, gaze, head pose, every Action Unit, left and right. Its face
+    is followed. An interrupted run goes on where it was.
+
     Needs the weights file `face-landmarker-task`. docs/scores.md says what each score measures,
     docs/fitting.md which tables --import reads.
 
@@ -51,6 +56,8 @@ def score(
     Examples:
       duchenne score photo.jpg
       duchenne score photo.jpg -o scores.csv
+      duchenne score film.mp4 -o au.csv --json summary.json
+      duchenne score frames/ -o au.csv
       duchenne score --import pyfeat.csv -o scores.csv
     """
     from ..files.pictures import check_writable
@@ -59,9 +66,15 @@ def score(
         raise click.UsageError("give IMAGES, or --import and a table")
     if pictures is not None and table is None:
         raise click.UsageError("--pictures goes with --import")
+    sequences = [image for image in images if scoring_films.is_sequence(image)]
+    if sequences and len(images) > 1:
+        raise click.UsageError(f"{sequences[0]}: give one film or folder at a time, alone")
     if output is not None:
-        check_writable(output, (".csv", ".json"))
+        check_writable(output, (".csv",) if sequences else (".csv", ".json"))
         run.check_outputs([*images, table], [Path(output)])
+    if sequences:
+        scoring_films.score(run, sequences[0], output, face)
+        return
     if table is not None:
         scores = read_scores(table, pictures)
         pairs = zip(scores.names, scores.values, strict=True)

@@ -111,7 +111,7 @@ def frontalise(points: Array, template: Array) -> Array:
     points: [478, 3] in pixels, z on the same scale; template: [478, 3], unit distance between the
     outer eye corners. Returns [478, 3] in the template's frame.
     """
-    rotation, scale = _rigid_fit(points, template)
+    rotation, scale = rigid_fit(points, template)
     rigid = list(RIGID)
     centred = points - points[rigid].mean(axis=0)
     return np.asarray(scale * centred @ rotation + template[rigid].mean(axis=0))
@@ -119,13 +119,13 @@ def frontalise(points: Array, template: Array) -> Array:
 
 def pose(points: Array, template: Array) -> Array:
     """[3] yaw, pitch and roll in degrees, by which the head is turned away from the template."""
-    r = _rigid_fit(points, template)[0].T  # template to face, as columns
+    r = rigid_fit(points, template)[0].T  # template to face, as columns
     yaw = np.arcsin(np.clip(-r[2, 0], -1, 1))
     pitch, roll = np.arctan2(r[2, 1], r[2, 2]), np.arctan2(r[1, 0], r[0, 0])
     return np.degrees([yaw, pitch, roll])
 
 
-def _rigid_fit(points: Array, template: Array) -> tuple[Array, float]:
+def rigid_fit(points: Array, template: Array) -> tuple[Array, float]:
     """([3, 3] rotation, scale) with scale * (points - mean) @ rotation ~ template - mean."""
     source, target = points[list(RIGID)], template[list(RIGID)]
     a, b = source - source.mean(axis=0), target - target.mean(axis=0)

@@ -191,11 +191,11 @@ class Scorer:
 
     def points(self, pixels: Pixels, mesh: landmarks.Mesh) -> Array:
         """[478, 3] mesh with irises, in pixels of the picture."""
-        return self._find(pixels, mesh)[0]
+        return self.look(pixels, mesh)[0]
 
     def read(self, pixels: Pixels, mesh: landmarks.Mesh) -> Reading:
         """Points and measures at once, for the price of one."""
-        points, look, raw = self._find(pixels, mesh)
+        points, look, raw = self.look(pixels, mesh)
         planes = torch.from_numpy(look.transpose(2, 0, 1))[None]
         folds = skin.furrows(planes, torch.from_numpy(raw)).double().numpy()
         return Reading(points, self.measure_points(points, folds))
@@ -209,10 +209,10 @@ class Scorer:
             furrows = self.scale.neutral[len(MESH_MEASURES) :]
         front = frontalise(points, self.scale.template)
         other = frontalise(mirror_points(points, self.scale.mirror), self.scale.template)
-        of_mesh = (self._measure_front(front) + self._measure_front(other)) / 2
+        of_mesh = (self.measure_front(front) + self.measure_front(other)) / 2
         return np.concatenate([of_mesh, furrows])
 
-    def _find(
+    def look(
         self, pixels: Pixels, mesh: landmarks.Mesh
     ) -> tuple[Array, NDArray[np.float32], NDArray[np.float32]]:
         """Points in the picture, what the network looked at [256, 256, 3], the points in that."""
@@ -224,7 +224,8 @@ class Scorer:
         plane = points[:, :2] @ to_photo[:, :2].T + to_photo[:, 2]
         return np.concatenate([plane, points[:, 2:] * scale_of(to_photo)], axis=1), look, raw
 
-    def _measure_front(self, front: Array) -> Array:
+    def measure_front(self, front: Array) -> Array:
+        """[len(MESH_MEASURES)] of a frontal mesh [478, 3] as it is, without its mirror image."""
         plane = front[list(BLENDSHAPE_POINTS), :2].astype(np.float32)
         shapes = self._blendshapes(plane[None])[0].reshape(-1).astype(np.float64)
         geometry = np.tensordot(self._geometry, front, axes=2)

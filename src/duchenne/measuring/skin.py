@@ -73,16 +73,26 @@ def patch(look: Tensor, points: Tensor, quad: Quad) -> Tensor:
 
 
 def furrows(look: Tensor, points: Tensor) -> Tensor:
-    """[2] in the order of FURROWS: how much the skin is folded across rather than along the face.
+    """[3] in the order of FURROWS: how much the skin is folded across rather than along the face.
 
     The logarithm of the ratio of two mean second differences of brightness, down a patch and along
     it. A ratio says nothing about contrast, noise and blur, which act on both. Mean over patches.
     """
+    return torch.stack([patches.mean() for patches in folds(look, points)])
+
+
+def folds(look: Tensor, points: Tensor) -> list[Tensor]:
+    """For each of FURROWS what each of its patches gives, the right and the left in turn."""
+    return [
+        torch.stack([_folds(patch(look, points, quad)) for quad in quads])
+        for quads in FURROWS.values()
+    ]
+
+
+def furrows_of_sides(patches: list[Tensor]) -> Tensor:
+    """[2, 3]: the furrows of the subject's left and of the right side, from `folds`."""
     return torch.stack(
-        [
-            torch.stack([_folds(patch(look, points, quad)) for quad in quads]).mean()
-            for quads in FURROWS.values()
-        ]
+        [torch.stack([both[first::2].mean() for both in patches]) for first in (1, 0)]
     )
 
 

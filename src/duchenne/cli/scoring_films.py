@@ -1,0 +1,138 @@
+"""Measuring the frames of a film, or the pictures of a folder: `score film.mp4`."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .run import Run, with_bar
+
+if TYPE_CHECKING:
+    from ..files.kept_rows import KeptRows
+
+BLOCK = 50  # frames between two moments at which what is done is put on the disk
+
+
+def is_sequence(source: str) -> bool:
+    """Whether `score` measures it frame by frame."""
+    from ..files import film_frames
+
+    return Path(source).is_dir() or film_frames.is_film(source)
+
+
+def score(run: Run, source: str, output: str | None, face: int) -> None:
+    """Measure a film or a folder into a table in OpenFace's columns."""
+    from ..measuring import film_table
+
+    folder = Path(source).is_dir()
+    if output is None:
+        run.say(",".join(film_table.columns(folder)))
+        for cells in _rows(run, source, face):
+            run.say(",".join(cells))
+        return
+    with run.stages("score"):
+        summary = write_table(run, Path(source), Path(output), face)
+    run.facts["measured"] = summary
+    found, count = summary["frames_with_face"], summary["frames"]
+    run.wrote(output, f"{count} frames, {found} with a face")
+    run.note(str(run.stages))
+
+
+def _rows(run: Run, source: str, face: int) -> Iterator[list[str]]:
+    from ..measuring import film, film_table
+
+    folder = Path(source).is_dir()
+    with run.stages("score"):
+        for observed in film.observe(Path(source), face=face):
+            if observed.problem:
+                run.note(observed.problem)
+            yield film_table.row(observed, face, folder)
+
+
+def write_table(run: Run, source: Path, output: Path, face: int) -> dict[str, Any]:
+    """Measure into `output`, a CSV; what an interrupted run had done is taken over.
+
+    Returns `film_table.Summary.facts`. A film that is damaged somewhere is measured up to there.
+    Raises InputError, OutputError.
+    """
+    from .. import __version__
+    from ..files.kept_rows import KeptRows
+    from ..files.pictures import replacing, reporting_disk_errors
+    from ..measuring import film_table
+
+    folder = source.is_dir()
+    names = film_table.columns(folder)
+    settings = {"version": __version__, "columns": names, "face": face, "of": _what_it_is(source)}
+    with KeptRows(output, settings) as kept:
+        if kept.count:
+            run.note(f"{source}: going on after frame {kept.last['frame']}")
+        try:
+            damage = _measure(run, source, face, kept)
+        except KeyboardInterrupt:
+            if kept.count:
+                run.note(
+                    f"{kept.last['frame']} frames are kept in {kept.path}; the same command goes on"
+                )
+            raise
+        summary = film_table.Summary(folder)
+        with (
+            replacing(output) as temporary,
+            reporting_disk_errors(output),
+            temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+        ):
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(names)
+            for entry in kept:
+                for cells in entry["rows"]:
+                    table.writerow(cells)
+                    summary.add(cells)
+        kept.remove()
+    return {**summary.facts(), "damage": damage}
+
+
+def _measure(run: Run, source: Path, face: int, kept: KeptRows) -> str:
+    """Measure what is not kept yet; what is wrong with the film, if anything is."""
+    from ..errors import InputError
+    from ..files.film_frames import length_of
+    from ..measuring import film, film_table
+
+    last = kept.last or {"frame": 0, "state": None}
+    done, state, folder = int(last["frame"]), last["state"], source.is_dir()
+    total = length_of(source)
+    frames = film.observe(source, face=face, after=done, state=state)
+    rows: list[list[str]] = []
+    try:
+        for seen in with_bar(frames, None if total is None else total - done, "measuring"):
+            if seen.problem:
+                run.note(seen.problem)
+            rows.append(film_table.row(seen, face, folder))
+            done, state = seen.number, seen.state
+            if len(rows) == BLOCK:
+                kept.add({"frame": done, "state": state, "rows": rows})
+                rows = []
+    except InputError as error:
+        if not done:
+            raise
+        run.note(f"{error}; the table ends there")
+        return str(error)
+    finally:
+        if rows:
+            kept.add({"frame": done, "state": state, "rows": rows})
+    return ""
+
+
+def _what_it_is(source: Path) -> Any:
+    """What tells that a film or a folder is still the same one. InputError if it is not there."""
+    from ..errors import InputError
+    from ..files.film_frames import pictures_in
+
+    try:
+        files = pictures_in(source) if source.is_dir() else [source]
+        stats = [(file.name, file.stat()) for file in files]
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror}); give a film") from None
+    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]

@@ -1,0 +1,110 @@
+"""The table of a measured film: OpenFace 2's columns by their names and units, and some more.
+
+frame, face_id, timestamp, confidence, success, gaze, head pose, AUxx_r from 0 to 5 and AUxx_c, 0 or
+1, as FeatureExtraction writes them (version 2.2.0). A frame without the face has zeros, as there.
+Ours are the units that OpenFace does not code, the left and right sides (AU12L_r), and for folders
+the name of each picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from .. import facs
+from .film import Observed
+from .sides import SIDED
+
+PRESENT = 1.0  # FACS intensity A: what counts as there in the columns AUxx_c
+
+_AXES = "xyz"
+_HEAD = (
+    *("frame", "face_id", "timestamp", "confidence", "success"),
+    *(f"gaze_{eye}_{axis}" for eye in (0, 1) for axis in _AXES),
+    *("gaze_angle_x", "gaze_angle_y"),
+    *(f"pose_{kind}{axis}" for kind in "TR" for axis in _AXES),
+)
+_SIDES = tuple((code, side) for code in SIDED for side in range(len(facs.SIDES)))
+
+
+def _numbers() -> Iterator[tuple[int, str]]:
+    """The numbers under which units are written, OpenFace's 45 for closed eyes among them."""
+    for unit in facs.ACTION_UNITS:
+        for number in (unit.number, *facs.also_known_as(unit.code)):
+            yield number, unit.code
+
+
+NUMBERS: tuple[tuple[int, str], ...] = tuple(sorted(_numbers()))
+IMAGE = "image"
+
+
+def columns(folder: bool) -> list[str]:
+    """The names of the columns. folder: of a folder of pictures."""
+    strengths = [f"AU{number:02d}_r" for number, _ in NUMBERS]
+    presences = [f"AU{number:02d}_c" for number, _ in NUMBERS]
+    by_side = [f"AU{facs.UNITS[code].number:02d}{facs.SIDES[side]}_r" for code, side in _SIDES]
+    return [*_HEAD, *strengths, *presences, *by_side, *([IMAGE] if folder else [])]
+
+
+def row(observed: Observed, face: int, folder: bool) -> list[str]:
+    """The cells of one frame. face: which one was asked for."""
+    seen = observed.seen
+    cells = [str(observed.number), str(face), f"{observed.time:.6f}"]
+    if seen is None:
+        cells += ["0"] * (len(columns(folder=False)) - len(cells))
+    else:
+        where = seen.head
+        directions = (*where.gaze.reshape(-1), *where.gaze_angles)
+        scores = [seen.scores[facs.INDEX[code]] for _, code in NUMBERS]
+        cells += [f"{seen.confidence:.3f}", "1"]
+        cells += _texts(directions, 4) + _texts(where.place, 1) + _texts(where.angles, 4)
+        cells += _texts(scores, 3) + [str(int(score >= PRESENT)) for score in scores]
+        cells += _texts([seen.by_side[facs.INDEX[code], side] for code, side in _SIDES], 3)
+    return [*cells, *([observed.name] if folder else [])]
+
+
+def _texts(values: Sequence[float] | np.ndarray, digits: int) -> list[str]:
+    return [f"{value + 0.0:.{digits}f}" for value in np.round(values, digits)]
+
+
+class Summary:
+    """What a film shows, counted row by row: for --json and for the last line on the screen."""
+
+    def __init__(self, folder: bool) -> None:
+        names = columns(folder)
+        self._success, self._time = names.index("success"), names.index("timestamp")
+        self._units = {code: names.index(f"AU{facs.UNITS[code].number:02d}_r") for code in facs.CODES}
+        self.frames = self.with_face = 0
+        self.seconds = 0.0
+        self._sums = dict.fromkeys(facs.CODES, 0.0)
+        self._most = dict.fromkeys(facs.CODES, 0.0)
+        self._without: list[list[int]] = []
+
+    def add(self, cells: Sequence[str]) -> None:
+        """One more row."""
+        self.frames += 1
+        self.seconds = float(cells[self._time])
+        if cells[self._success] == "0":
+            if self._without and self._without[-1][1] == self.frames - 1:
+                self._without[-1][1] = self.frames
+            else:
+                self._without.append([self.frames, self.frames])
+            return
+        self.with_face += 1
+        for code, column in self._units.items():
+            value = float(cells[column])
+            self._sums[code] += value
+            self._most[code] = max(self._most[code], value)
+
+    def facts(self) -> dict[str, object]:
+        """JSON-ready; `without_face`: first and last frame of every stretch, counted from 1."""
+        count = max(self.with_face, 1)
+        return {
+            "frames": self.frames,
+            "seconds": round(self.seconds, 6),
+            "frames_with_face": self.with_face,
+            "without_face": self._without,
+            "mean": {code: round(value / count, 3) for code, value in self._sums.items()},
+            "highest": self._most,
+        }
