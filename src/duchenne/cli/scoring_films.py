@@ -19,9 +19,9 @@ BLOCK = 50  # frames between two moments at which what is done is put on the dis
 
 def is_sequence(source: str) -> bool:
     """Whether `score` measures it frame by frame."""
-    from ..files import film_frames
+    from ..files.film_source import is_film
 
-    return Path(source).is_dir() or film_frames.is_film(source)
+    return Path(source).is_dir() or is_film(source)
 
 
 def score(run: Run, source: str, output: str | None, face: int) -> None:
@@ -97,16 +97,16 @@ def write_table(run: Run, source: Path, output: Path, face: int) -> dict[str, An
 def _measure(run: Run, source: Path, face: int, kept: KeptRows) -> str:
     """Measure what is not kept yet; what is wrong with the film, if anything is."""
     from ..errors import InputError
-    from ..files.film_frames import length_of
+    from ..files.sequences import count_of
     from ..measuring import film, film_table
 
     last = kept.last or {"frame": 0, "state": None}
     done, state, folder = int(last["frame"]), last["state"], source.is_dir()
-    total = length_of(source)
+    total = count_of(source)
     frames = film.observe(source, face=face, after=done, state=state)
     rows: list[list[str]] = []
     try:
-        for seen in with_bar(frames, None if total is None else total - done, "measuring"):
+        for seen in with_bar(frames, total - done if total else None, "measuring"):
             if seen.problem:
                 run.note(seen.problem)
             rows.append(film_table.row(seen, face, folder))
@@ -128,7 +128,7 @@ def _measure(run: Run, source: Path, face: int, kept: KeptRows) -> str:
 def _what_it_is(source: Path) -> Any:
     """What tells that a film or a folder is still the same one. InputError if it is not there."""
     from ..errors import InputError
-    from ..files.film_frames import pictures_in
+    from ..files.sequences import pictures_in
 
     try:
         files = pictures_in(source) if source.is_dir() else [source]

@@ -34,14 +34,14 @@ class KeptRows:
         self.last: Any = None
 
     def __enter__(self) -> KeptRows:
-        try:
-            with reporting_disk_errors(self.path):
-                self._lock.acquire(timeout=0)
-        except Timeout:
-            raise OutputError(
-                f"{self.path}: another duchenne is writing it; wait for it, or choose another name"
-            ) from None
         with reporting_disk_errors(self.path):
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout:
+                raise OutputError(
+                    f"{self.path}: another duchenne is writing it; wait for it, or choose another "
+                    "name"
+                ) from None
             self._file = self.path.open("a+b")
             self._file.seek(0)
             self._file.truncate(self._whole())

@@ -19,7 +19,7 @@ import torch
 from ..errors import InputError
 from ..faces import landmarks
 from ..faces.following import Follower, Found
-from ..files.film_frames import Frame, frames_of
+from ..files.sequences import Shown, frames_of
 from ..types import Pixels
 from . import head, sides
 from .head import Head
@@ -59,7 +59,7 @@ class _Observer:
     def __init__(self, scale: Scale | None) -> None:
         self._scale, self._own = scale, threading.local()
 
-    def __call__(self, frame: Frame, found: Found | None, state: dict[str, Any]) -> Observed:
+    def __call__(self, frame: Shown, found: Found | None, state: dict[str, Any]) -> Observed:
         seen = None if found is None else self.see(frame.pixels, found)
         return Observed(frame.number, frame.time, frame.name, seen, state=state)
 
@@ -124,7 +124,7 @@ def observe(
 _FINDING = threading.Lock()  # the detector's networks serve one thread at a time
 
 
-def _unfollowed(observer: _Observer, frame: Frame, index: int) -> Observed:
+def _unfollowed(observer: _Observer, frame: Shown, index: int) -> Observed:
     """A picture by itself."""
     try:
         pixels = frame.pixels

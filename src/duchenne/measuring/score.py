@@ -175,7 +175,9 @@ class Scorer:
 
     def __init__(self, scale: Scale | None = None) -> None:
         self.scale = scale or built_in_scale()
-        self._landmarks, self._blendshapes = (_compile(model) for model in read_networks())
+        # Requests of their own: scorers in several threads share what is compiled.
+        networks = _compiled(store.locate("face-landmarker-task").resolve())
+        self._landmarks, self._blendshapes = (model.create_infer_request() for model in networks)
         self._geometry, self._shapes = geometry_matrix(), shape_matrix()
 
     def scores(self, pixels: Pixels, mesh: landmarks.Mesh) -> Array:
@@ -219,7 +221,7 @@ class Scorer:
         to_photo = look_at(mesh)
         look = warp(pixels, to_photo, (INPUT_SIZE, INPUT_SIZE), border="border")
         look = np.clip(look, 0, 255) / np.float32(255)
-        raw = np.asarray(self._landmarks(look[None])[0], np.float32).reshape(POINTS, 3)
+        raw = np.asarray(self._landmarks.infer(look[None])[0], np.float32).reshape(POINTS, 3)
         points = raw.astype(np.float64)
         plane = points[:, :2] @ to_photo[:, :2].T + to_photo[:, 2]
         return np.concatenate([plane, points[:, 2:] * scale_of(to_photo)], axis=1), look, raw
@@ -227,7 +229,7 @@ class Scorer:
     def measure_front(self, front: Array) -> Array:
         """[len(MESH_MEASURES)] of a frontal mesh [478, 3] as it is, without its mirror image."""
         plane = front[list(BLENDSHAPE_POINTS), :2].astype(np.float32)
-        shapes = self._blendshapes(plane[None])[0].reshape(-1).astype(np.float64)
+        shapes = self._blendshapes.infer(plane[None])[0].reshape(-1).astype(np.float64)
         geometry = np.tensordot(self._geometry, front, axes=2)
         return np.concatenate([self._shapes @ shapes, geometry])
 
@@ -250,5 +252,8 @@ def read_networks() -> tuple[Any, Any]:
     return models[0], models[1]
 
 
-def _compile(model: Any) -> Any:
-    return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+@cache
+def _compiled(task: Path) -> tuple[Any, ...]:
+    """The networks, compiled once in a process. task: where their file lies, which is read anew."""
+    hints = {"INFERENCE_PRECISION_HINT": "f32"}
+    return tuple(ov.Core().compile_model(model, "CPU", hints) for model in read_networks())
