@@ -88,6 +88,10 @@ def inputs(folder: Path) -> Path:
     code = tiny.TinyStudio().sample(1).code
     codes.write_code(code, folder / "anna.safetensors")
     Image.new("L", (512, 512)).save(folder / "mask.png")
+    with Image.open(folder / "photo.jpg") as photo:
+        films.write_frames([np.asarray(photo)] * 2, folder / "film.mp4", fps=10)
+        (folder / "frames").mkdir()
+        photo.save(folder / "frames" / "photo.png")
     (folder / "ffhq.pkl").write_bytes(foreign.nvidia_bytes(foreign.nvidia_generator()))
     return folder
 

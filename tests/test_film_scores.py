@@ -25,13 +25,62 @@ from duchenne.types import Face
 FACE = Path(__file__).parent / "data" / "generated_face_21.jpg"
 
 # FeatureExtraction of OpenFace 2.2.0 with -pose -aus -gaze, without its landmarks.
-OPENFACE = (
-    "frame,face_id,timestamp,confidence,success,gaze_0_x,gaze_0_y,gaze_0_z,gaze_1_x,gaze_1_y,"
-    "gaze_1_z,gaze_angle_x,gaze_angle_y,pose_Tx,pose_Ty,pose_Tz,pose_Rx,pose_Ry,pose_Rz,AU01_r,"
-    "AU02_r,AU04_r,AU05_r,AU06_r,AU07_r,AU09_r,AU10_r,AU12_r,AU14_r,AU15_r,AU17_r,AU20_r,AU23_r,"
-    "AU25_r,AU26_r,AU45_r,AU01_c,AU02_c,AU04_c,AU05_c,AU06_c,AU07_c,AU09_c,AU10_c,AU12_c,AU14_c,"
-    "AU15_c,AU17_c,AU20_c,AU23_c,AU25_c,AU26_c,AU28_c,AU45_c"
-).split(",")
+OPENFACE = [
+    "frame",
+    "face_id",
+    "timestamp",
+    "confidence",
+    "success",
+    "gaze_0_x",
+    "gaze_0_y",
+    "gaze_0_z",
+    "gaze_1_x",
+    "gaze_1_y",
+    "gaze_1_z",
+    "gaze_angle_x",
+    "gaze_angle_y",
+    "pose_Tx",
+    "pose_Ty",
+    "pose_Tz",
+    "pose_Rx",
+    "pose_Ry",
+    "pose_Rz",
+    "AU01_r",
+    "AU02_r",
+    "AU04_r",
+    "AU05_r",
+    "AU06_r",
+    "AU07_r",
+    "AU09_r",
+    "AU10_r",
+    "AU12_r",
+    "AU14_r",
+    "AU15_r",
+    "AU17_r",
+    "AU20_r",
+    "AU23_r",
+    "AU25_r",
+    "AU26_r",
+    "AU45_r",
+    "AU01_c",
+    "AU02_c",
+    "AU04_c",
+    "AU05_c",
+    "AU06_c",
+    "AU07_c",
+    "AU09_c",
+    "AU10_c",
+    "AU12_c",
+    "AU14_c",
+    "AU15_c",
+    "AU17_c",
+    "AU20_c",
+    "AU23_c",
+    "AU25_c",
+    "AU26_c",
+    "AU28_c",
+    "AU45_c",
+]
 
 
 def read(path: Path) -> list[dict[str, str]]:

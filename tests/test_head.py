@@ -12,7 +12,7 @@ SCALE = built_in_scale()
 
 
 def mesh(angles=(0, 0, 0), centre=(320, 240), eyes=100.0, gaze=(0.0, 0.0)):
-    """The mean face, turned by x, y and z in degrees. gaze: how far both irises move, in eye widths."""
+    """The mean face, turned by x, y and z in degrees. gaze: of both irises, in eye widths."""
     points = SCALE.template.copy()
     points[[468, 473], :2] += gaze
     points -= points[list(head.RIGID)].mean(axis=0)

@@ -25,7 +25,12 @@ pictures_option: Callable[..., Any] = click.option(
 @click.command()
 @click.argument("images", nargs=-1)
 @click.option("-o", "--output", metavar="FILE", help="Table, .csv or .json; else CSV on stdout.")
-@click.option("--face", type=click.IntRange(min=0), default=0, help="Which face of each picture, or of a film; 0 is the largest.")
+@click.option(
+    "--face",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Which face of each picture, or of a film; 0 is the largest.",
+)
 @click.option(
     "--import",
     "table",

@@ -24,7 +24,7 @@ COARSE = 24  # samples along each side
 
 @dataclass(frozen=True)
 class Found:
-    """mesh: [468, 3] in pixels of the frame. presence: 0 to 1, how sure the network is of a face."""
+    """mesh: [468, 3] in pixels of the frame. presence: 0 to 1, how sure the network is."""
 
     mesh: Mesh
     presence: float

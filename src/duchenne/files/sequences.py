@@ -16,7 +16,7 @@ from .film_source import open_film
 
 @dataclass(frozen=True)
 class Shown:
-    """number: from 1. time: seconds since the film's first frame; 0 in a folder, where nobody knows.
+    """number: from 1. time: seconds since the first frame; 0 in a folder, where nobody knows.
 
     name: the file of a picture; "" in a film.
     """

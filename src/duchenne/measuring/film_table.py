@@ -74,7 +74,9 @@ class Summary:
     def __init__(self, folder: bool) -> None:
         names = columns(folder)
         self._success, self._time = names.index("success"), names.index("timestamp")
-        self._units = {code: names.index(f"AU{facs.UNITS[code].number:02d}_r") for code in facs.CODES}
+        self._units = {
+            code: names.index(f"AU{facs.UNITS[code].number:02d}_r") for code in facs.CODES
+        }
         self.frames = self.with_face = 0
         self.seconds = 0.0
         self._sums = dict.fromkeys(facs.CODES, 0.0)

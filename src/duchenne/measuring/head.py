@@ -71,7 +71,7 @@ def _onto(place: Array) -> Array:
     if length == 0:
         return np.eye(3)
     angle = np.arctan2(length, place[2])
-    return Rotation.from_rotvec(axis / length * angle).as_matrix()
+    return np.asarray(Rotation.from_rotvec(axis / length * angle).as_matrix())
 
 
 def _angles(rotation: Array) -> Array:
@@ -83,7 +83,7 @@ def _angles(rotation: Array) -> Array:
 
 
 def _gaze(front: Array, scale: Scale, iris: int, outer: int, inner: int) -> Array:
-    """[3] where one eye looks, in the frame of the head; straight ahead is where the mean face does.
+    """[3] where one eye looks, in the frame of the head; ahead is where the mean face looks.
 
     How far the iris is from the middle of its eye's corners, beyond where it is there.
     """

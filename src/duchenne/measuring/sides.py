@@ -34,7 +34,7 @@ class Sides:
     """One face.
 
     points: [478, 3] in pixels of the picture. measures: [M] of the whole face, in the order of
-    `measures.MEASURES`. halves: [2, M] of its left and its right half, in the order of `facs.SIDES`.
+    `measures.MEASURES`. halves: [2, M] of its left and its right half.
     """
 
     points: Array
