@@ -327,6 +327,15 @@ def test_a_film_without_its_mark_does_not_appear(tmp_path, monkeypatch):
 # ---------------------------------------------------------------- folders
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+@pytest.mark.parametrize("name", ["12:30", "file:a", "a%05d", "[1] b|c"])
+def test_a_name_that_means_more_to_ffmpeg(tmp_path, monkeypatch, name, suffix):
+    monkeypatch.chdir(tmp_path)
+    write_frames(patches(2), name + suffix, fps=24)
+    assert tree(tmp_path) == [name + suffix]
+    assert len(list(films.read_video(name + suffix))) == 2
+
+
 def test_what_is_a_folder(tmp_path):
     (tmp_path / "take.1").mkdir()
     assert is_folder("frames")

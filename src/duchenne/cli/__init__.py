@@ -7,6 +7,7 @@ inside the commands. To add a command, write it in a module of this package unde
 
 from __future__ import annotations
 
+import errno
 import logging
 import signal
 import sys
@@ -14,7 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ..errors import DuchenneError
+from ..errors import DuchenneError, OutputError
 from . import (
     animation,
     checking,
@@ -30,6 +31,7 @@ from . import (
     samples,
     scoring,
     serve,
+    streams,
     weights,
 )
 from .run import Run
@@ -113,11 +115,25 @@ for _command in COMMANDS:
 
 def main(command: click.Command = commands, name: str = "duchenne") -> NoReturn:
     """Entry point of the program, and of `python -m experiments`."""
+    streams.make_lasting()
     signal.signal(signal.SIGTERM, _terminate)
     logging.captureWarnings(True)  # other libraries' warnings: shown with --verbose
     _log_to_stderr(0)
-    command(prog_name=name)
+    try:
+        command(prog_name=name)
+    except SystemExit as end:
+        if not end.code:
+            _check_said()
+        raise
     raise AssertionError("click ends the process")
+
+
+def _check_said() -> None:
+    """End with an error if help or the version could not be printed; commands ask by themselves."""
+    error = streams.take_failure()
+    if error is not None and error.errno != errno.EPIPE:
+        reason = f"standard output: could not be written ({error.strerror or error})"
+        sys.exit(_failure(f"error: {reason}", OutputError.exit_code).exit_code)
 
 
 def _terminate(number: int, frame: object) -> NoReturn:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass
@@ -15,9 +17,12 @@ import click
 
 from ..engine.stages import Stages, peak_memory
 from ..errors import OutputError
+from . import streams
 
 if TYPE_CHECKING:
     from ..encoding.inversion import Progress
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 STANDARD_OUTPUT = "-"
@@ -86,11 +91,29 @@ class Run:
         }
         text = json.dumps(record, indent=1, ensure_ascii=False, default=str)
         if self.json_file == STANDARD_OUTPUT:
+            if not streams.takes(text):
+                text = json.dumps(record, indent=1, default=str)
             click.echo(text)
             return
         from ..files import codes
 
         codes.write_atomically(f"{text}\n".encode(errors="surrogateescape"), Path(self.json_file))
+
+    def check_said(self) -> None:
+        """OutputError if what was printed is the result and was not taken, else a warning.
+
+        Who closes a pipe has read what they wanted; a command that only prints then ends with 1.
+        """
+        error = streams.take_failure()
+        printed = self.json_file == STANDARD_OUTPUT or not self.outputs
+        if error is None or (error.errno == errno.EPIPE and not printed):
+            return
+        if error.errno == errno.EPIPE:
+            raise click.exceptions.Exit(1)
+        reason = f"standard output: could not be written ({error.strerror or error})"
+        if printed:
+            raise OutputError(reason)
+        log.warning("%s; complete are %s", reason, ", ".join(map(str, self.outputs)))
 
     def _json_paths(self) -> list[Path]:
         return [] if self.json_file in (None, STANDARD_OUTPUT) else [Path(str(self.json_file))]
@@ -121,6 +144,7 @@ def recorded(function: Callable[..., None]) -> Callable[..., None]:
         run.check_json()
         function(run, **parameters)
         run.finish()
+        run.check_said()
 
     return command
 

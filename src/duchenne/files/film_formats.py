@@ -19,6 +19,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from ..types import Pixels
 from . import marks
+from .names import for_ffmpeg
 from .pictures import SourceType
 from .transparency import is_transparent
 
@@ -64,7 +65,7 @@ class StreamWriter:
         self._settings, self._rate, self._count = stream, rate, 0
         # bitexact: no random ids, dates or library versions in the file
         options = {"fflags": "+bitexact", **stream.container_options}
-        self._container = av.open(str(path), "w", format=stream.container, options=options)
+        self._container = av.open(for_ffmpeg(path), "w", format=stream.container, options=options)
         if stream.subsampled:
             self._container.metadata["comment"] = f"Synthetic, made by duchenne <{source}>"
         self._stream: Any = None
@@ -161,7 +162,7 @@ class GifWriter:
         palette = self._gather.vpull()
         palette.pts, palette.time_base = 0, 1 / self._rate
         self._film = StreamWriter(self._path, self._settings, self._rate, self._source)
-        with av.open(str(self._spool_path)) as spool:
+        with av.open(for_ffmpeg(self._spool_path)) as spool:
             graph, entry = self._quantiser(spool.streams.video[0].format, palette)
             for video in spool.decode(video=0):
                 entry.push(video)

@@ -19,6 +19,7 @@ from av.video.reformatter import ColorTrc
 
 from ..errors import InputError
 from ..types import Pixels
+from .names import for_ffmpeg
 
 FILM_SUFFIXES = (
     *(".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
@@ -118,7 +119,7 @@ def open_film(path: str | os.PathLike[str]) -> FilmSource:
     """Look at a film; InputError, with the reason, for what cannot be read as one."""
     path = Path(path)
     try:
-        with av.open(os.fspath(path)) as container:
+        with av.open(for_ffmpeg(path)) as container:
             stream = _video_stream(container, path)
             count, rate = stream.frames, stream.average_rate or stream.guessed_rate
             duration = stream.duration and float(stream.duration * stream.time_base)
@@ -150,7 +151,7 @@ def open_film(path: str | os.PathLike[str]) -> FilmSource:
 def _decoded(path: Path) -> Iterator[Any]:
     """Frames as FFmpeg decodes them; InputError."""
     try:
-        with av.open(os.fspath(path)) as container:
+        with av.open(for_ffmpeg(path)) as container:
             stream = _video_stream(container, path)
             stream.thread_type = "AUTO"
             yield from container.decode(stream)

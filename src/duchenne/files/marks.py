@@ -16,6 +16,7 @@ from pathlib import Path
 import av
 
 from ..errors import OutputError
+from .names import for_ffmpeg
 from .pictures import SourceType, read_synthetic_mark, xmp_packet
 
 _XMP_BOX = uuid.UUID("be7acfcb-97a9-42e8-9c71-999491e3afac").bytes  # XMP specification, part 3
@@ -56,7 +57,7 @@ def mark_webp(path: Path, source: SourceType) -> None:
     with path.open("rb") as file:
         head = file.read(30)
     if head[12:16] != b"VP8X":  # libwebp writes a film of one frame as a plain picture
-        with av.open(str(path)) as picture:
+        with av.open(for_ffmpeg(path)) as picture:
             width, height = picture.streams.video[0].width, picture.streams.video[0].height
         sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
         _insert(path, 12, b"VP8X" + struct.pack("<I4x", 10) + sides)

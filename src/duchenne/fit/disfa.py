@@ -31,6 +31,7 @@ from ..animate import Studio
 from ..errors import DuchenneError, InputError, NoFaceFound
 from ..files import codes, pictures
 from ..files.films import read_video
+from ..files.names import for_ffmpeg
 from ..types import LatentCode, Photo, Pixels, StageProgress
 from .labels import AU_FACE, NEUTRAL, UNUSED, Labelled, by_intensity
 
@@ -252,7 +253,7 @@ def _read_table(path: Path) -> NDArray[np.float64]:
 def _check_length(person: Participant) -> None:
     """InputError if the labels go on after the end of the film."""
     try:
-        with av.open(str(person.film)) as container:
+        with av.open(for_ffmpeg(person.film)) as container:
             stream = container.streams.video[0]
             count = stream.frames or sum(p.size > 0 for p in container.demux(stream))
     except (av.FFmpegError, OSError, IndexError) as error:
