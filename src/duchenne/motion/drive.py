@@ -1,6 +1,6 @@
-"""A recording drives the photo: AU time series of OpenFace 2 or py-feat to a timeline.
+"""A recording drives the photo: an AU coder's time series, or a face tracker's, to a timeline.
 
-`duchenne.motion.coders` reads the tables.
+`layouts` says whose tables are read, `moments` when their rows were, `following` whose they are.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,41 +19,52 @@ from scipy.ndimage import gaussian_filter1d
 
 from .. import facs
 from ..errors import InputError
-from .coders import MIN_CONFIDENCE, OPENFACE, PYFEAT, CodedTable, read_table
+from .coded import MIN_CONFIDENCE, CodedTable, read_table
+from .following import follow, note_jumps
+from .layouts import ARKIT, FILM, LIBREFACE, OPENFACE, OPENFACE3, OPENFACE3_UNITS, PYFEAT
+from .moments import read_moments, seconds
 from .timeline import DEFAULT_FPS, MAX_FRAMES, Array, Rate, Timeline, frame_rate, interpolate
 
 log = logging.getLogger(__name__)
+
+DRIVERS = (OPENFACE3, OPENFACE, LIBREFACE, FILM, ARKIT, PYFEAT)
+SLOWEST = 1  # frames a second; a slower recording is no film, and becomes one in between
+WORTH_TELLING = 0.05  # in the table's own numbers: what is shown as 0.1
 
 
 @dataclass(frozen=True)
 class Drive:
     """How a recording becomes a timeline; the defaults of read_recording.
 
-    fps: frame rate of the timeline.
+    fps: frame rate of the timeline; None takes the recording's.
     min_confidence: frames whose face was found with less than this (0 to 1) are bridged, like
-        those with success = 0 and those with an empty or NaN intensity.
+        those without success and those with an empty or NaN intensity.
     max_gap: bridged stretches longer than this many seconds are reported (they are bridged all
         the same: the motion in them is a guess).
     baseline: percentile of each AU's trusted values that counts as this person's neutral face and
-        is subtracted; 0 takes the minimum, None leaves the values as they are.
+        is subtracted; 0 takes the minimum, None leaves the values as they are. A table that this
+        program wrote for a film holds no person's values: nothing is subtracted.
     gain: factor on what remains; the result is clipped to [0, 1].
     smooth: standard deviation in seconds of a Gaussian over time; 0 is off.
-    face: `face_id` or `Identity` to follow; None takes the one with the most trusted frames.
-    source_fps: rate of the filmed video, for files with frame numbers only (py-feat).
+    face: `face_id` or `Identity` to follow; None takes the one with the most trusted frames, and
+        labels that are never in one frame with it.
+    source_fps: rate of the filmed video, for tables that have frame numbers or timecodes; None
+        takes it from their times, or 30 where there are none.
     """
 
-    fps: Rate = DEFAULT_FPS
+    fps: Rate | None = None
     min_confidence: float = MIN_CONFIDENCE
     max_gap: float = 0.5
     baseline: float | None = 5.0
     gain: float = 1.0
     smooth: float = 0.0
     face: str | None = None
-    source_fps: Rate = 30
+    source_fps: Rate | None = None
 
     def __post_init__(self) -> None:
-        frame_rate(self.fps)
-        frame_rate(self.source_fps)
+        for rate in (self.fps, self.source_fps):
+            if rate is not None:
+                frame_rate(rate)
         limits = {
             "min_confidence": (self.min_confidence, 0.0, 1.0),
             "max_gap": (self.max_gap, 0.0, math.inf),
@@ -68,130 +79,121 @@ class Drive:
 
 @dataclass(frozen=True)
 class Recording:
-    """What was read: the timeline, and what had to be assumed or repaired, one sentence each."""
+    """What was read: the timeline, and what had to be assumed or repaired, one sentence each.
+
+    tool: whose table it is. faces: the labels in it. repairs: the notes but the last, which says
+    what was recorded and is not drawn. recorded: of each AU of the timeline, its name in the table
+    and its highest value there. undrawn: name -> how much, of what the timeline does not hold.
+    """
 
     timeline: Timeline
-    notes: tuple[str, ...]
-
-
-# py-feat's approx_time is left alone: it has whole seconds only, its frame numbers say more.
-TIME_COLUMNS = ("timestamp", "frame")
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The recording of one table. times: [n] in the unit of the time column."""
-
-    table: CodedTable
-    time_column: str
-    times: Array
+    tool: str
+    faces: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+    recorded: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    undrawn: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def values(self) -> Array:
-        return self.table.values
+    def notes(self) -> tuple[str, ...]:
+        """All that should be told."""
+        if not self.undrawn:
+            return self.repairs
+        told = ", ".join(f"{name} ({much})" for name, much in self.undrawn.items())
+        return (*self.repairs, f"recorded but not drawn: {told}")
 
-    @property
-    def trusted(self) -> NDArray[np.bool_]:
-        return self.table.trusted
+    def drawn_with(self, units: Collection[str]) -> Recording:
+        """Without the AUs that boundaries do not have; `undrawn` has them then.
 
-    def only(self, chosen: NDArray[np.bool_]) -> _Rows:
-        return replace(self, table=self.table.only(chosen), times=self.times[chosen])
+        units: those that can be drawn.
+        """
+        missing = [code for code in self.recorded if code not in units]
+        sides = self.timeline.sides.copy()
+        sides[:, [facs.INDEX[code] for code in facs.CODES if code not in units]] = 0.0
+        told = {
+            name: f"up to {most:.1f}"
+            for name, most in (self.recorded[code] for code in missing)
+            if most >= WORTH_TELLING
+        }
+        return replace(
+            self,
+            timeline=Timeline(sides, self.timeline.fps),
+            recorded={code: v for code, v in self.recorded.items() if code in units},
+            undrawn={**told, **self.undrawn},
+        )
+
+    def tell(self, path: str | os.PathLike[str]) -> None:
+        """Log the notes."""
+        for note in self.notes:
+            log.warning("%s: %s", path, note)
 
 
 def read_recording(path: str | os.PathLike[str], settings: Drive | None = None) -> Recording:
-    """Read an OpenFace 2 or py-feat CSV, told apart by its columns. See Drive for the settings.
+    """`open_recording`, its notes logged."""
+    recording = open_recording(path, settings)
+    recording.tell(path)
+    return recording
 
-    Repairs, each told in `notes` and logged: untrusted frames are bridged linearly (before the
-    first and after the last trusted frame its value is kept); AUs without a column stay 0. Raises
-    InputError (file, line, column) for wrong columns, no rows, no trusted row, text where a number
-    belongs, and times that do not rise.
+
+def open_recording(path: str | os.PathLike[str], settings: Drive | None = None) -> Recording:
+    """Read the table of one of the DRIVERS, told apart by its columns. See Drive for the settings.
+
+    Repairs, each told in `notes`: untrusted frames are bridged linearly (before the first and after
+    the last trusted frame its value is kept); AUs without a column stay 0. Raises InputError (file,
+    line, column) for wrong columns, no rows, no trusted row, text where a number belongs, values of
+    another scale, and two recordings in one table.
     """
     path, settings = Path(path), settings or Drive()
     notes: list[str] = []
-    rows = _read_rows(path, settings.min_confidence)
-    rows = _drop_empty_units(rows, path, notes)
-    rows = _one_face(rows, path, settings.face, notes)
-    _check_times(rows, path)
-    times = _seconds(rows, settings, notes)
-    if not rows.trusted.any():
+    table = read_table(path, DRIVERS, settings.min_confidence)
+    if table.layout is OPENFACE3:
+        units = ", ".join(f"AU{number}" for number in OPENFACE3_UNITS)
+        notes.append(f"OpenFace 3 names no units; its eight values are taken as {units}")
+    table = _drop_empty_units(table, notes)
+    moments = read_moments(table, settings.source_fps, notes)
+    followed = follow(table, moments.keys, settings.face, notes)
+    # The recording lasts as long as its table does, whoever is in which frame.
+    keys, at = np.unique(moments.keys, return_index=True)
+    at[np.searchsorted(keys, followed.keys)] = followed.rows
+    whole = replace(
+        moments,
+        frames=None if moments.frames is None else moments.frames[at],
+        times=None if moments.times is None else moments.times[at],
+    )
+    times, rate = seconds(whole, settings.source_fps, notes)
+    here = np.isin(keys, followed.keys)
+    table = replace(table.only(at), trusted=table.trusted[at] & here)
+    if not table.trusted.any():
         raise InputError(
             f"{path}: none of {len(times)} frames has a face found with confidence "
-            f"{settings.min_confidence:g} or more and all intensities; lower the threshold or "
-            "record anew"
+            f"{settings.min_confidence:g} or more and all intensities; lower the confidence limit "
+            "or record anew"
         )
-    _note_gaps(times, rows.trusted, settings.max_gap, notes)
-    timeline = _timeline(path, times, rows, settings)
-    for note in notes:
-        log.warning("%s: %s", path, note)
-    return Recording(timeline, tuple(notes))
-
-
-# ---------------------------------------------------------------- the table
-
-
-def _read_rows(path: Path, min_confidence: float) -> _Rows:
-    table = read_table(path, (OPENFACE, PYFEAT), min_confidence)
-    column = next((name for name in TIME_COLUMNS if name in table.texts), None)
-    if column is None:
-        raise InputError(
-            f"{path} line 1: has neither a timestamp nor a frame column; give the table of a "
-            "video, not of single images"
-        )
-    times = table.numbers(column)
-    if np.isnan(times).any():
-        line = table.lines[np.flatnonzero(np.isnan(times))[0]]
-        raise InputError(f"{path} line {line}, column {column}: the time is missing")
-    return _Rows(table, column, times)
+    note_jumps(table, times, notes)
+    _note_gaps(times, table.trusted, settings.max_gap, notes)
+    timeline = _timeline(table, times, rate, settings)
+    faces = tuple(dict.fromkeys(name for name in table.faces.tolist() if name))
+    return Recording(
+        timeline, table.layout.tool, faces, tuple(notes), _recorded(table), _undrawn(table)
+    )
 
 
 # ---------------------------------------------------------------- checks and repairs
 
 
-def _drop_empty_units(rows: _Rows, path: Path, notes: list[str]) -> _Rows:
+def _drop_empty_units(table: CodedTable, notes: list[str]) -> CodedTable:
     """AUs without any value stay 0; a row with another value missing is not trusted."""
-    empty: NDArray[np.bool_] = np.array(np.isnan(rows.values).all(axis=0))
+    empty: NDArray[np.bool_] = np.array(np.isnan(table.values).all(axis=0))  # [U, 2]
     if empty.all():
-        raise InputError(f"{path}: every intensity is empty or NaN; the recording holds no face")
-    if empty.any():
-        absent = ", ".join(code for code, gone in zip(facs.CODES, empty, strict=True) if gone)
-        notes.append(f"no values for {absent}: left at 0")
-    values = np.where(empty, 0.0, rows.values)
-    trusted = rows.trusted & ~np.isnan(values).any(axis=1)
-    return replace(rows, table=replace(rows.table, values=values, trusted=trusted))
-
-
-def _one_face(rows: _Rows, path: Path, face: str | None, notes: list[str]) -> _Rows:
-    """The rows of the asked face, or of the one with the most trusted frames (first in a tie)."""
-    faces = rows.table.faces()
-    known = list(dict.fromkeys(name for name in faces.tolist() if name))
-    if face is not None and face not in known:
-        there = ", ".join(known) if known else "none is named"
-        raise InputError(f"{path}: there is no face {face!r}; in the file: {there}")
-    if len(known) > 1 and face is None:
-        counts = Counter(faces[rows.trusted].tolist())
-        face = max(known, key=lambda name: counts[name])
-        notes.append(f"{len(known)} faces ({', '.join(known)}): following {face}")
-    return rows if face is None else rows.only(faces == face)
-
-
-def _check_times(rows: _Rows, path: Path) -> None:
-    backwards = np.flatnonzero(np.diff(rows.times) <= 0)
-    if len(backwards):
-        i = int(backwards[0]) + 1
         raise InputError(
-            f"{path} line {rows.table.lines[i]}, column {rows.time_column}: {rows.times[i]:g} does "
-            f"not come after {rows.times[i - 1]:g}; times must rise, with one face a frame"
+            f"{table.path}: every intensity is empty or NaN; the recording holds no face"
         )
-
-
-def _seconds(rows: _Rows, settings: Drive, notes: list[str]) -> Array:
-    """Seconds since the first row."""
-    since: Array = rows.times - rows.times[0]
-    if rows.time_column == "frame":
-        rate = frame_rate(settings.source_fps)
-        notes.append(f"frame numbers taken as {float(rate):g} frames a second (source_fps)")
-        since = since / float(rate)
-    return since
+    if empty.any() and table.layout.measured:
+        gone = np.flatnonzero(empty.any(axis=1))
+        absent = ", ".join(facs.CODES[unit] for unit in gone)
+        notes.append(f"no values for {absent}: left at 0")
+    values = np.where(empty, 0.0, table.values)
+    trusted = table.trusted & ~np.isnan(values).any(axis=(1, 2))
+    return replace(table, values=values, trusted=trusted)
 
 
 def _step(times: Array) -> float:
@@ -218,25 +220,52 @@ def _note_gaps(times: Array, trusted: NDArray[np.bool_], limit: float, notes: li
         )
 
 
+def _recorded(table: CodedTable) -> dict[str, tuple[str, float]]:
+    """The name and the highest trusted value of each AU, in the table's own numbers."""
+    highest = np.abs(table.values[table.trusted]).max(axis=(0, 2)) * table.layout.full
+    pairs = zip(facs.CODES, highest.tolist(), strict=True)
+    return {code: (table.recorded.get(code, code), most) for code, most in pairs if most}
+
+
+def _undrawn(table: CodedTable) -> dict[str, str]:
+    """What was recorded and is no AU that can be drawn, or has no intensity."""
+    told = {}
+    for name, column in table.others.items():
+        values = column[table.trusted]
+        most = float(np.nanmax(values)) if np.isfinite(values).any() else 0.0
+        if most >= WORTH_TELLING:
+            told[name] = f"up to {most:.1f}"
+    for name, present in table.present.items():
+        count = int(present[table.trusted].sum())
+        if count:
+            told[name] = f"only whether it is there: in {count} frames"
+    return told
+
+
 # ---------------------------------------------------------------- the motion
 
 
-def _timeline(path: Path, times: Array, rows: _Rows, settings: Drive) -> Timeline:
-    rate = frame_rate(settings.fps)
+def _timeline(
+    table: CodedTable, times: Array, source: Fraction | None, settings: Drive
+) -> Timeline:
+    shown = source if source is not None and source >= SLOWEST else DEFAULT_FPS
+    rate = frame_rate(shown if settings.fps is None else settings.fps)
     # The last row is shown as long as the others.
     duration = Fraction(float(times[-1]) + _step(times)).limit_denominator(1_000_000)
     count = max(1, math.floor(duration * rate + Fraction(1, 2)))
     if count > MAX_FRAMES:
         raise InputError(
-            f"{path}: lasts {float(duration):.0f} s, {count} frames; at most {MAX_FRAMES}"
+            f"{table.path}: lasts {float(duration):.0f} s, {count} frames; at most {MAX_FRAMES}"
         )
-    known, values = times[rows.trusted], rows.values[rows.trusted]
-    if settings.baseline is not None:
+    known, values = times[table.trusted], table.values[table.trusted]
+    if settings.baseline is not None and table.layout.measured:
         values = values - np.percentile(values, settings.baseline, axis=0)
     at = np.array([float(i / rate) for i in range(count)])
-    motion = interpolate(at, known, values)
+    motion = interpolate(at, known, values.reshape(len(values), -1))
     if settings.smooth:
         sigma = settings.smooth * float(rate)  # in frames
         radius = math.ceil(4 * sigma)  # what lies beyond weighs less than 1e-4
         motion = gaussian_filter1d(motion, sigma, axis=0, mode="nearest", radius=radius)
-    return Timeline(np.clip(motion * settings.gain, 0.0, 1.0), rate)
+    low = 0.0 if table.layout.measured else facs.LOWEST
+    sides = motion.reshape(count, *values.shape[1:]) * settings.gain
+    return Timeline(np.clip(sides, low, 1.0), rate)
