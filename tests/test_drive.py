@@ -9,8 +9,9 @@ from refusal import refusal
 
 from duchenne import facs
 from duchenne.errors import InputError
-from duchenne.motion import drive, tables
+from duchenne.motion import drive
 from duchenne.motion.drive import Drive, read_recording
+from duchenne.reading import tables
 
 UNITS = [u.number for u in facs.ACTION_UNITS if u.code != "AU43"]
 AU12 = facs.INDEX["AU12"]

@@ -106,7 +106,10 @@ def test_columns_that_a_coder_does_not_have(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("frame,AU12\n1,0.5\n", "no column 'input' with the pictures' names"),
-        ("a,b\n1,2\n", "expected columns such as AU12_r (OpenFace), au_12_intensity (LibreFace), AU12"),
+        (
+            "a,b\n1,2\n",
+            "expected columns such as AU12_r (OpenFace), au_12_intensity (LibreFace), AU12",
+        ),
         ("image,AU12\na.png,x\n", "line 2, column AU12: 'x' is not a number"),
         ("input,AU12,FaceScore\na.png,0.5,0.1\n", "no picture with exactly one trusted face"),
         ("input,AU12\na.png,\n", "every intensity is empty"),

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from .. import facs
 from ..errors import InputError
-from . import arkit, tables
+from ..reading import tables
+from ..reading.tables import Header, Sheet
+from . import arkit
 from .layouts import (
     ARKIT,
     OPENFACE3,
@@ -30,7 +32,6 @@ from .layouts import (
     Layout,
     require_units,
 )
-from .tables import Header, Sheet
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from .. import facs
 from ..errors import InputError
-from .tables import Header
+from ..reading.tables import Header
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, quoted
+from . import numbers
 
 Array = NDArray[np.float64]
 
@@ -38,9 +39,7 @@ _MISSING = frozenset(
     ("", "nan", "-nan", "nan(ind)", "-nan(ind)", "1.#qnan", "-1.#ind", "na", "n/a", "#n/a", "#n/v",
      "#nv", "null", "none", "<na>")
 )  # fmt: skip
-_PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _WITH_COMMA = re.compile(r"[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
-_LONGEST = 40  # characters of a number
 # Programs write true, yes or 1; spreadsheets put their own language's words in their place.
 _YES = frozenset(
     ("true", "t", "yes", "y", "on", "wahr", "ja", "vrai", "oui", "verdadero", "sí", "si", "vero",
@@ -127,23 +126,29 @@ class Sheet:
 
     def number(self, line: int, place: int, text: str) -> float:
         """A cell of that line and column as a number, NaN if it is empty."""
-        plain = text if self.decimal == "." else text.replace(",", ".")
-        fits = len(text) <= _LONGEST and (self.decimal == "." or "." not in text)
-        if fits and _PLAIN.fullmatch(plain):
-            value = float(plain)
-            if math.isfinite(value):
-                return value
-        elif text.lower() in _MISSING:
+        if text.lower() in _MISSING:
             return math.nan
-        raise InputError(
-            f"{self._at(line, place)}: {_shown(text)} is not a number{self._hint(text)}"
-        )
+        try:
+            value = self._decimal(text)
+        except ValueError:
+            value = math.inf
+        if math.isinf(value):
+            hint = self._hint(text)
+            raise InputError(f"{self._at(line, place)}: {quoted(text)} is not a number{hint}")
+        return value
+
+    def _decimal(self, text: str) -> float:
+        if self.decimal == ".":
+            return numbers.decimal(text)
+        if "." in text:
+            raise ValueError("two decimal signs in one table")
+        return numbers.decimal(text.replace(",", "."))
 
     def whole(self, line: int, place: int, text: str) -> int:
         """A cell as a whole number in any spelling: 1, 1.0, 1,0 where that is the decimal sign."""
         value = self.number(line, place, text)
         if not value.is_integer():
-            raise InputError(f"{self._at(line, place)}: {_shown(text)} is not a whole number")
+            raise InputError(f"{self._at(line, place)}: {quoted(text)} is not a whole number")
         return int(value)
 
     def truths(self, place: int) -> NDArray[np.bool_]:
@@ -162,7 +167,7 @@ class Sheet:
             return self.number(line, place, text) > 0  # NaN is not
         except InputError:
             raise InputError(
-                f"{self._at(line, place)}: {_shown(text)} is neither yes nor no; write 1 or 0"
+                f"{self._at(line, place)}: {quoted(text)} is neither yes nor no; write 1 or 0"
             ) from None
 
     def _at(self, line: int, place: int) -> str:
@@ -171,7 +176,7 @@ class Sheet:
     def _hint(self, text: str) -> str:
         if self.separator == "," and _WITH_COMMA.fullmatch(text):
             return "; with decimal commas, cells are separated by semicolons"
-        if self.decimal == "," and _PLAIN.fullmatch(text):
+        if self.decimal == "," and _WITH_COMMA.fullmatch(text.replace(".", ",")):
             return "; other cells of this table have decimal commas, which is right?"
         return ""
 
@@ -291,7 +296,3 @@ def _wrong_bytes(path: Path, error: UnicodeDecodeError, give: str) -> str:
 def _unreadable(path: Path, error: Exception, give: str) -> str:
     reason = getattr(error, "strerror", None) or "not a CSV text file"
     return f"{path}: cannot be read ({reason}); give {give}"
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _LONGEST else text[:_LONGEST] + "...")
