@@ -289,7 +289,7 @@ def test_bad_csv(tmp_path, text, kind, words):
 
 
 def test_unreadable_keyframes(tmp_path):
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="no such file"):
         from_keyframes(tmp_path / "none.toml")
     with pytest.raises(InputError, match="directory"):
         from_keyframes(tmp_path)

@@ -60,8 +60,10 @@ class DuchenneError(Exception):
 
     exit_code = 1
 
+    most = MOST_MESSAGE
+
     def __init__(self, message: object = "") -> None:
-        super().__init__(cut(str(message)))
+        super().__init__(cut(str(message), self.most))
 
 
 class InputError(DuchenneError):
@@ -92,6 +94,7 @@ class WeightsError(DuchenneError):
     """A model file is missing, does not match its hash, or cannot be fetched."""
 
     exit_code = 7
+    most = 2 * MOST_MESSAGE  # it says where was looked, and which commands get the file
 
 
 class SpaceMismatch(DuchenneError):

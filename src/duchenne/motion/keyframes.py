@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,11 @@ import numpy as np
 
 from .. import facs
 from ..errors import DescriptorError, InputError, quoted
-from ..reading import numbers
+from ..reading import numbers, texts
 from .easing import find_easing
-from .timeline import DEFAULT_FPS, Rate, Timeline, as_seconds, frame_rate, frames_through
+from .timeline import DEFAULT_FPS, Array, Rate, Timeline, as_seconds, frame_rate, frames_through
+
+MOST_KEYS = 100_000  # a second or two; a recording has fewer rows
 
 Row = tuple[str, Sequence[Any]]
 """Where a key stands, for messages, and its cells: AU or AU and side, time, value, easing."""
@@ -46,11 +46,7 @@ def from_keyframes(path: str | os.PathLike[str], fps: Rate | None = None) -> Tim
     The argument fps wins over the file's. Raises InputError or DescriptorError with file and line.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:  # missing, a folder, not allowed; not text
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(f"{path}: cannot be read ({reason}); give a .toml or .csv file") from None
+    text = texts.read_text(path, "keys in a .toml or .csv file")
     file_fps: Rate | None = None
     match path.suffix.lower():
         case ".toml":
@@ -86,21 +82,33 @@ def _through(curves: Mapping[str, Sequence[Key]], fps: Rate) -> Timeline:
     times = np.array([float(i / rate) for i in range(count)])
     sides = np.zeros((count, len(facs.CODES), len(facs.SIDES)))
     for name, curve in curves.items():
-        column = np.full(count, curve[0].value)
-        for a, b in pairwise(curve):
-            part = (times >= a.time) & (times < b.time)
-            share = find_easing(b.easing)((times[part] - a.time) / (b.time - a.time))
-            column[part] = a.value + (b.value - a.value) * share
-        column[times >= curve[-1].time] = curve[-1].value
         code, side = facs.split_side(name)
-        sides[:, facs.INDEX[code], facs.SIDES.index(side)] = column
+        sides[:, facs.INDEX[code], facs.SIDES.index(side)] = _along(curve, times)
     return Timeline(sides, rate)
+
+
+def _along(curve: Sequence[Key], times: Array) -> Array:
+    """The values of one curve at all times, [len(times)]."""
+    at, value = np.array([(key.time, key.value) for key in curve]).T
+    before = np.searchsorted(at, times, side="right") - 1  # -1 before the first key
+    column: Array = value[np.maximum(before, 0)]
+    easings = np.array([key.easing for key in curve])
+    for name in np.unique(easings[1:]):
+        here = (before >= 0) & (before < len(curve) - 1)
+        here[here] = easings[before[here] + 1] == name
+        a = before[here]
+        share = find_easing(str(name))((times[here] - at[a]) / (at[a + 1] - at[a]))
+        column[here] = value[a] + (value[a + 1] - value[a]) * share
+    return column
 
 
 def _curves(rows: Iterable[Row]) -> dict[str, list[Key]]:
     """The checked keys of each AU's sides ("AU12L"), in the order of time."""
     curves: dict[str, list[Key]] = {}
-    for where, (name, time, value, easing) in rows:
+    apart: dict[str, bool] = {}  # AU -> its keys say a side
+    for number, (where, (name, time, value, easing)) in enumerate(rows, 1):
+        if number > MOST_KEYS:
+            raise InputError(f"{where}: more than {MOST_KEYS} keys; a recording is for --drive")
         try:
             key = Key(numbers.decimal(time), numbers.decimal(value), easing)
         except ValueError:
@@ -114,6 +122,8 @@ def _curves(rows: Iterable[Row]) -> dict[str, list[Key]]:
         except (DescriptorError, InputError) as error:
             raise type(error)(f"{where}: {error}") from None
         code, given = facs.split_side(checked)
+        if apart.setdefault(code, bool(given)) != bool(given):
+            raise DescriptorError(f"{where}: {code} is given whole and by its sides; give one")
         for side in given or facs.SIDES:
             curve = curves.setdefault(code + side, [])
             if curve and key.time <= curve[-1].time:
@@ -129,10 +139,7 @@ def _curves(rows: Iterable[Row]) -> dict[str, list[Key]]:
 
 def _toml_rows(text: str, path: Path) -> tuple[Iterator[Row], Rate | None]:
     """The keys of a file, and its frame rate if it names one."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:  # its message ends with line and column
-        raise InputError(f"{path}: not valid TOML: {error}") from None
+    table = texts.parse_toml(text, path)
     fps, easing = table.pop("fps", None), table.pop("easing", "linear")
     if fps is not None and (isinstance(fps, bool) or not isinstance(fps, int | float | str)):
         raise InputError(f"{path}: fps = {quoted(fps)}: give a number such as 24 or 23.976")
@@ -140,10 +147,19 @@ def _toml_rows(text: str, path: Path) -> tuple[Iterator[Row], Rate | None]:
 
 
 def _toml_keys(table: Mapping[str, Any], text: str, path: Path, easing: Any) -> Iterator[Row]:
+    names: dict[str, str] = {}  # as the library writes it -> as the file does
     for name, curve in table.items():
         # tomllib keeps no positions; each name is defined once, at the start of a line
         place = re.search(rf"""^[ \t]*\[*["']?{re.escape(name)}\b""", text, re.MULTILINE)
         line = text.count("\n", 0, place.start()) + 1 if place else 1
+        with suppress(DescriptorError):  # it is refused with its first key
+            (known,) = facs.check({name: 0.0})
+            if known in names:
+                raise InputError(
+                    f"{path} line {line}: {names[known]} and {name} are the same Action Unit; give "
+                    "its keys in one list"
+                )
+            names[known] = name
         if not isinstance(curve, list) or not curve:
             raise InputError(
                 f"{path} line {line}: {name}: expected a list of keys [[time, value], ...]"
@@ -157,16 +173,18 @@ def _toml_keys(table: Mapping[str, Any], text: str, path: Path, easing: Any) -> 
 
 def csv_rows(text: str, path: Path) -> Iterator[Row]:
     """The keys of a table `au,time,value[,easing]`. path: what messages call it."""
-    reader = csv.reader(text.splitlines(), skipinitialspace=True)
-    header = [name.strip().lower() for name in next(reader, [])]
+    reader = texts.csv_cells(text.splitlines(), path)
+    _, cells = next(reader, (1, []))
+    header = [name.strip().lower() for name in cells]
     if header not in (["au", "time", "value"], ["au", "time", "value", "easing"]):
         raise InputError(
-            f"{path} line 1: expected the columns au,time,value[,easing], not {','.join(header)!r}"
+            f"{path} line 1: expected the columns au,time,value[,easing], not "
+            f"{quoted(','.join(header))}"
         )
-    for row in reader:
+    for line, row in reader:
         if not any(cell.strip() for cell in row):
             continue
-        where = f"{path} line {reader.line_num}"
+        where = f"{path} line {line}"
         if len(row) not in (3, len(header)):
             raise InputError(f"{where}: expected {len(header)} cells, not {len(row)}")
         name, time, value, easing = (cell.strip() for cell in [*row, ""][:4])
