@@ -16,6 +16,7 @@ from test_disfa import copy, golden, tiny_studio
 
 from duchenne.cli import commands
 from duchenne.engine.base import Build, Reply, Throughput, build_safely, work_safely
+from duchenne.files.kinds import PHOTO_SUFFIXES
 from duchenne.fit import ahead, disfa, imported, pairs
 
 __all__ = ["copy", "golden"]
@@ -116,7 +117,7 @@ def test_pictures_are_found_encoded_and_a_bad_one_is_left_to_the_fit(
     assert (throughput.items, throughput.set_aside, throughput.retried) == (3, 1, 2)
     assert "0.png: set aside after 3 tries: ZeroDivisionError: black" in caplog.text
     assert len(list(studio.cache.folder.iterdir())) == 2
-    files = imported.find_files(faces, imported.SUFFIXES)
+    files = imported.find_files(faces, PHOTO_SUFFIXES)
     assert len(files) == 3
 
 

@@ -55,7 +55,7 @@ def photos_gains(
     """
     from ..editing import boundaries
     from ..files import codes, pictures
-    from ..files.pictures import PHOTO_SUFFIXES
+    from ..files.kinds import PHOTO_SUFFIXES
     from ..fit import photos as fitting
 
     pictures.check_writable(output, (codes.SUFFIX,))

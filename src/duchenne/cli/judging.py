@@ -196,12 +196,12 @@ def _sheets_of_photos(
 def _photos_in(folder: Path) -> tuple[str, ...]:
     """The pictures of a folder by name; InputError if there is none."""
     from ..errors import InputError
-    from ..files.pictures import IMAGE_SUFFIXES
+    from ..files.kinds import PHOTO_SUFFIXES
 
     found = folder.glob("*") if folder.is_dir() else ()
-    photos = tuple(str(p) for p in sorted(found) if p.suffix.lower() in IMAGE_SUFFIXES)
+    photos = tuple(str(p) for p in sorted(found) if p.suffix.lower() in PHOTO_SUFFIXES)
     if not photos:
-        raise InputError(f"{folder}: no photos; give a folder with {', '.join(IMAGE_SUFFIXES)}")
+        raise InputError(f"{folder}: no photos; give a folder with {', '.join(PHOTO_SUFFIXES)}")
     return photos
 
 

@@ -192,6 +192,9 @@ def batch(
         raise click.UsageError(f"--format {suffix}: use {', '.join(known)}")
     asked = motion.descriptor_of(au, descriptor, expression)
     inputs = batches.find_inputs(source, asked, keep)
+    if others := batches.left_out(source):
+        run.facts["left_out"] = others
+        run.note(f"{source}: left out {batches.left_out_text(others)}: neither photos nor codes")
     if generated and any(given.keep is not None for given in inputs):
         raise click.UsageError("masks of --keep are for photos' own pixels, not for --generated")
     form = Output(size=size, paste_back=paste is not False, generated=generated)

@@ -27,6 +27,7 @@ from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin
 
 from ..errors import InputError, OutputError
 from ..types import Photo, Pixels
+from . import kinds
 from .transparency import is_transparent, over_white, photo_of
 
 log = logging.getLogger(__name__)
@@ -34,14 +35,9 @@ log = logging.getLogger(__name__)
 MAX_PIXELS = 100_000_000  # beyond the largest phone and studio cameras; 300 MB decoded
 MAX_SIDE = 20_000
 MIN_SIDE = 64  # below the smallest face the detector finds
-# Raster formats only: Pillow would also run Ghostscript (EPS) or render (WMF).
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")
 STILLS = (".png", ".jpg", ".webp")  # a choice among formats offers these
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")  # that are written
 TRANSPARENT_SUFFIXES = (".png", ".webp")  # of these
-PHOTO_SUFFIXES = (
-    *IMAGE_SUFFIXES, ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".avif", ".jp2", ".jpx",
-)  # of FORMATS  # fmt: skip
 
 
 # ---------------------------------------------------------------- floats and bytes
@@ -149,14 +145,12 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
 
 def _open_header(file: BinaryIO, path: Path) -> tuple[str, ImageFile.ImageFile]:
     """What Image.open does, but with our limits instead of its own: nothing is decoded yet."""
-    prefix = file.read(16)
-    if not prefix:
+    head = file.read(kinds.HEAD)
+    if not head:
         raise InputError(f"{path}: is empty (0 bytes); get a whole copy")
-    Image.init()
-    for kind in FORMATS:
-        factory, accept = Image.OPEN.get(kind, (None, None))  # None: not in this build of Pillow
-        if factory is None or (accept is not None and accept(prefix) is not True):
-            continue
+    for kind, factory in kinds.readers(head):
+        if kind == "TIFF" and kinds.is_raw(file):
+            raise InputError(f"{path}: is {kinds.RAW}")
         file.seek(0)
         try:
             return kind, factory(file, str(path))
@@ -164,6 +158,8 @@ def _open_header(file: BinaryIO, path: Path) -> tuple[str, ImageFile.ImageFile]:
             raise InputError(
                 f"{path}: begins like a {kind} file but cannot be read ({error}); get a whole copy"
             ) from error
+    if what := kinds.explained(head):
+        raise InputError(f"{path}: is {what}")
     raise InputError(f"{path}: not a picture; expected JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF")
 
 

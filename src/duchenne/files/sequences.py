@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..types import Pixels
 from . import pictures
 from .film_source import open_film
+from .kinds import PHOTO_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,9 @@ def pictures_in(folder: str | os.PathLike[str]) -> list[Path]:
         files = [path for path in Path(folder).iterdir() if path.name[0] != "."]
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror}); give a folder") from None
-    found = sorted(path for path in files if path.suffix.lower() in pictures.PHOTO_SUFFIXES)
+    found = sorted(path for path in files if path.suffix.lower() in PHOTO_SUFFIXES)
     if not found:
-        raise InputError(
-            f"{folder}: no pictures; give a folder with {', '.join(pictures.PHOTO_SUFFIXES)}"
-        )
+        raise InputError(f"{folder}: no pictures; give a folder with {', '.join(PHOTO_SUFFIXES)}")
     return found
 
 

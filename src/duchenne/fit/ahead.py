@@ -27,6 +27,7 @@ from ..errors import NoFaceFound
 from ..faces import align
 from ..files import codes, pictures
 from ..files.films import read_video
+from ..files.kinds import PHOTO_SUFFIXES
 from ..generators.base import Generator
 from ..opening import Opening
 from ..types import Photo, Pixels, StageProgress
@@ -186,7 +187,7 @@ def codes_of_pictures(folder: Path, studio: Studio, opening: Opening) -> Prepara
     """The codes of the pictures that `imported.collect` takes, for the studio's cache."""
     files: list[Path] = []
     if not imported.find_files(folder, (codes.SUFFIX,)):
-        files = list(imported.find_files(folder, imported.SUFFIXES).values())
+        files = list(imported.find_files(folder, PHOTO_SUFFIXES).values())
     return _code_files(map(pictures.load_photo, files), studio, opening, len(files))
 
 

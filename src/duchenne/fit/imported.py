@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ..animate import Studio
 from ..errors import InputError, NoFaceFound
-from ..files import codes, pictures
+from ..files import codes
+from ..files.kinds import PHOTO_SUFFIXES
 from ..motion.coders import Scores, stem
 from ..types import StageProgress
 from .labels import Labelled, by_intensity, by_rank
@@ -21,7 +22,6 @@ from .labels import Labelled, by_intensity, by_rank
 log = logging.getLogger(__name__)
 
 SHARE = 0.15  # the strongest and the weakest faces of each Action Unit; as `fit.paper`
-SUFFIXES = (*pictures.IMAGE_SUFFIXES, ".bmp", ".tif", ".tiff")
 
 
 def find_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
@@ -64,7 +64,7 @@ def collect(
 
     Left out with a warning: files without scores, scores without files, pictures without a face.
     """
-    files = find_files(folder, (codes.SUFFIX,)) or find_files(folder, SUFFIXES)
+    files = find_files(folder, (codes.SUFFIX,)) or find_files(folder, PHOTO_SUFFIXES)
     if not files:
         raise InputError(f"{folder}: holds neither saved codes nor pictures")
     known = scores.by_stem()

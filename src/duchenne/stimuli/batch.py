@@ -15,7 +15,8 @@ from .. import facs
 from ..engine.base import Engine, Item, Outcome, Slots, Throughput
 from ..engine.folder import OutputFolder, sha256_of
 from ..errors import DescriptorError, InputError
-from ..files import codes, pictures
+from ..files import codes
+from ..files.kinds import PHOTO_SUFFIXES
 from . import papers
 from .design import Cell, Output
 from .drawing import Request, Source
@@ -81,15 +82,14 @@ def find_inputs(
     else:
         if descriptor is None:
             raise InputError(f"{source}: give --au, --descriptor or --expression with it")
-        if path.is_dir():
-            paths = sorted(p for p in path.rglob("*") if _usable(p.relative_to(path)))
-            names = [(p, p.relative_to(path)) for p in paths]
-        else:
-            paths = sorted(Path(p) for p in glob.glob(source, recursive=True))  # noqa: PTH207
-            names = [(p, Path(p.name)) for p in paths if _usable(Path(p.name)) or p == path]
-        inputs = [_input(str(p), p, inside, descriptor) for p, inside in names]
+        there = _there(source)
+        inputs = [_input(str(p), p, inside, descriptor) for p, inside, why in there if not why]
     if not inputs:
-        raise InputError(f"{source}: no photos or codes there; give a folder, a glob or a CSV")
+        others = left_out_text(left_out(source))
+        raise InputError(
+            f"{source}: no photos or codes there{f', only {others}' if others else ''}; give a "
+            "folder, a glob or a CSV"
+        )
     if keep is not None and not Path(keep).exists():
         raise InputError(f"{keep}: no such file or folder; give a mask, or a folder of masks")
     masked = [replace(given, keep=given.keep or _mask_of(given, keep)) for given in inputs]
@@ -106,10 +106,40 @@ def _mask_of(given: Input, keep: str | None) -> Path | None:
     return mask if mask.exists() else None
 
 
-def _usable(inside: Path) -> bool:
-    """A photo or code by its suffix, and not hidden: `inside` is its path in what was given."""
-    hidden = any(part.startswith(".") for part in inside.parts)
-    return not hidden and inside.suffix.lower() in (*pictures.PHOTO_SUFFIXES, codes.SUFFIX)
+def left_out(source: str) -> dict[str, int]:
+    """Files of a folder or a glob that `find_inputs` leaves out: suffix -> how many, most first."""
+    if Path(source).suffix.lower() == ".csv" and not Path(source).is_dir():
+        return {}
+    return dict(Counter(why for *_, why in _there(source) if why).most_common())
+
+
+def left_out_text(counts: Mapping[str, int]) -> str:
+    """As `7 .mp4, 3 .txt`."""
+    return ", ".join(f"{count} {suffix}" for suffix, count in counts.items())
+
+
+def _there(source: str) -> list[tuple[Path, Path, str]]:
+    """The files of a folder, or of a glob, in the order of their names: path, its path in what was
+    given, and why it is left out ("" for a photo or a code). What exists is no glob, whatever
+    brackets its name has; a file that is named itself is always taken.
+    """
+    path = Path(source)
+    if path.is_dir():
+        found = [(p, p.relative_to(path)) for p in sorted(path.rglob("*"))]
+    elif path.exists():
+        return [(path, Path(path.name), "")]
+    else:
+        paths = sorted(map(Path, glob.glob(source, recursive=True)))  # noqa: PTH207
+        found = [(p, Path(p.name)) for p in paths]
+    return [(p, inside, _why_not(inside)) for p, inside in found if not p.is_dir()]
+
+
+def _why_not(inside: Path) -> str:
+    """Why a file is neither photo nor code: its suffix, or that it is hidden; "" if it is one."""
+    if any(part.startswith(".") for part in inside.parts):
+        return "hidden"
+    suffix = inside.suffix.lower()
+    return "" if suffix in (*PHOTO_SUFFIXES, codes.SUFFIX) else suffix or "without suffix"
 
 
 def _input(
