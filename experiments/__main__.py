@@ -14,7 +14,7 @@ from duchenne.cli.run import Run, progress_bars, recorded
 from duchenne.encoding.settings import EncodeSettings
 from duchenne.evaluate import harness
 from duchenne.evaluate.kept import Kept
-from duchenne.files import pictures
+from duchenne.files import writing
 
 from . import page, registry
 from .context import QUICK, Context, Settings
@@ -67,7 +67,7 @@ def experiments(
       python -m experiments page -o docs/experiments
     """
     folder = Path(output)
-    with pictures.reporting_disk_errors(folder):
+    with writing.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     chosen = [name for name in registry.NAMES if name in names or ALL in names]
     if chosen:

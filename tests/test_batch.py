@@ -358,3 +358,17 @@ def lines(journal: Path) -> int:
 
 def test_a_batch_that_is_killed_ends_as_one_that_was_not(tmp_path: Path) -> None:
     kill_and_resume(tmp_path, count=12, kills=1, seed=1)  # many: test_engine.py
+
+
+def test_an_interrupted_batch_says_what_is_there(tmp_path: Path) -> None:
+    write_codes(tmp_path / "codes", 6)
+    command = [*tiny_command(tmp_path, "--workers", "1"), "out", "2"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and lines(tmp_path / "out" / ".duchenne" / "journal") < 3:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    there = [p for p in (tmp_path / "out").iterdir() if p.name[0] != "."]
+    assert {p.suffix for p in there} == {".png", ".csv"}
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == f"duchenne: interrupted; complete are {len(there)} files in out"

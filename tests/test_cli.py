@@ -459,10 +459,10 @@ def test_an_interrupt_names_what_is_complete(inputs: Path, monkeypatch: pytest.M
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(films, "write_sidecar", interrupt)
+    monkeypatch.setattr("duchenne.cli.run.Run.wrote", interrupt)
     result = run("animate", "anna.safetensors", "--au", "AU12", "--frames", "2", "-o", "a.gif")
     assert result.exit_code == 130
-    assert result.stderr == "duchenne: interrupted; complete are a.gif\n"
+    assert result.stderr == "duchenne: interrupted; complete are a.csv, a.gif\n"
 
 
 def test_a_closed_pipe_is_no_error() -> None:

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 from refusal import refusal
 
 from duchenne.errors import InputError, OutputError
-from duchenne.files import pictures, sheets
+from duchenne.files import pictures, sheets, writing
 from duchenne.files.pictures import SourceType, load_photo, read_synthetic_mark, save_image
 
 RED, GREEN = (200, 40, 30), (20, 180, 60)
@@ -430,7 +430,7 @@ def test_an_interrupt_leaves_the_old_file(tmp_path):
     path.write_text("old")
 
     def interrupted():
-        with pictures.replacing(path) as temporary:
+        with writing.replacing(path) as temporary:
             temporary.write_text("half")
             raise KeyboardInterrupt
 

@@ -9,7 +9,7 @@ from .animate import Studio
 from .encoding.inversion import Progress
 from .engine.stages import Stages
 from .errors import InputError
-from .files import films, pictures, sheets
+from .files import films, pictures, sheets, writing
 from .motion.timeline import from_descriptor
 from .types import AlignedFace, Photo
 from .weights import store
@@ -40,7 +40,7 @@ def photo() -> Photo:
 def prepare(folder: Path, stages: Stages) -> None:
     """All that can fail early: the photo, the folder, the weights (fetched if need be)."""
     photo()
-    with pictures.reporting_disk_errors(folder):
+    with writing.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for name in NAMES:
         pictures.check_writable(folder / name, (Path(name).suffix,))
@@ -66,8 +66,7 @@ def make(
     timeline = from_descriptor(happiness).hold(HOLD)
     with stages("render and write"):
         frames = subject.animate(timeline, paste=True)
-        films.write_frames(frames, film, fps=timeline.fps)
-        films.write_sidecar(table, timeline)
+        films.write_frames(frames, film, fps=timeline.fps, timeline=timeline)
     with stages("contact sheet"):
         steps = list(subject.animate(from_descriptor(happiness, frames=len(LEVELS))))
         labels = ["photo", *(f"E = {level:g}" for level in LEVELS)]

@@ -66,8 +66,8 @@ class OneLineErrors(click.Command):
         except DuchenneError as error:
             raise _failure(f"error: {error}", error.exit_code) from error
         except KeyboardInterrupt as error:
-            done = ctx.obj.outputs if isinstance(ctx.obj, Run) else []
-            what = f"complete are {', '.join(map(str, done))}" if done else "nothing was written"
+            done = ctx.obj.appeared() if isinstance(ctx.obj, Run) else []
+            what = f"complete are {', '.join(done)}" if done else "nothing was written"
             raise _failure(f"interrupted; {what}", INTERRUPTED) from error
 
 

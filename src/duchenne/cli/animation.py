@@ -145,8 +145,9 @@ def animate(
         clip = subject.animate(timeline, paste=paste, size=size)
         frames = with_bar(clip, len(timeline), "rendering")
         written = films.write_frames(
-            frames, output, fps=timeline.fps, source=subject.source(paste=paste)
-        )
+            *(frames, output), fps=timeline.fps, source=subject.source(paste=paste),
+            timeline=timeline,
+        )  # fmt: skip
     width, height = written.size
     run.facts["film"] = {
         "frames": written.frames, "fps": str(written.fps), "width": width, "height": height,
@@ -156,7 +157,6 @@ def animate(
         f"{written.frames} frames, {width}x{height}, {float(written.fps):g} fps, "
         f"{written.bytes / 1e6:.1f} MB",
     )
-    films.write_sidecar(sidecar, timeline)
     run.wrote(sidecar)
     run.note(str(run.stages))
 

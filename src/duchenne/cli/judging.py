@@ -92,13 +92,13 @@ def evaluate(
     from ..evaluate import harness, report
     from ..evaluate import photos as photo_edits
     from ..evaluate.kept import Kept
-    from ..files import pictures
+    from ..files import writing
     from ..measuring.identity import JUDGES
 
     if not (identities or photos or folder_of_photos):
         raise click.UsageError("--identities 0 needs --photo or --photos")
     folder = Path(output)
-    with pictures.reporting_disk_errors(folder):
+    with writing.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     judges = harness.open_judges()
     results = Kept(Path(work) if work else harness.default_work())

@@ -42,6 +42,25 @@ class Run:
     stages: Stages = field(default_factory=Stages)
     facts: dict[str, Any] = field(default_factory=dict)
     outputs: list[Path] = field(default_factory=list)
+    _before: dict[Path, dict[Path, Stamp]] = field(default_factory=dict)
+
+    def watch(self, *outputs: str | Path | None) -> None:
+        """Remember what is at the places of outputs before the work begins."""
+        for path in outputs:
+            if path is not None:
+                self._before[Path(path)] = _stamps(Path(path))
+
+    def appeared(self) -> list[str]:
+        """What came to the watched places since then, complete, for people to read."""
+        found = []
+        for place, before in self._before.items():
+            now = _stamps(place)
+            fresh = sorted(path for path, stamp in now.items() if before.get(path) != stamp)
+            if place.is_dir() and fresh:
+                found.append(f"{len(fresh)} file{'s' * (len(fresh) != 1)} in {place}")
+            else:
+                found += map(str, fresh)
+        return list(dict.fromkeys(found))
 
     def say(self, text: str) -> None:
         """A result, on stdout, or on stderr if the JSON goes to stdout."""
@@ -140,6 +159,7 @@ def recorded(function: Callable[..., None]) -> Callable[..., None]:
             for k, v in parameters.items()
         }
         run = Run(name, settings, json_file)
+        run.watch(parameters.get("output"), parameters.get("picture"))
         context.find_root().obj = run
         run.check_json()
         function(run, **parameters)
@@ -205,6 +225,27 @@ def with_bar(items: Iterable[T], total: int | None, what: str) -> Iterable[T]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+Stamp = tuple[int, int, int]
+
+
+def _stamps(place: Path) -> dict[Path, Stamp]:
+    """The files of a folder, or those of one name whatever their suffix (a film and its table).
+
+    Hidden ones are not yet complete, or not for people.
+    """
+    try:
+        if place.is_dir():
+            files = [p for p in place.rglob("*") if p.is_file()]
+            files = [p for p in files if not any(n[0] == "." for n in p.relative_to(place).parts)]
+        else:
+            near = place.parent.iterdir()
+            files = [p for p in near if p.stem == place.stem and p.is_file()]
+        stats = ((path, path.stat()) for path in files)
+        return {path: (s.st_ino, s.st_mtime_ns, s.st_size) for path, s in stats}
+    except OSError:  # what is wrong there is said when it is used
+        return {}
 
 
 def _described(path: Path) -> dict[str, Any]:

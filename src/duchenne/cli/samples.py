@@ -90,11 +90,11 @@ def _sample_many(
 ) -> None:
     """People and their codes in a folder; another coder can score the pictures by name."""
     from ..errors import OutputError
-    from ..files import codes, pictures
+    from ..files import codes, pictures, writing
 
     if folder.suffix:
         raise OutputError(f"{folder}: with --count the output is a folder; leave out the suffix")
-    with pictures.reporting_disk_errors(folder):
+    with writing.reporting_disk_errors(folder):
         folder.mkdir(exist_ok=True)
     with run.stages("load"):
         studio = new_studio(run, generator_file=generator_file)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import cached_property
@@ -18,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import DuchenneError
-from ..files import codes, pictures
+from ..errors import DuchenneError, OutputError
+from ..files import codes, pictures, writing
 from ..generators.base import Generator, draw_w
 from ..types import LatentCode, Pixels
 from ..weights import store
@@ -29,6 +30,8 @@ from .encoder import Encoder
 from .losses import Loss
 from .problem import Problem, Steps
 from .settings import EncodeSettings
+
+log = logging.getLogger(__name__)
 
 VERSION = 3  # of the algorithm: codes that another one found are not taken from the cache
 
@@ -160,17 +163,18 @@ class EncodeCache:
         return self.folder / f"{digest.hexdigest()[:32]}{codes.SUFFIX}"
 
     def get(self, face: Pixels, inversion: Inversion) -> LatentCode | None:
-        """The stored code, or None; a damaged file counts as absent and will be replaced."""
-        path = self.path(face, inversion)
-        if not path.exists():
-            return None
+        """The stored code, or None; a file that cannot be read counts as absent."""
         try:
-            return codes.read_code(path)
-        except DuchenneError:
+            return codes.read_code(self.path(face, inversion))
+        except (DuchenneError, OSError):
             return None
 
     def put(self, face: Pixels, inversion: Inversion, code: LatentCode) -> None:
+        """Keep a code; a cache that cannot be written costs time later, not the result."""
         path = self.path(face, inversion)
-        with pictures.reporting_disk_errors(path):
-            self.folder.mkdir(parents=True, exist_ok=True)
-        codes.write_code(code, path)
+        try:
+            with writing.reporting_disk_errors(path):
+                self.folder.mkdir(parents=True, exist_ok=True)
+            codes.write_code(code, path)
+        except OutputError as error:
+            log.warning("%s; the face is encoded, but not kept for the next time", error)

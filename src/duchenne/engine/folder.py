@@ -16,7 +16,6 @@ import hashlib
 import io
 import json
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -26,11 +25,10 @@ from filelock import FileLock, Timeout
 
 from ..errors import OutputError
 from ..files import codes
-from ..files.pictures import reporting_disk_errors
+from ..files.writing import TEMPORARY, reporting_disk_errors
 
 PRIVATE = ".duchenne"
 FORMAT = "duchenne-journal-1"
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}(\.\w+)?")  # the names of `pictures.replacing`
 
 Row = Mapping[str, Any]
 
@@ -83,7 +81,7 @@ class OutputFolder:
     def _open(self) -> None:
         with reporting_disk_errors(self.path):
             for path in self.path.rglob(".*"):  # what a killed run was writing
-                if _TEMPORARY.fullmatch(path.name) and path.is_file():
+                if TEMPORARY.fullmatch(path.name) and path.is_file():
                     path.unlink()
         lines = self._lines()
         if lines:

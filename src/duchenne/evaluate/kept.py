@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,21 @@ from typing import Any
 import numpy as np
 
 from ..editing.boundaries import Boundaries
-from ..files import codes, pictures
+from ..errors import OutputError
+from ..files import codes, writing
 from ..measuring import score
 from ..types import LatentCode, Pixels
+
+log = logging.getLogger(__name__)
 
 DIGITS = 16  # of the hash in a file's name; the whole inputs are compared as well
 
 
 class Kept:
-    """A folder of results. Raises OutputError if it cannot be made or written."""
+    """A folder of results; where it cannot be written, nothing is kept, with a logged warning."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with pictures.reporting_disk_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, name: str, inputs: Mapping[str, Any], make: Callable[[], Any]) -> Any:
         """The result of `make()`, computed only if it is not here yet.
@@ -40,18 +42,20 @@ class Kept:
         if result is None:
             record = {"inputs": inputs, "result": make()}
             text = json.dumps(record)
-            codes.write_atomically(text.encode(), self.path(name, inputs))
+            try:
+                with writing.reporting_disk_errors(self.folder):
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                codes.write_atomically(text.encode(), self.path(name, inputs))
+            except OutputError as error:
+                log.warning("%s; this result is not kept for the next time", error)
             result = json.loads(text)["result"]
         return result
 
     def find(self, name: str, inputs: Mapping[str, Any]) -> Any | None:
-        """The kept result, or None; a damaged file counts as none."""
-        path = self.path(name, inputs)
-        if not path.is_file():
-            return None
+        """The kept result, or None; a damaged or locked file counts as none."""
         try:
-            record = json.loads(path.read_text())
-        except (json.JSONDecodeError, UnicodeDecodeError):
+            record = json.loads(self.path(name, inputs).read_text())
+        except (json.JSONDecodeError, UnicodeDecodeError, OSError):
             return None
         same = isinstance(record, dict) and record.get("inputs") == json.loads(json.dumps(inputs))
         return record.get("result") if same else None

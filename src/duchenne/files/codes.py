@@ -14,7 +14,7 @@ from safetensors.numpy import save
 
 from ..errors import InputError
 from ..types import LatentCode
-from . import pictures
+from . import pictures, writing
 
 FORMAT = "duchenne-code-1"
 SUFFIX = ".safetensors"
@@ -101,5 +101,5 @@ def write_tensors(
 
 def write_atomically(content: bytes, path: Path) -> None:
     """The whole new file or the old one, never half of either."""
-    with pictures.replacing(path) as temporary, pictures.reporting_disk_errors(path):
+    with writing.replacing(path) as temporary, writing.reporting_disk_errors(path):
         temporary.write_bytes(content)

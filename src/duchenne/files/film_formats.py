@@ -5,7 +5,6 @@ Another format is another record in `FORMATS`.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -133,8 +132,7 @@ class GifWriter:
     def __init__(self, path: Path, stream: Stream, rate: Fraction, source: SourceType) -> None:
         self.size = (0, 0)
         self._path, self._settings, self._rate, self._source = path, stream, rate, source
-        self._folder = tempfile.TemporaryDirectory(prefix=path.stem, dir=path.parent)
-        self._spool_path = Path(self._folder.name) / "frames.nut"
+        self._spool_path = path.with_suffix(".nut")
         self._spool = StreamWriter(self._spool_path, SPOOL, rate, source)
         self._gather: Any = None
         self._film: StreamWriter | None = None
@@ -196,10 +194,12 @@ class GifWriter:
         return graph, entry
 
     def close(self) -> None:
-        with self._folder:
+        try:
             self._spool.close()
             if self._film is not None:
                 self._film.close()
+        finally:
+            self._spool_path.unlink(missing_ok=True)
 
 
 def _buffer(graph: Any, width: int, height: int, pixel_format: Any, rate: Fraction) -> Any:

@@ -12,11 +12,10 @@ import itertools
 import logging
 import os
 import re
-import secrets
-import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -28,11 +27,12 @@ import numpy as np
 from ..errors import OutputError
 from ..motion.timeline import Rate, Timeline, frame_rate
 from ..types import Pixels
-from . import pictures
+from . import pictures, writing
 from .film_formats import FORMATS, FilmFormat, FrameWriter, Stream
 from .film_source import open_film
-from .pictures import SourceType, replacing, reporting_disk_errors
+from .pictures import SourceType
 from .transparency import is_transparent, over_white
+from .writing import followed, reporting_disk_errors
 
 log = logging.getLogger(__name__)
 
@@ -115,12 +115,15 @@ def write_frames(
     *,
     fps: Rate,
     source: SourceType | None = None,
+    timeline: Timeline | None = None,
 ) -> Written:
     """Write uint8 [H, W, 3] sRGB frames, all of one size, to a film chosen by the suffix.
 
     frames: or [H, W, 4], straight RGBA, which mp4 and gif show over white, with a logged warning.
     source: the synthetic mark; None takes what the frames say of themselves (`Clip`), or that they
         are generated.
+    timeline: of these frames; its table is written beside the film (`sidecar_path`). Both appear
+        together: of two processes with one output neither leaves its table beside the other's film.
 
     The suffixes are those of `film_formats.FORMATS`; a path without suffix or ending in "/" is a
     folder of lossless PNGs, an image sequence from frame_00001.png on.
@@ -128,24 +131,40 @@ def write_frames(
     Odd sides of mp4 and webm are made even by repeating the last row or column. Frames are taken
     one at a time, at most a few ahead of the encoder. Whatever goes wrong, an interrupt included,
     an old file at `path` stays as it was and no part of a new one is left. (Replacing a folder
-    takes two renames: killed between them, the old frames are beside it as .NAME.xxxxxxxx.)
-    Raises OutputError; errors of `frames` pass through.
+    takes two renames: killed between them, the old frames are beside it as .NAME.xxxxxxxx.old.)
+    A link stays, and what it names is replaced. Raises OutputError; errors of `frames` pass
+    through.
     """
     rate = frame_rate(fps)
     check_writable(path, rate)
     mark = source or (frames.source if isinstance(frames, Clip) else SourceType.GENERATED)
-    if is_folder(path):
-        return _write_folder(frames, Path(os.path.abspath(path)), rate, mark)  # noqa: PTH100
-    path = Path(path)
+    folder = is_folder(path)
+    film = Path(os.path.abspath(path)) if folder else Path(path)  # noqa: PTH100
+    with ExitStack() as opened:
+        finished = {}
+        if timeline is not None:  # before the long work: what is wrong with its place is said now
+            beside = sidecar_path(path)
+            pictures.check_writable(beside, (".csv",))
+            table = opened.enter_context(writing.temporary(beside))
+            _write_table(table, timeline, beside)
+            finished[table] = beside
+        fresh = opened.enter_context(writing.temporary(film, folder=folder))
+        write = _write_folder if folder else _write_film
+        written = write(frames, fresh, film, rate, mark)
+        writing.settle({fresh: film, **finished})
+    return written
+
+
+def _write_film(
+    frames: Iterable[Pixels], fresh: Path, path: Path, rate: Fraction, source: SourceType
+) -> Written:
     form = FORMATS[path.suffix.lower()]
-    with replacing(path) as temporary:
-        stream, frames = _fitting(frames, form, path)
-        writer = form.writer(temporary, stream, rate, mark)
-        count = _pump(frames, writer, path)
-        with reporting_disk_errors(path):
-            form.mark(temporary, mark)
-            size = temporary.stat().st_size
-    return Written(path, count, rate, writer.size, size)
+    stream, frames = _fitting(frames, form, path)
+    writer = form.writer(fresh, stream, rate, source)
+    count = _pump(frames, writer, path)
+    with reporting_disk_errors(path):
+        form.mark(fresh, source)
+        return Written(path, count, rate, writer.size, fresh.stat().st_size)
 
 
 def _fitting(
@@ -234,43 +253,31 @@ class _FolderWriter:
 
 
 def _check_folder(path: Path) -> None:
-    if path.exists() and not path.is_dir():
-        raise OutputError(
-            f"{path}: is a file, not a folder; add a suffix ({', '.join(FORMATS)}) for a film"
-        )
-    pictures.check_writable(path.with_name(path.name + ".png"))  # the same questions of its parent
-    if path.is_dir():
-        with reporting_disk_errors(path):
-            foreign = [p.name for p in path.iterdir() if not _FRAME_NAME.fullmatch(p.name)]
-        if foreign:
+    with reporting_disk_errors(path):
+        end = followed(path)
+        if end.exists() and not end.is_dir():
             raise OutputError(
-                f"{path}: holds other files ({min(foreign)}); give a new or an empty folder"
+                f"{path}: is a file, not a folder; add a suffix ({', '.join(FORMATS)}) for a film"
             )
+        # The same questions of its parent.
+        pictures.check_writable(end.with_name(f"{writing.shortened(end.name)}.png"))
+        names = []
+        with suppress(FileNotFoundError):  # another process may be replacing it
+            names = [p.name for p in end.iterdir()]
+    foreign = [name for name in names if not _FRAME_NAME.fullmatch(name)]
+    if foreign:
+        raise OutputError(
+            f"{path}: holds other files ({min(foreign)}); give a new or an empty folder"
+        )
 
 
 def _write_folder(
-    frames: Iterable[Pixels], path: Path, rate: Fraction, source: SourceType
+    frames: Iterable[Pixels], fresh: Path, path: Path, rate: Fraction, source: SourceType
 ) -> Written:
-    fresh, retired = (path.with_name(f".{path.name}.{secrets.token_hex(4)}") for _ in range(2))
-    with reporting_disk_errors(path):
-        fresh.mkdir()
-    try:
-        writer = _FolderWriter(fresh, source)
-        count = _pump(frames, writer, path)
-        size = sum(p.stat().st_size for p in fresh.iterdir())
-        _check_folder(path)  # somebody may have put a file there while we rendered
-        with reporting_disk_errors(path):
-            if path.exists():
-                path.rename(retired)
-            try:
-                fresh.rename(path)
-            except OSError:
-                if retired.exists():
-                    retired.rename(path)
-                raise
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    shutil.rmtree(retired, ignore_errors=True)
+    writer = _FolderWriter(fresh, source)
+    count = _pump(frames, writer, path)
+    size = sum(p.stat().st_size for p in fresh.iterdir())
+    _check_folder(path)  # somebody may have put a file there while we rendered
     return Written(path, count, rate, writer.size, size)
 
 
@@ -289,14 +296,15 @@ def write_sidecar(path: str | os.PathLike[str], timeline: Timeline) -> None:
 
     Atomic; raises OutputError.
     """
-    columns = timeline.table()
     path = Path(path)
     pictures.check_writable(path, (".csv",))
-    with (
-        replacing(path) as temporary,
-        reporting_disk_errors(path),
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
+    with writing.replacing(path) as temporary:
+        _write_table(temporary, timeline, path)
+
+
+def _write_table(fresh: Path, timeline: Timeline, path: Path) -> None:
+    columns = timeline.table()
+    with reporting_disk_errors(path), fresh.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["frame", "time", *columns])
         rows = zip(*columns.values(), strict=True)

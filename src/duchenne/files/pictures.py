@@ -11,7 +11,6 @@ import logging
 import mmap
 import os
 import re
-import secrets
 import tempfile
 import threading
 import warnings
@@ -29,6 +28,7 @@ from ..errors import InputError, OutputError
 from ..types import Photo, Pixels
 from . import kinds
 from .transparency import is_transparent, over_white, photo_of
+from .writing import followed, replacing, reporting_disk_errors
 
 log = logging.getLogger(__name__)
 
@@ -286,48 +286,22 @@ def check_writable(path: str | os.PathLike[str], suffixes: Iterable[str] = IMAGE
     """Raise OutputError unless `path` names a file that can be written; call it before long work.
 
     Looks at the suffix, at the folder and at whether a file can really be made there. An existing
-    file is fine: it will be replaced.
+    file is fine: it will be replaced. So is a link: the file that it names will be.
     """
     path = Path(path)
     suffixes = tuple(suffixes)
     if path.suffix.lower() not in suffixes:
         raise OutputError(f"{path}: unknown kind of output; use {', '.join(suffixes)}")
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; give a file name")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}; create it first")
-    with reporting_disk_errors(path), tempfile.TemporaryFile(dir=path.parent):
-        pass  # a trial is the only sure test: permissions do not tell of read-only disks
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path`, with its suffix, that takes its place when the block ends.
-
-    On any exception, an interrupt included, it is removed and an old file at `path` stays as it
-    was. Raises OutputError if the file cannot be made or moved.
-    """
-    temporary = path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}{path.suffix}")
-    with reporting_disk_errors(path):
-        temporary.touch(exist_ok=False)
-    try:
-        yield temporary
-        with reporting_disk_errors(path):
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())  # the name must not change before the bytes are safe
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def reporting_disk_errors(path: Path) -> Iterator[None]:
-    """Turn an OSError (a full disk, a vanished folder) into the OutputError that names `path`."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(f"{path}: could not be written ({reason})") from error
+    with reporting_disk_errors(path):  # a name too long is one
+        end = followed(path)
+        if end.is_dir():
+            raise OutputError(f"{path}: is a folder; give a file name")
+        if not end.parent.is_dir():
+            raise OutputError(f"{path}: there is no folder {end.parent}; create it first")
+        if end.exists() and not end.is_file():
+            raise OutputError(f"{path}: is not a regular file; give another name")
+        with tempfile.TemporaryFile(dir=end.parent):
+            pass  # a trial is the only sure test: permissions do not tell of read-only disks
 
 
 def save_image(

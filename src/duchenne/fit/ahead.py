@@ -25,7 +25,7 @@ from ..engine.base import Build, Engine, Item, Slots, Throughput, Worker
 from ..engine.stages import Stages
 from ..errors import NoFaceFound
 from ..faces import align
-from ..files import codes, pictures
+from ..files import codes, pictures, writing
 from ..files.films import read_video
 from ..files.kinds import PHOTO_SUFFIXES
 from ..generators.base import Generator
@@ -56,7 +56,7 @@ def run(
     preparation: Preparation, slots: Slots, throughput: Throughput, progress: StageProgress
 ) -> None:
     """Make what is missing. slots: workers that `preparation.build` makes."""
-    with pictures.reporting_disk_errors(preparation.folder):
+    with writing.reporting_disk_errors(preparation.folder):
         preparation.folder.mkdir(parents=True, exist_ok=True)
     progress(preparation.stage, 0, preparation.count)
     with Engine(slots) as engine:

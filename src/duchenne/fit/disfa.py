@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from .. import facs
 from ..animate import Studio
 from ..errors import DuchenneError, InputError, NoFaceFound
-from ..files import codes, pictures
+from ..files import codes, writing
 from ..files.films import read_video
 from ..files.names import for_ffmpeg
 from ..types import LatentCode, Photo, Pixels, StageProgress
@@ -92,7 +92,7 @@ def collect(
     people = find_people(root, settings.camera)[share[0] :: share[1]]
     for person in people:
         _check_length(person)  # all of them before the first is encoded
-    with pictures.reporting_disk_errors(work):
+    with writing.reporting_disk_errors(work):
         work.mkdir(parents=True, exist_ok=True)
     chosen = [choose(person.intensities, settings) for person in people]
     frames = [(np.flatnonzero((roles != UNUSED).any(axis=1)) + 1).tolist() for roles in chosen]

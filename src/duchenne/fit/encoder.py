@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ..encoding import features
 from ..encoding.encoder import COMPONENTS, Cells, Encoder, Head
-from ..files import codes, pictures
+from ..files import codes, writing
 from ..generators.base import Generator, w_deviation
 from ..types import StageProgress
 from . import pairs
@@ -249,7 +249,7 @@ def _keep(path: Path, owner: dict[str, Any], head: Head, optimiser: Any, curve: 
         "optimiser": optimiser.state_dict(),
         "curve": curve,
     }
-    with pictures.replacing(path) as temporary, pictures.reporting_disk_errors(path):
+    with writing.replacing(path) as temporary, writing.reporting_disk_errors(path):
         torch.save(state, temporary)
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import InputError
-from ..files import codes, pictures
+from ..files import codes, writing
 from ..generators.base import Generator, PlainView, draw_w, w_deviation
 from ..generators.readout import Readout
 from ..programs.compiling import Compiler, Program
@@ -81,7 +81,7 @@ def collect(
 
     share: (k, n): every n-th shard only, from the k-th, so that processes can divide the work.
     """
-    with pictures.reporting_disk_errors(folder):
+    with writing.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     shards = -(-count // SHARD)
     deviation = w_deviation(generator)

@@ -36,7 +36,7 @@ from .. import facs
 from ..editing import boundaries
 from ..errors import InputError
 from ..faces import landmarks, regions
-from ..files import codes, pictures
+from ..files import codes, writing
 from ..generators.base import Generator, draw_w, truncate, w_deviation
 from ..measuring.dlib_identity import Recogniser
 from ..measuring.identity import DLIB
@@ -202,7 +202,7 @@ class Refiner:
         share: (k, n): only every n-th Action Unit, from the k-th, so that processes can divide the
         work.
         """
-        with pictures.reporting_disk_errors(folder):
+        with writing.reporting_disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         steps = self.given.settings.steps
         for i, code in enumerate(facs.CODES):

@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 
 from ..errors import InputError
 from ..faces import landmarks
-from ..files import codes, pictures
+from ..files import codes, writing
 from ..generators.base import Generator, draw_w, truncate
 from ..measuring import measures
 from ..types import StepProgress
@@ -80,7 +80,7 @@ def collect(
 
     share: (k, n): do only every n-th face, from the k-th, so that processes can divide the work.
     """
-    with pictures.reporting_disk_errors(folder):
+    with writing.reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         path = _path(folder, number)

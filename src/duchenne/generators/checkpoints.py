@@ -11,7 +11,6 @@ project's own safetensors. docs/generators.md lists what there is and where.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +21,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ..errors import OutputError, WeightsError
+from ..errors import WeightsError
+from ..files import codes
 from .foreign import stylegan1_layouts, stylegan2_layouts
 from .foreign.archives import StoredTensor, read_archive
 from .foreign.layouts import MAX_MAPPING_LAYERS, MAX_NUMBERS, MAX_WIDTH, SIZES
@@ -82,16 +82,7 @@ def convert(path: str | Path, out: str | Path) -> Path:
         "fingerprint": network.fingerprint,
     }
     content = save(network.state_dict(), metadata)
-    temporary: Path | None = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=out.parent, prefix=out.name, delete=False) as file:
-            temporary = Path(file.name)
-            file.write(content)
-        temporary.replace(out)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise OutputError(f"{out}: cannot be written: {error.strerror}") from None
+    codes.write_atomically(content, out)
     return out
 
 

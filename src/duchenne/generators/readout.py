@@ -9,6 +9,7 @@ through it, and previews add what it says of an edit to the true picture of the 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from ..errors import DuchenneError
 from ..files import codes
 from ..weights import store
 from .base import Generator, PlainView, View, draw_w, truncate
+
+log = logging.getLogger(__name__)
 
 FORMAT = "duchenne-readout-2"
 FACES, SEED, TRUNCATION, RIDGE = 12, 900, 0.7, 1e-4
@@ -73,8 +76,9 @@ class Readout:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             codes.write_tensors({"matrix": matrix.numpy()}, {"format": FORMAT}, {}, path)
-        except (DuchenneError, OSError):
-            return matrix  # a cache that cannot be written costs time, not the result
+        except (DuchenneError, OSError) as error:
+            # A cache that cannot be written costs time, not the result.
+            log.warning("%s; what was fitted is not kept for the next time", error)
         return matrix
 
     def _fits(self, matrix: NDArray[np.float32]) -> bool:

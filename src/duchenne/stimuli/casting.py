@@ -14,7 +14,7 @@ import numpy as np
 from ..engine.base import Engine, Item, Throughput
 from ..engine.folder import OutputFolder
 from ..errors import InputError
-from ..files.pictures import reporting_disk_errors
+from ..files.writing import reporting_disk_errors
 from ..types import StageProgress
 from .design import Design
 from .drawing import Source

@@ -18,7 +18,7 @@ from ..engine.base import Worker
 from ..engine.stages import Stages
 from ..errors import InputError
 from ..faces import align
-from ..files import codes, films, pictures
+from ..files import codes, films, pictures, writing
 from ..files.pictures import SourceType
 from ..files.transparency import is_transparent, over_white, photo_of
 from ..motion.timeline import from_descriptor
@@ -147,7 +147,7 @@ class _Drawer:
             path = Path(folder) / f"face{Path(source.name).suffix}"
             names = {str(path): source.name}
             mask = None
-            with pictures.reporting_disk_errors(path):
+            with writing.reporting_disk_errors(path):
                 path.write_bytes(source.content)
                 if source.keep is not None:
                     mask = Path(folder) / f"mask{Path(source.keep[0]).suffix}"

@@ -316,8 +316,7 @@ class Service:
         with self._turn:
             mark = self._subject(sitter).source(paste=shape.paste)
         frames = films.Clip(self._frames(sitter, timeline, shape, progress), mark)
-        written = films.write_frames(frames, path, fps=timeline.fps)
-        films.write_sidecar(films.sidecar_path(path), timeline)
+        written = films.write_frames(frames, path, fps=timeline.fps, timeline=timeline)
         if path.is_dir():
             shutil.make_archive(str(path), "zip", path)
             shutil.rmtree(path)
