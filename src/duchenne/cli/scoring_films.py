@@ -59,7 +59,7 @@ def write_table(run: Run, source: Path, output: Path, face: int) -> dict[str, An
     """
     from .. import __version__
     from ..files.kept_rows import KeptRows
-    from ..files.pictures import replacing, reporting_disk_errors
+    from ..files.writing import replacing, reporting_disk_errors
     from ..measuring import film_table
 
     folder = source.is_dir()

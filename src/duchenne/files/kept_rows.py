@@ -15,7 +15,7 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from ..errors import OutputError
-from .pictures import reporting_disk_errors
+from .writing import reporting_disk_errors
 
 
 class KeptRows:
