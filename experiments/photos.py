@@ -15,6 +15,7 @@ from duchenne.evaluate import photos as edits
 from duchenne.evaluate.bars import Bar
 from duchenne.evaluate.photos import Edited
 from duchenne.files.pictures import SourceType
+from duchenne.measuring import likeness
 from duchenne.measuring.identity import JUDGES
 
 from . import claims as verdicts
@@ -78,7 +79,7 @@ def _one_person(context: Context, photos: dict[str, Subject]) -> dict[str, Any]:
         inputs = {
             "of": edits.inputs_of(first),
             "towards": edits.inputs_of(second),
-            "differing_by": edits.DIFFER,
+            "differing_by": likeness.DIFFER,
         }
         found[" to ".join(names)] = context.keep(
             "towards", inputs, partial(edits.towards, first, second, context.judges)

@@ -33,7 +33,7 @@ from .files.pictures import SourceType
 from .files.transparency import off_white
 from .generators import mobile
 from .generators.base import Generator, draw_w, truncate
-from .measuring import target
+from .measuring import likeness, target
 from .measuring.score import Scorer, average_mesh
 from .measuring.target import Reached
 from .motion.timeline import Timeline
@@ -287,9 +287,13 @@ class Subject:
         scorer = self.studio.scorer
         return scorer.scale.scores(scorer.measure(frame, mesh)) / facs.FULL
 
+    def measure_sides(self, frame: Pixels) -> NDArray[np.float64]:
+        """[U, 3], the same of the whole face, its left side and its right (`target.COLUMNS`)."""
+        return likeness.of_crop(self.studio.scorer, frame)
+
     def reach(self, targets: Mapping[str, float]) -> Reached:
         """Offsets for `edit` with which this face measures the targets; see `measuring.target`."""
-        return target.reach(targets, lambda offsets: self.measure(self.edit(offsets)))
+        return target.reach(targets, lambda offsets: self.measure_sides(self.edit(offsets)))
 
     def animate(self, timeline: Timeline, *, paste: bool = False, size: int | None = None) -> Clip:
         """The frames of a timeline (Eq. 5 and 6), one at a time.

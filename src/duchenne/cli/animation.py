@@ -24,6 +24,8 @@ from .run import Run, recorded, with_bar
 
 if TYPE_CHECKING:
     from ..animate import Subject
+    from ..measuring.target import Reached
+    from ..types import Photo
 
 paste_option: Callable[..., Any] = click.option(
     "--paste-back/--crop",
@@ -47,6 +49,12 @@ target_option: Callable[..., Any] = click.option(
     metavar="LIST",
     help="Measured intensities instead of added ones: AU12=0 takes a smile away. Needs the "
     "weights file face-landmarker-task.",
+)
+like_option: Callable[..., Any] = click.option(
+    "--like",
+    metavar="PLACE",
+    help="The expression that the largest face there shows, measured: a photo, or a moment of a "
+    "film, film.mp4@2.5s. Needs the weights file face-landmarker-task.",
 )
 
 
@@ -165,6 +173,7 @@ def animate(
 @click.argument("source", metavar="INPUT")
 @motion.options(motion.EXPRESSION_OPTIONS)
 @target_option
+@like_option
 @click.option("-o", "--output", required=True, metavar="FILE", help="The picture, .png or .jpg.")
 @paste_option
 @generated_option
@@ -182,6 +191,7 @@ def edit(
     descriptor: str | None,
     expression: str | None,
     target: str | None,
+    like: str | None,
     output: str,
     paste: bool | None,
     generated: bool,
@@ -200,10 +210,13 @@ def edit(
       duchenne edit photo.jpg --descriptor 0,0,0,0,1,0,1,0,0,0,1,0 -o happy.jpg
       duchenne edit anna.safetensors --expression surprise -o anna_surprise.png
       duchenne edit photo.jpg --target AU12=0,AU25=0 -o neutral_mouth.png
+      duchenne edit photo.jpg --like film.mp4@0.1s -o same_face.png
     """
     motion.require_one({
         "--au": au, "--descriptor": descriptor, "--expression": expression, "--target": target,
+        "--like": like,
     })  # fmt: skip
+    model = None if like is None else _model(run, like)
     asked = motion.descriptor_of(target if au is None else au, descriptor, expression)
     from ..files import pictures
 
@@ -211,7 +224,9 @@ def edit(
     _check_keep(source, keep, generated)
     pictures.check_writable(output)
     files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
-    run.check_outputs([source, keep, *files.values()], [Path(output)])
+    run.check_outputs(
+        [source, keep, model and model.name.rpartition("@")[0], *files.values()], [Path(output)]
+    )
     subject = open_subject(
         run, source, face=face, encoding=encoding, generated=generated, keep=keep, **files
     )
@@ -220,6 +235,8 @@ def edit(
         _ = subject.face_regions
     if target is not None:
         asked = _reach(run, subject, asked)
+    if model is not None:
+        asked = _like(run, subject, model)
     with run.stages("render and write"):
         picture = subject.edit(asked, paste=paste, size=size)
         pictures.save_image(picture, output, source=subject.source(paste=paste))
@@ -244,9 +261,37 @@ def _reach(run: Run, subject: Subject, targets: facs.Descriptor) -> facs.Descrip
     """Offsets with which this face measures the targets."""
     with run.stages("reach"):
         reached = subject.reach(targets)
+    return _told(run, reached)
+
+
+def _told(run: Run, reached: Reached) -> facs.Descriptor:
     run.facts["reached"] = {"offsets": dict(reached.offsets), "measured": dict(reached.measured)}
     run.note(", ".join(f"{code} measures {v:.2f}" for code, v in reached.measured.items()))
     return reached.offsets
+
+
+def _model(run: Run, place: str) -> Photo:
+    """The picture that a face shall be like."""
+    from ..measuring import likeness
+
+    run.read("like", likeness.source_of(place))
+    return likeness.picture_at(place)
+
+
+def _like(run: Run, subject: Subject, model: Photo) -> facs.Descriptor:
+    """Offsets with which the subject's face comes near to what the model's shows."""
+    from ..measuring import likeness, target
+
+    def respond(offsets: facs.Descriptor) -> Any:
+        return subject.measure_sides(subject.edit(offsets))
+
+    with run.stages("measure"):
+        wanted = likeness.of_photo(subject.studio.scorer, model)
+        targets = likeness.targets(respond({}), wanted)
+    with run.stages("reach"):
+        reached = target.approach(targets, respond)
+    run.facts["targets"] = dict(targets)
+    return _told(run, reached)
 
 
 def _paste(source: str, asked: bool | None) -> bool:

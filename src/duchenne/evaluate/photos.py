@@ -22,8 +22,9 @@ from ..editing.boundaries import slot_intensities
 from ..faces import align
 from ..faces.warp import apply
 from ..measuring.identity import JUDGES, Network
+from ..measuring.likeness import DIFFER
 from ..types import Pixels, StepProgress
-from . import harness, kept, metrics
+from . import harness, kept
 from .kept import Kept
 
 Array = NDArray[np.float64]
@@ -38,7 +39,6 @@ FULL = tuple(f"{code} at 1" for code in facs.CODES)
 PROBE = "happiness"  # a picture of it says whether pictures are still made as they were
 VERSION = 2  # of what `measure` does: results of another one are not taken for these
 FINE = 1.0  # px of the photo: what a blur of this takes away is sharpness and grain
-DIFFER = metrics.RESPONDS / facs.FULL  # of the full action: a difference that counts
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of sRGB, BT.601
 
 
