@@ -141,7 +141,9 @@ def inputs(folder: Path) -> Path:
     [
         line
         for line in command_lines(README)
-        if line.startswith(OFFLINE) and "--target" not in line  # test_cli.py: on a real face
+        if line.startswith(OFFLINE)
+        and "--target" not in line
+        and "--like" not in line  # test_cli.py: on a real face
     ],
 )
 def test_a_command_of_the_readme_runs(line: str, inputs: Path) -> None:

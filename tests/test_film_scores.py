@@ -18,7 +18,7 @@ from duchenne.faces import following, landmarks
 from duchenne.faces.following import EVERY, Follower
 from duchenne.files import films, sequences
 from duchenne.files.kept_rows import KeptRows
-from duchenne.measuring import film_table
+from duchenne.measuring import film_table, likeness
 from duchenne.motion.drive import read_recording
 from duchenne.types import Face
 
@@ -101,6 +101,18 @@ def test_the_frame_that_is_shown_at_a_time(film: Path, seconds: float, number: i
 def test_no_frame_outside_of_the_film(film: Path, seconds: float) -> None:
     with pytest.raises(InputError, match=f"{seconds} s"):
         sequences.frame_at(film, seconds)
+
+
+def test_a_place_names_a_photo_or_a_moment(film: Path, tmp_path: Path, picture: np.ndarray) -> None:
+    moment = likeness.picture_at(f"{film}@0.1s")
+    np.testing.assert_array_equal(moment.pixels, sequences.frame_at(film, 0.1).pixels)
+    assert likeness.source_of(f"{film}@0.1s") == str(film)
+    Image.fromarray(picture).save(tmp_path / "b@2.png")
+    photo = likeness.picture_at(str(tmp_path / "b@2.png"))
+    np.testing.assert_array_equal(photo.pixels, picture)
+    for wrong, said in ((film, "which moment"), (f"{film}@soon", "not a number")):
+        with pytest.raises(InputError, match=said):
+            likeness.picture_at(str(wrong))
 
 
 def test_a_cut_file_is_refused(film: Path, tmp_path: Path) -> None:

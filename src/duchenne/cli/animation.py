@@ -224,9 +224,7 @@ def edit(
     _check_keep(source, keep, generated)
     pictures.check_writable(output)
     files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
-    run.check_outputs(
-        [source, keep, model and model.name.rpartition("@")[0], *files.values()], [Path(output)]
-    )
+    run.check_outputs([source, keep, _file_of(like), *files.values()], [Path(output)])
     subject = open_subject(
         run, source, face=face, encoding=encoding, generated=generated, keep=keep, **files
     )
@@ -274,8 +272,15 @@ def _model(run: Run, place: str) -> Photo:
     """The picture that a face shall be like."""
     from ..measuring import likeness
 
+    model = likeness.picture_at(place)
     run.read("like", likeness.source_of(place))
-    return likeness.picture_at(place)
+    return model
+
+
+def _file_of(place: str | None) -> str | None:
+    from ..measuring import likeness
+
+    return None if place is None else likeness.source_of(place)
 
 
 def _like(run: Run, subject: Subject, model: Photo) -> facs.Descriptor:
