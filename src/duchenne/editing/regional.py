@@ -174,6 +174,38 @@ class RegionalPass(nn.Module):
         return next(given) + self.readout.change(change)
 
 
+class LocalView(RegionalView):
+    """The same on the whole canvas, with nothing blended back: for codes that differ each time.
+
+    What happens outside the regions is not the unedited picture, so only what lies inside serves.
+    """
+
+    def __init__(
+        self, w: Tensor, offsets: Tensor, rows: range, masks: Mapping[int, Tensor]
+    ) -> None:
+        nothing = torch.empty(0)
+        super().__init__(w, offsets, rows, masks, {}, {}, {}, (nothing, nothing))
+
+    def enter(self, size: int, x: Tensor) -> Tensor:
+        return x
+
+
+class LocalPass(nn.Module):
+    """The pass of a `LocalView`: forward(w [1, L, 512], offsets, *masks), of `mask_sizes`."""
+
+    def __init__(self, generator: Generator, rows: range) -> None:
+        super().__init__()
+        assert isinstance(generator, nn.Module)
+        self.generator, self.rows = generator, rows
+        last = max(size for row, size in enumerate(generator.row_sizes) if row in rows)
+        self.mask_sizes = tuple(s for s in sorted(set(generator.layer_sizes)) if s <= last)
+
+    def forward(self, w: Tensor, offsets: Tensor, *masks: Tensor) -> Tensor:
+        """Image [1, 3, H, W]."""
+        by_size = dict(zip(self.mask_sizes, masks, strict=True))
+        return self.generator.run(LocalView(w, offsets, self.rows, by_size))
+
+
 class PlainPass(nn.Module):
     """The published network as a function of the code alone."""
 

@@ -66,6 +66,21 @@ class Compiler:
                 break
         return program
 
+    def open(self, module: nn.Module, inputs: Sequence[Array]) -> Callable[..., Array]:
+        """module(*arrays) as a function of all its inputs, which have the shapes of these.
+
+        For what changes with every call; a program of `compile` is faster where most stays.
+        """
+        if self._device.type != "cpu":
+            return on_device(module, self._device)
+        model = _convert(module, inputs, [False] * len(inputs))
+        compiled = self._core.compile_model(model, "CPU", self._options)
+
+        def run(*arrays: Array) -> Array:
+            return np.asarray(compiled(list(arrays))[0])
+
+        return run
+
 
 # The network's code is the second input. Kept one, although it stays the same; see above.
 _VARIABLE = 2
@@ -135,15 +150,16 @@ def _with_constants(model: ov.Model, inputs: Sequence[NDArray[Any]], variable: i
     return model
 
 
-def on_device(module: nn.Module, device: torch.device, known: Sequence[NDArray[Any]]) -> Program:
-    """The module where it is, with the known inputs beside it."""
+def on_device(
+    module: nn.Module, device: torch.device, known: Sequence[NDArray[Any]] = ()
+) -> Callable[..., Array]:
+    """The module where it is, with the known inputs beside those it is called with."""
     kept = [torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in known]
 
-    def run(array: Array) -> Array:
+    def run(*arrays: Array) -> Array:
+        given = (torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays)
         with torch.no_grad():
-            image: torch.Tensor = module(
-                torch.from_numpy(np.ascontiguousarray(array)).to(device), *kept
-            )
+            image: torch.Tensor = module(*given, *kept)
         return image.cpu().numpy()
 
     return run
