@@ -38,12 +38,14 @@ class Sighting:
 
     mesh: [468, 3] in the upright frame's pixels, None without a face. presence: 0 to 1, how sure
     the mesh network is that it sees a face. track: changes at cuts and whenever the face was lost.
+    shot: changes at cuts only.
     """
 
     frame: Frame
     mesh: Mesh | None
     presence: float
     track: int
+    shot: int
 
 
 def largest(pixels: Pixels) -> Mesh | None:
@@ -54,14 +56,14 @@ def largest(pixels: Pixels) -> Mesh | None:
 
 def track(frames: Iterable[Frame], find: Find = largest) -> Iterator[Sighting]:
     """The face in every frame, in order; at most SEARCH_EVERY frames are held back."""
-    number, mesh = 0, None
+    number, shot, mesh = 0, 0, None
     waiting: list[Sighting] = []  # frames since the face was lost, without one
     search = 0  # frames until the next search
     cut = Cuts()
     for frame in frames:
         if cut(frame.pixels):
             yield from waiting
-            mesh, search, waiting, number = None, 0, [], number + 1
+            mesh, search, waiting, number, shot = None, 0, [], number + 1, shot + 1
         seen = None
         if mesh is not None:
             seen = _follow(frame.pixels, mesh)
@@ -75,13 +77,13 @@ def track(frames: Iterable[Frame], find: Find = largest) -> Iterator[Sighting]:
         if seen is None:
             number += mesh is not None
             mesh, search = None, max(search - 1, 0)
-            waiting.append(Sighting(frame, None, 0.0, number))
+            waiting.append(Sighting(frame, None, 0.0, number, shot))
             if len(waiting) >= SEARCH_EVERY:
                 yield waiting.pop(0)
             continue
         yield from waiting
         mesh, waiting, search = seen[0], [], 0
-        yield Sighting(frame, *seen, number)
+        yield Sighting(frame, *seen, number, shot)
     yield from waiting
 
 

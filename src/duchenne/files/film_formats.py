@@ -56,6 +56,11 @@ class FrameWriter(Protocol):
     def close(self) -> None: ...
 
 
+def mark_comment(source: SourceType) -> str:
+    """The synthetic mark in a container's comment."""
+    return f"Synthetic, made by duchenne <{source}>"
+
+
 class StreamWriter:
     """Any FFmpeg encoder that takes whole frames."""
 
@@ -66,7 +71,7 @@ class StreamWriter:
         options = {"fflags": "+bitexact", **stream.container_options}
         self._container = av.open(for_ffmpeg(path), "w", format=stream.container, options=options)
         if stream.subsampled:
-            self._container.metadata["comment"] = f"Synthetic, made by duchenne <{source}>"
+            self._container.metadata["comment"] = mark_comment(source)
         self._stream: Any = None
 
     def _open(self, width: int, height: int) -> None:

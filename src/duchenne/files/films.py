@@ -19,7 +19,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import av
 import numpy as np
@@ -35,6 +35,9 @@ from .transparency import is_transparent, over_white
 from .writing import followed, reporting_disk_errors
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 PLAYED_SIDE = 4096  # px; larger films are refused by many players
 QUEUE = 4  # frames that may wait for the encoder: 12 MB at 1024 px
@@ -189,18 +192,33 @@ def _fitting(
 # ---------------------------------------------------------------- the pump
 
 
+class Writer(Protocol[T_contra]):
+    """Takes frames one by one."""
+
+    def add(self, frame: T_contra, /) -> None: ...
+
+    def finish(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 def _pump(frames: Iterable[Pixels], writer: FrameWriter, path: Path) -> int:
-    """Feed the writer from a second thread (FFmpeg releases the GIL); return the frame count."""
+    """Feed the writer from a second thread; return the frame count."""
+    return encode_in_thread(_copies(frames), writer, path)
+
+
+def encode_in_thread(frames: Iterable[T], writer: Writer[T], path: Path) -> int:
+    """Feed a writer from a second thread (FFmpeg releases the GIL); return the frame count.
+
+    OutputError for what FFmpeg or the disk object to, and where there are no frames.
+    """
     pending: deque[Future[None]] = deque()
-    count, shape = 0, None
+    count = 0
     try:
         with ThreadPoolExecutor(1, "encoder") as pool:
             try:
                 for frame in frames:
-                    _check_frame(frame, shape)
-                    shape = frame.shape
-                    # A copy: the renderer may draw the next frame into the same memory.
-                    pending.append(pool.submit(_guarded, path, writer.add, frame.copy()))
+                    pending.append(pool.submit(_guarded, path, writer.add, frame))
                     count += 1
                     while len(pending) > QUEUE:
                         pending.popleft().result()
@@ -217,10 +235,15 @@ def _pump(frames: Iterable[Pixels], writer: FrameWriter, path: Path) -> int:
     return count
 
 
-def _check_frame(frame: Pixels, shape: tuple[int, ...] | None) -> None:
-    assert frame.dtype == np.uint8, f"frames are uint8, not {frame.dtype}"
-    assert frame.shape[2:] in ((3,), (4,)), f"frames are [H, W, 3 or 4], not {frame.shape}"
-    assert shape in (None, frame.shape), f"frames of one film differ: {shape}, {frame.shape}"
+def _copies(frames: Iterable[Pixels]) -> Iterator[Pixels]:
+    """Copies, since the renderer may draw the next frame into the same memory; checked."""
+    shape = None
+    for frame in frames:
+        assert frame.dtype == np.uint8, f"frames are uint8, not {frame.dtype}"
+        assert frame.shape[2:] in ((3,), (4,)), f"frames are [H, W, 3 or 4], not {frame.shape}"
+        assert shape in (None, frame.shape), f"frames of one film differ: {shape}, {frame.shape}"
+        shape = frame.shape
+        yield frame.copy()
 
 
 def _guarded(path: Path, step: Any, *arguments: Any) -> None:

@@ -1,0 +1,225 @@
+"""A film as the source: the same film, with Action Units added to its face in every frame.
+
+Frames stream through: they are decoded, the face is followed (`faces.tracking`) and steadied
+(`faces.steady`), some are worked out as photos are (`moving.moved`), with a similar face from v(I),
+and the others take what lies between (`moving.carried`). Every frame shows its own pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import facs
+from ..animate import Studio, find_mesh
+from ..editing import edit
+from ..editing.boundaries import in_slots
+from ..errors import InputError, NoFaceFound
+from ..faces import align, landmarks, regions
+from ..faces.paste import face_mask, footprint
+from ..faces.steady import steadied
+from ..faces.tracking import Find, largest, track
+from ..faces.warp import apply, invert
+from ..files.film_source import FilmSource, Frame
+from ..motion.timeline import Timeline
+from ..moving import covering
+from ..moving.carried import Moment as Known
+from ..moving.carried import between
+from ..moving.change import SIDE
+from ..moving.correspondence import Array
+from ..moving.moved import Canvas, Fields, MovedPhoto, at_side, resized
+from ..types import Face, Photo, Pixels
+from .runs import Moment, Run, runs
+
+Tables = Callable[[float], NDArray[np.float64]]
+"""Seconds -> [U, 8], what is asked then."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One frame of the result.
+
+    pixels: uint8 [H, W, 3], upright; None where the frame is as it was. where: the part of it that
+    differs. presence: of the face, 0 to 1; 0 without one. table: [U, 8], what was added.
+    """
+
+    frame: Frame
+    pixels: Pixels | None
+    where: tuple[slice, slice]
+    presence: float
+    table: NDArray[np.float64]
+
+
+@dataclass
+class Account:
+    """What was done, filled in while frames are drawn.
+
+    worked_out: frames in which the generator was asked. without: (first, last) seconds of each
+    stretch without a face.
+    """
+
+    frames: int = 0
+    faces: int = 0
+    edited: int = 0
+    worked_out: int = 0
+    without: list[list[float]] = field(default_factory=list)
+
+    def add(self, shown: Shown) -> None:
+        self.frames += 1
+        self.edited += shown.pixels is not None
+        self.faces += shown.presence > 0
+        if not shown.presence:
+            time = shown.frame.time
+            if self.without and self._last_without == self.frames - 1:
+                self.without[-1][1] = time
+            else:
+                self.without.append([time, time])
+            self._last_without = self.frames
+
+    _last_without: int = -1
+
+
+class FilmSubject:
+    """The face of a film.
+
+    find: which face is meant, in a frame where nothing is known yet; the largest by default.
+    InputError for a studio that would encode by descent, and for films that cannot be edited.
+    """
+
+    def __init__(self, studio: Studio, source: FilmSource, find: Find = largest) -> None:
+        if studio.settings.steps or studio.settings.tuning_steps:
+            raise InputError(
+                "a film takes v(I) alone, and this generator or these settings encode by descent; "
+                "leave --quality out, or give an --encoder"
+            )
+        source.require_editable()
+        self.studio, self.source, self._find = studio, source, find
+        self.account = Account()
+
+    def animate(self, timeline: Timeline) -> Iterator[Shown]:
+        """Every frame, with what the timeline has at its time; after its end its last value stays.
+
+        NoFaceFound at the end if no frame had a face.
+        """
+        slots = in_slots(timeline.sides)
+        last = len(slots) - 1
+
+        def at(time: float) -> NDArray[np.float64]:
+            place = min(time * float(timeline.fps), last)
+            before = int(place)
+            after = min(before + 1, last)
+            return np.asarray(
+                slots[before] + (place - before) * (slots[after] - slots[before]), np.float64
+            )
+
+        return self.frames(at, np.asarray(slots.any(axis=(0, 1))))
+
+    def frames(self, tables: Tables, active: NDArray[np.bool_]) -> Iterator[Shown]:
+        """tables: what is asked when. active: [8], the regions in which anything ever is."""
+        account = self.account
+        known: dict[int, Known | None] = {}
+        for run in runs(self._moments(tables)):
+            for shown in self._drawn(run, known, active):
+                account.add(shown)
+                yield shown
+            end = run.moments[-1].seen.sighting.frame.index
+            known = {index: one for index, one in known.items() if index == end}
+        if account.frames and not account.faces:
+            raise NoFaceFound(
+                f"{self.source.path}: no face at least {landmarks.MIN_SIZE} px wide in any of its "
+                f"{account.frames} frames; give a film with a larger face"
+            )
+
+    def _moments(self, tables: Tables) -> Iterator[Moment]:
+        for seen in steadied(track(self.source.frames(), self._find)):
+            table = tables(seen.sighting.frame.time) * seen.share
+            if seen.mesh is None:
+                yield Moment(seen, None, None, table)
+                continue
+            to_frame = align.canonical(seen.mesh, SIDE)
+            mesh = apply(invert(to_frame), seen.mesh[:, :2].astype(float))
+            yield Moment(seen, to_frame, mesh, table)
+
+    def _drawn(
+        self, run: Run, known: dict[int, Known | None], active: NDArray[np.bool_]
+    ) -> Iterator[Shown]:
+        """The frames of a run that were not drawn yet. known: by frame, what is worked out."""
+        ends = [run.moments[0], run.moments[-1]]
+        for moment in ends:
+            index = moment.seen.sighting.frame.index
+            if index not in known:
+                known[index] = self._work_out(moment, active) if moment.edited else None
+        first, last = (known[moment.seen.sighting.frame.index] for moment in ends)
+        shares = run.shares()
+        for moment, share in list(zip(run.moments, shares, strict=True))[run.continued :]:
+            if not moment.edited or (first is None and last is None):
+                yield _as_it_was(moment)
+                continue
+            yield _draw(moment, *_mixed(moment, first, last, float(share)))
+
+    def _work_out(self, moment: Moment, active: NDArray[np.bool_]) -> Known:
+        """What happens to the face of one frame, as to a photo."""
+        self.account.worked_out += 1
+        assert moment.to_frame is not None
+        assert moment.mesh is not None
+        assert moment.seen.mesh is not None
+        studio, boundaries = self.studio, self.studio.boundaries
+        photo = Photo(moment.seen.sighting.frame.pixels)
+        aligned = align.cut(photo, _face_of(moment.seen.mesh), size=SIDE)
+        code = studio.inversion.encode(aligned.pixels)
+        near = moment.mesh.astype(np.float32)
+        areas = regions.find(near, SIDE)
+        offsets = edit.local_transfer(
+            boundaries.distances(moment.table, code.w), boundaries.normals
+        )
+        before, after = (
+            at_side(studio.renderer.local(code.w, change, areas))
+            for change in (np.zeros_like(offsets), offsets)
+        )
+        moved = MovedPhoto(aligned, before, find_mesh)
+        fields = moved.fields(after, boundaries.gains(moment.table))
+        clear = covering.clearance(aligned, None, covering.find(aligned).mask)
+        fields = covering.sparing(fields, clear)
+        share = resized(face_mask(aligned), SIDE) * areas.blend(active, SIDE)
+        return Known(moment.mesh, fields, share * (clear > covering.MARGIN))
+
+
+def _face_of(mesh: NDArray[np.float32]) -> Face:
+    (left, top), (right, bottom) = mesh[:, :2].min(axis=0), mesh[:, :2].max(axis=0)
+    return Face((float(left), float(top), float(right), float(bottom)), 1.0, mesh)
+
+
+def _mixed(
+    moment: Moment, first: Known | None, last: Known | None, share: float
+) -> tuple[Fields, Array]:
+    """Fields of a frame at `share` of the way between two, of which one may change nothing."""
+    assert moment.mesh is not None
+    if first is None or last is None:
+        one, part = (last, share) if first is None else (first, 1 - share)
+        assert one is not None
+        fields, where = between(moment.mesh, [one], [1.0]) if part < 1 else (one.fields, one.share)
+        return fields.times(part), where
+    if share in (0.0, 1.0):
+        one = first if share == 0 else last
+        return one.fields, one.share
+    return between(moment.mesh, [first, last], [1 - share, share])
+
+
+def _draw(moment: Moment, fields: Fields, share: Array) -> Shown:
+    """The frame with its own pixels moved."""
+    assert moment.to_frame is not None
+    pixels = moment.seen.sighting.frame.pixels
+    where, to_crop = footprint(pixels, moment.to_frame, share)
+    drawn = Canvas(pixels, where, to_crop, share).draw(fields)
+    return Shown(
+        moment.seen.sighting.frame, drawn, where, moment.seen.sighting.presence, moment.table
+    )
+
+
+def _as_it_was(moment: Moment) -> Shown:
+    nothing = np.zeros((len(facs.CODES), len(regions.SLOTS)))
+    sighting = moment.seen.sighting
+    return Shown(sighting.frame, None, (slice(0), slice(0)), sighting.presence, nothing)
