@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import facs
-from . import motion
+from . import footage, motion
 from .faces import (
     Encoding,
     boundaries_option,
@@ -103,12 +103,14 @@ def animate(
     boundaries_file: str | None,
     **times: Any,
 ) -> None:
-    """Animate the face of INPUT, a photo or a saved code (.safetensors).
+    """Animate the face of INPUT: a photo, a film, or a saved code (.safetensors).
 
     Give the motion by one of --au, --descriptor, --expression, --target, --to,
     --sweep, --keyframes and --drive.
     A table of every frame's Action Units is written beside the film (.csv): what was added.
     --crop --size 256 draws a quick preview.
+    A film stays the film, sound and length included, with the Action Units added to
+    every frame: all along, or as the timeline says, whose last value then stays.
 
     \b
     Examples:
@@ -121,18 +123,33 @@ def animate(
       duchenne animate photo.jpg --from happiness --to anger -o between/
       duchenne animate photo.jpg --sweep AU12=0:1:0.1 -o smiles/
       duchenne animate photo.jpg --expression surprise --keep mask.png -o film.mp4
+      duchenne animate film.mp4 --au AU12=0.5 -o smiling.mp4
     """
     motion.require_one({
         "--au": au, "--descriptor": descriptor, "--expression": expression, "--target": target,
         "--to": to, "--sweep": times["sweep"], "--keyframes": keyframes, "--drive": drive,
     })  # fmt: skip
     asked = motion.descriptor_of(target if au is None else au, descriptor, expression, to)
+    files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
+    if footage.is_film(source):
+        refused = {
+            "--crop": paste is False, "--generated": generated, "--keep": keep is not None,
+            "--size": size is not None, "--target": target is not None,
+            "--sweep": times["sweep"] is not None,
+        }  # fmt: skip
+        footage.animate_film(
+            run, source, output, lambda rate: motion.read_for_film(
+                asked, keyframes, drive, rate, **times
+            ),
+            face=face, encoding=encoding, inputs=[keyframes, drive, *files.values()], files=files,
+            refused=refused,
+        )  # fmt: skip
+        return
     from ..files import films, pictures
 
     paste = _paste(source, paste)
     _check_keep(source, keep, generated)
     sidecar = films.sidecar_path(output)
-    files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
     inputs = [source, keep, keyframes, drive, *files.values()]
     run.check_outputs(inputs, [Path(output), sidecar])
     pictures.check_writable(sidecar, (".csv",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -191,6 +192,28 @@ def read(
     if ping_pong:
         timeline = timeline.ping_pong()
     return timeline if loop is None else timeline.loop(loop)
+
+
+def read_for_film(
+    descriptor: facs.Descriptor | None,
+    keyframes: str | None,
+    drive: str | None,
+    rate: str,
+    *,
+    frames: int | None,
+    fps: str | None,
+    easing: str | None,
+    **times: Any,
+) -> Timeline:
+    """The same for a film of `rate` frames a second: without --frames or --easing an expression is
+    there from the first frame on."""
+    from ..motion.timeline import MAX_FPS
+
+    if descriptor is not None and frames is None and easing is None:
+        frames = 1
+    if drive is None:
+        fps = fps or (rate if Fraction(rate) <= MAX_FPS else None)
+    return read(descriptor, keyframes, drive, frames=frames, fps=fps, easing=easing, **times)
 
 
 def _from_file(

@@ -1,35 +1,24 @@
-"""One face through a film: followed from frame to frame, searched where it is lost.
+"""One face through a film, with the frames around it: where it is, and where it was lost.
 
-The mesh network that follows a face costs a fiftieth of the search. A search is made at the first
-frame, after a cut, and every few frames as long as no face is seen; frames that passed meanwhile
-are then gone through backwards.
+`following` looks forward only, and searches a lost face every few frames. Here the frames that
+passed meanwhile are gone through backwards from where the face was found again.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ..files.film_source import Frame
-from ..types import Pixels
 from . import landmarks
+from .following import EVERY, Follower
 from .landmarks import Mesh
 
-Find = Callable[[Pixels], Mesh | None]
-"""The face that is meant, in a frame where nothing is known of it."""
-
-SEARCH_EVERY = 6  # frames without a face
-FAST = 0.04  # of the face's width from frame to frame: the mesh is fitted once more
-UNSURE = 0.9  # presence, below which it is fitted once more too
-# Cuts: grey levels by which a small picture changes, and how many times as much as lately.
-THUMBNAIL = (64, 36)
-CUT, CUT_RATIO = 14.0, 4.0
-LATELY = 8  # frames
+# Of the face's width: a face that is so far from where it was one frame ago, on the mean of its
+# points, did not move there; the film was cut between two similar pictures.
+JUMP = 0.4
 
 
 @dataclass(frozen=True)
@@ -48,90 +37,49 @@ class Sighting:
     shot: int
 
 
-def largest(pixels: Pixels) -> Mesh | None:
-    """The mesh of the largest face."""
-    faces = landmarks.find_faces(pixels)
-    return faces[0].mesh if faces else None
+def track(frames: Iterable[Frame], index: int = 0) -> Iterator[Sighting]:
+    """The face in every frame, in order; at most EVERY frames are held back.
 
-
-def track(frames: Iterable[Frame], find: Find = largest) -> Iterator[Sighting]:
-    """The face in every frame, in order; at most SEARCH_EVERY frames are held back."""
-    number, shot, mesh = 0, 0, None
-    waiting: list[Sighting] = []  # frames since the face was lost, without one
-    search = 0  # frames until the next search
-    cut = Cuts()
+    index: which face, see `Follower`.
+    """
+    follower = Follower(index)
+    number, jumps, last = 0, 0, None
+    waiting: list[Sighting] = []  # frames without a face, since it was seen last in this shot
+    shot = 0
     for frame in frames:
-        if cut(frame.pixels):
+        found = follower(frame.pixels)
+        mesh = None if found is None else found.mesh
+        jumps += mesh is not None and last is not None and _jumped(last, mesh)
+        before, shot = shot, follower.cuts + jumps
+        number += shot != before or (last is not None and mesh is None)
+        if shot != before:
             yield from waiting
-            mesh, search, waiting, number, shot = None, 0, [], number + 1, shot + 1
-        seen = None
-        if mesh is not None:
-            seen = _follow(frame.pixels, mesh)
-        if seen is None and search == 0:
-            found = find(frame.pixels)
-            seen = None if found is None else _follow(frame.pixels, found)
-            if seen is not None:
-                number += mesh is not None  # found again at once, elsewhere
-                waiting = list(_backwards(waiting, seen[0], number))
-            search = SEARCH_EVERY
-        if seen is None:
-            number += mesh is not None
-            mesh, search = None, max(search - 1, 0)
+            waiting = []
+        if found is None:
             waiting.append(Sighting(frame, None, 0.0, number, shot))
-            if len(waiting) >= SEARCH_EVERY:
+            if len(waiting) > EVERY:
                 yield waiting.pop(0)
-            continue
-        yield from waiting
-        mesh, waiting, search = seen[0], [], 0
-        yield Sighting(frame, *seen, number, shot)
+        else:
+            yield from _backwards(waiting, found.mesh)
+            waiting = []
+            yield Sighting(frame, found.mesh, found.presence, number, shot)
+        last = mesh
     yield from waiting
 
 
-def _follow(pixels: Pixels, mesh: Mesh) -> tuple[Mesh, float] | None:
-    """The mesh of a face that moved, and its presence; None if no face is seen."""
-    found, presence = landmarks.fit_mesh(pixels, landmarks.region_of(mesh), passes=1)
-    if presence < landmarks.PRESENCE:
-        return None
-    width = landmarks.face_size(mesh)[0]
-    moved = float(np.abs(found - mesh)[:, :2].mean()) / width
-    if moved > FAST or presence < UNSURE:
-        found, presence = landmarks.fit_mesh(pixels, landmarks.region_of(found), passes=1)
-    wide = landmarks.face_size(found)[0]
-    if presence < landmarks.PRESENCE or wide < landmarks.MIN_SIZE / 2:
-        return None
-    return found, presence
+def _jumped(before: Mesh, now: Mesh) -> bool:
+    moved = float(np.linalg.norm((now - before)[:, :2], axis=1).mean())
+    return moved > JUMP * landmarks.face_size(before)[0]
 
 
-def _backwards(waiting: list[Sighting], mesh: Mesh, number: int) -> Iterator[Sighting]:
-    """The frames that wait, with the face in those where it can be followed back to."""
+def _backwards(waiting: list[Sighting], mesh: Mesh) -> Iterator[Sighting]:
+    """The frames that wait, with the face in those to which it can be followed back."""
     found: list[Sighting] = []
     for sighting in reversed(waiting):
-        seen = _follow(sighting.frame.pixels, mesh)
-        if seen is None:
+        region = landmarks.region_of(mesh)
+        mesh, presence = landmarks.fit_mesh(sighting.frame.pixels, region, passes=1)
+        if presence < landmarks.PRESENCE:
             break
-        mesh = seen[0]
-        found.append(replace(sighting, mesh=mesh, presence=seen[1], track=number))
+        found.append(replace(sighting, mesh=mesh, presence=presence))
     yield from waiting[: len(waiting) - len(found)]
     yield from reversed(found)
-
-
-class Cuts:
-    """Says of each frame in turn whether the film was cut before it."""
-
-    def __init__(self) -> None:
-        self._last: NDArray[np.float32] | None = None
-        self._lately: deque[float] = deque(maxlen=LATELY)
-
-    def __call__(self, pixels: Pixels) -> bool:
-        """pixels: uint8 [H, W, 3], the next frame."""
-        small = cv2.resize(pixels, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
-        last, self._last = self._last, small
-        if last is None:
-            return False
-        changed = float(np.abs(small - last).mean())
-        usual = float(np.median(self._lately)) if self._lately else 0.0
-        cut = changed > max(CUT, CUT_RATIO * usual)
-        self._lately = deque(maxlen=LATELY) if cut else self._lately
-        if not cut:
-            self._lately.append(changed)
-        return cut

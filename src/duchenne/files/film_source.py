@@ -109,6 +109,17 @@ class FilmSource:
                 "export it as SDR first"
             )
 
+    def changed_by_writing(self) -> list[str]:
+        """What 8-bit frames with halved colours cannot keep of this film, in words."""
+        notes = []
+        if self.bits > 8:
+            notes.append(f"its {self.bits}-bit samples become 8-bit ones")
+        if self.transparent:
+            notes.append("its transparency is left out")
+        if self.interlaced:
+            notes.append("its interlaced frames are written as whole ones")
+        return notes
+
 
 def is_film(path: str | os.PathLike[str]) -> bool:
     """Whether a path is meant as a film, by its suffix."""

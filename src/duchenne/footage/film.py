@@ -21,7 +21,7 @@ from ..errors import InputError, NoFaceFound
 from ..faces import align, landmarks, regions
 from ..faces.paste import face_mask, footprint
 from ..faces.steady import steadied
-from ..faces.tracking import Find, largest, track
+from ..faces.tracking import track
 from ..faces.warp import apply, invert
 from ..files.film_source import FilmSource, Frame
 from ..motion.timeline import Timeline
@@ -58,45 +58,42 @@ class Account:
     """What was done, filled in while frames are drawn.
 
     worked_out: frames in which the generator was asked. without: (first, last) seconds of each
-    stretch without a face.
+    stretch of frames without a face.
     """
 
     frames: int = 0
     faces: int = 0
     edited: int = 0
     worked_out: int = 0
-    without: list[list[float]] = field(default_factory=list)
+    without: list[tuple[float, float]] = field(default_factory=list)
+    seen: bool = True  # a face, in the last frame
 
     def add(self, shown: Shown) -> None:
         self.frames += 1
         self.edited += shown.pixels is not None
-        self.faces += shown.presence > 0
-        if not shown.presence:
+        before, self.seen = self.seen, shown.presence > 0
+        self.faces += self.seen
+        if not self.seen:
             time = shown.frame.time
-            if self.without and self._last_without == self.frames - 1:
-                self.without[-1][1] = time
-            else:
-                self.without.append([time, time])
-            self._last_without = self.frames
-
-    _last_without: int = -1
+            start = time if before else self.without.pop()[0]
+            self.without.append((start, time))
 
 
 class FilmSubject:
     """The face of a film.
 
-    find: which face is meant, in a frame where nothing is known yet; the largest by default.
+    face: which one, the largest of the first frame with so many being 0.
     InputError for a studio that would encode by descent, and for films that cannot be edited.
     """
 
-    def __init__(self, studio: Studio, source: FilmSource, find: Find = largest) -> None:
+    def __init__(self, studio: Studio, source: FilmSource, face: int = 0) -> None:
         if studio.settings.steps or studio.settings.tuning_steps:
             raise InputError(
                 "a film takes v(I) alone, and this generator or these settings encode by descent; "
                 "leave --quality out, or give an --encoder"
             )
         source.require_editable()
-        self.studio, self.source, self._find = studio, source, find
+        self.studio, self.source, self._face = studio, source, face
         self.account = Account()
 
     def animate(self, timeline: Timeline) -> Iterator[Shown]:
@@ -134,7 +131,7 @@ class FilmSubject:
             )
 
     def _moments(self, tables: Tables) -> Iterator[Moment]:
-        for seen in steadied(track(self.source.frames(), self._find)):
+        for seen in steadied(track(self.source.frames(), self._face)):
             table = tables(seen.sighting.frame.time) * seen.share
             if seen.mesh is None:
                 yield Moment(seen, None, None, table)

@@ -1,0 +1,105 @@
+"""`animate` with a film as its INPUT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .faces import Encoding, describe_generator, new_studio
+from .run import Run, with_bar
+
+if TYPE_CHECKING:
+    from ..footage.film import FilmSubject, Shown
+    from ..motion.timeline import Timeline
+    from ..types import Pixels
+
+
+def is_film(source: str) -> bool:
+    """Whether INPUT is a film rather than a photo or a code."""
+    from ..files import film_source
+
+    return film_source.is_film(source)
+
+
+def animate_film(
+    run: Run,
+    source: str,
+    output: str,
+    read: Callable[[str], Timeline],
+    *,
+    face: int | None,
+    encoding: Encoding,
+    inputs: list[str | None],
+    files: Mapping[str, str | None],
+    refused: Mapping[str, bool],
+) -> None:
+    """Write the film again, with its face moved as a timeline says.
+
+    read: gives the timeline, by the film's frame rate. refused: options that are for photos only,
+    and whether they were given.
+    """
+    for option, given in refused.items():
+        if given:
+            raise click.UsageError(f"{source}: {option} is for photos, and this is a film")
+    from ..files import film_copy, films, pictures
+    from ..files.film_source import open_film
+    from ..footage.film import FilmSubject
+    from ..footage.table import tabled
+
+    sidecar = films.sidecar_path(output)
+    run.check_outputs([source, *inputs], [Path(output), sidecar])
+    pictures.check_writable(sidecar, (".csv",))
+    with run.stages("load"):
+        film = open_film(source)
+        film.require_editable()
+        timeline = read(str(film.rate))
+        films.check_writable(output, timeline.fps)
+        copied = film_copy.keeps_sound(Path(output))
+        left_out = film_copy.check_copy(film, Path(output)) if copied else ["sound"]
+        run.read("input", source)
+        studio = new_studio(run, encoding, **files)
+        describe_generator(run, studio, edits=True)
+        subject = FilmSubject(studio, film, face or 0)
+    for what in film.changed_by_writing() + [f"{what} is left out" for what in left_out]:
+        run.note(f"{source}: {what}")
+    with run.stages("render and write"):
+        uneven = (timeline.sides[:, :, 0] != timeline.sides[:, :, 1]).any(axis=0)
+        shown = tabled(subject.animate(timeline), sidecar, uneven)
+        bar = with_bar(shown, film.frame_count, "rendering")
+        if copied:
+            written = film_copy.write_copy(bar, film, Path(output))
+        else:
+            source_type = pictures.SourceType.EDITED
+            written = films.write_frames(_pixels(bar), output, fps=film.rate, source=source_type)
+    _report(run, source, subject)
+    width, height = written.size
+    run.wrote(
+        output,
+        f"{written.frames} frames, {width}x{height}, {float(written.fps):g} fps, "
+        f"{written.bytes / 1e6:.1f} MB",
+    )
+    run.wrote(sidecar)
+    run.note(str(run.stages))
+
+
+def _pixels(frames: Any) -> Iterator[Pixels]:
+    shown: Shown
+    for shown in frames:
+        yield shown.frame.pixels if shown.pixels is None else shown.pixels
+
+
+def _report(run: Run, source: str, subject: FilmSubject) -> None:
+    """What was done, in the record; and a note where the film has frames without a face."""
+    account = subject.account
+    run.facts["film"] = asdict(account)
+    if missing := account.frames - account.faces:
+        parts = [f"{a:.2f} to {b:.2f} s" for a, b in account.without]
+        more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
+        run.note(
+            f"{source}: no face in {missing} of {account.frames} frames, which stay as they are: "
+            f"{', '.join(parts[:5])}{more}"
+        )
