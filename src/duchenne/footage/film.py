@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import facs
-from ..animate import Studio, find_mesh
+from .. import animate, facs
+from ..animate import Studio
 from ..editing import edit
 from ..editing.boundaries import in_slots
 from ..errors import InputError, NoFaceFound
@@ -166,7 +166,7 @@ class FilmSubject:
         studio, boundaries = self.studio, self.studio.boundaries
         photo = Photo(moment.seen.sighting.frame.pixels)
         aligned = align.cut(photo, _face_of(moment.seen.mesh), size=SIDE)
-        code = studio.inversion.encode(aligned.pixels)
+        code = studio.inversion.encode(resized(aligned.pixels, min(SIDE, studio.generator.size)))
         near = moment.mesh.astype(np.float32)
         areas = regions.find(near, SIDE)
         offsets = edit.local_transfer(
@@ -176,7 +176,7 @@ class FilmSubject:
             at_side(studio.renderer.local(code.w, change, areas))
             for change in (np.zeros_like(offsets), offsets)
         )
-        moved = MovedPhoto(aligned, before, find_mesh)
+        moved = MovedPhoto(aligned, before, animate.find_mesh)
         fields = moved.fields(after, boundaries.gains(moment.table))
         clear = covering.clearance(aligned, None, covering.find(aligned).mask)
         fields = covering.sparing(fields, clear)
