@@ -70,7 +70,10 @@ def examples_of(command: str) -> list[str]:
 COMMANDS = ["duchenne", *every_command()]
 EXAMPLES = sorted({line for command in COMMANDS for line in examples_of(command)})
 NEEDS_TASK = "duchenne score"
-NEEDS_STORE = ("duchenne demo", "duchenne weights fetch", "duchenne weights verify", NEEDS_TASK)
+NEEDS_STORE = (
+    *("duchenne demo", "duchenne weights fetch", "duchenne weights verify", NEEDS_TASK),
+    "duchenne animate film",  # whose face is followed by the real network
+)
 # Their workers are processes of their own: test_stimuli.py and test_batch.py run them.
 OTHER_PROCESSES = ("duchenne stimuli", "duchenne batch")
 # Twenty minutes each; what they call is tested in test_fit.py and test_evaluate.py.

@@ -376,9 +376,12 @@ def test_a_film_without_a_face_says_so(
         list(subject.animate(ramp([1])))
 
 
-def test_a_descent_is_refused(seen_film: FilmSource) -> None:
-    with pytest.raises(InputError, match="leave --quality out"):
-        FilmSubject(tiny.TinyStudio(), seen_film)
+def test_no_frame_is_encoded_by_a_descent(
+    seen_film: FilmSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    subject = FilmSubject(tiny.TinyStudio(), seen_film)
+    assert subject.studio.settings == LOOK_ALIKE
+    assert "has no v(I)" in caplog.text
 
 
 def test_an_expression_is_there_from_the_first_frame_on() -> None:

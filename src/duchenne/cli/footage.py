@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,10 @@ def animate_film(
     for option, given in refused.items():
         if given:
             raise click.UsageError(f"{source}: {option} is for photos, and this is a film")
+    if replace(encoding, encoder=None).given:
+        raise click.UsageError(
+            f"{source}: --quality, --init, --loss and --steps are for photos; a film takes v(I)"
+        )
     from ..files import film_copy, films, pictures
     from ..files.film_source import open_film
     from ..footage.film import FilmSubject

@@ -21,7 +21,8 @@ from ..types import Pixels
 from .film_formats import FORMATS, Stream, mark_comment
 from .film_source import FilmSource, Frame
 from .films import Written, encode_in_thread
-from .pictures import SourceType, replacing, reporting_disk_errors
+from .pictures import SourceType
+from .writing import replacing, reporting_disk_errors
 
 COPIED = ("audio", "subtitle")
 AHEAD = 1.0  # seconds by which sound may be written before the picture

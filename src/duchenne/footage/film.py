@@ -7,6 +7,7 @@ and the others take what lies between (`moving.carried`). Every frame shows its 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -17,7 +18,9 @@ from .. import animate, facs
 from ..animate import Studio
 from ..editing import edit
 from ..editing.boundaries import in_slots
-from ..errors import InputError, NoFaceFound
+from ..encoding import encoder
+from ..encoding.settings import LOOK_ALIKE
+from ..errors import NoFaceFound
 from ..faces import align, landmarks, regions
 from ..faces.paste import face_mask, footprint
 from ..faces.steady import steadied
@@ -33,6 +36,8 @@ from ..moving.correspondence import Array
 from ..moving.moved import Canvas, Fields, MovedPhoto, at_side, resized
 from ..types import Face, Photo, Pixels
 from .runs import Moment, Run, runs
+
+logger = logging.getLogger(__name__)
 
 Tables = Callable[[float], NDArray[np.float64]]
 """Seconds -> [U, 8], what is asked then."""
@@ -83,15 +88,19 @@ class FilmSubject:
     """The face of a film.
 
     face: which one, the largest of the first frame with so many being 0.
-    InputError for a studio that would encode by descent, and for films that cannot be edited.
+    Whatever the studio's settings, no frame is encoded by a descent: v(I) alone gives the similar
+    face. InputError for films that cannot be edited.
     """
 
     def __init__(self, studio: Studio, source: FilmSource, face: int = 0) -> None:
-        if studio.settings.steps or studio.settings.tuning_steps:
-            raise InputError(
-                "a film takes v(I) alone, and this generator or these settings encode by descent; "
-                "leave --quality out, or give an --encoder"
-            )
+        if studio.settings != LOOK_ALIKE:
+            if not encoder.offered_version(studio.generator):
+                logger.warning(
+                    "%s has no v(I), so the average face's change is shown; --encoder FILE gives "
+                    "one",
+                    studio.generator.fingerprint,
+                )
+            studio = studio.replace(settings=LOOK_ALIKE)  # no frame is encoded by a descent
         source.require_editable()
         self.studio, self.source, self._face = studio, source, face
         self.account = Account()

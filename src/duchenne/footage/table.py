@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import facs
 from ..faces.regions import SLOTS
 from ..files import pictures
-from ..files.pictures import replacing, reporting_disk_errors
+from ..files.writing import replacing, reporting_disk_errors
 from .film import Shown
 
 _OF_SIDE = [[i for i, slot in enumerate(SLOTS) if slot.endswith(side)] for side in facs.SIDES]
