@@ -50,6 +50,25 @@ def test_it_serves_until_interrupted(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("duchenne-studio-*"))
 
 
+def test_what_a_killed_server_left_is_deleted_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitors = pytest.importorskip("duchenne.web.visitors")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    living, killed, fresh = (visitors.Visitors(3, 60) for _ in range(3))
+    for server in (living, killed, fresh):
+        _, visitor = server.enter()
+        (visitor.folder / "portrait.jpg").touch()
+    os.close(killed._held)
+    os.close(fresh._held)
+    for server in (living, killed):
+        os.utime(server.root, (0, 0))
+    visitors.Visitors(3, 60).close()
+    assert living.root.is_dir()
+    assert fresh.root.is_dir()
+    assert not killed.root.exists()
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org"])
 def test_others_need_a_password(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DUCHENNE_STUDIO_PASSWORD", raising=False)

@@ -85,7 +85,7 @@ def temporary(path: Path, *, folder: bool = False) -> Iterator[Path]:
         while True:
             fresh = end.with_name(f".{shown}.{secrets.token_hex(4)}{suffix}")
             fresh.mkdir() if folder else fresh.touch(exist_ok=False)
-            lock = _lock(fresh)
+            lock = hold(fresh)
             if lock is None or _is(lock, fresh):
                 break
             os.close(lock)  # another run took it for dead before it was locked
@@ -139,8 +139,11 @@ def _replace_folder(fresh: Path, path: Path) -> None:
 # ---------------------------------------------------------------- locks
 
 
-def _lock(path: Path) -> int | None:
-    """A file descriptor that holds the lock of a file or folder; None if it cannot be had."""
+def hold(path: Path) -> int | None:
+    """A file descriptor that holds the lock of a file or folder; None if it cannot be had.
+
+    The system lets go of it when the process ends, however that is.
+    """
     if fcntl is None:
         return None
     try:
@@ -166,7 +169,7 @@ def _is(held: int, path: Path) -> bool:
 def _turn(folder: Path) -> Iterator[None]:
     """Nobody else has a turn in this folder meanwhile, unless they keep theirs for too long."""
     end = time.monotonic() + _PATIENCE
-    while (held := _lock(folder)) is None and fcntl is not None and time.monotonic() < end:
+    while (held := hold(folder)) is None and fcntl is not None and time.monotonic() < end:
         time.sleep(0.005)
     try:
         yield
@@ -194,7 +197,7 @@ def _remove_dead(fresh: Path, start: str, suffix: str) -> None:
         other = fresh.with_name(name)
         if name != start + digits + suffix or not re.fullmatch("[0-9a-f]{8}", digits):
             continue
-        if other == fresh or (held := _lock(other)) is None:
+        if other == fresh or (held := hold(other)) is None:
             continue
         try:
             if fresh.stat().st_mtime - other.stat().st_mtime > _YOUNG:  # by the disk's own clock

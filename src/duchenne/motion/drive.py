@@ -50,6 +50,7 @@ class Drive:
         labels that are never in one frame with it.
     source_fps: rate of the filmed video, for tables that have frame numbers or timecodes; None
         takes it from their times, or 30 where there are none.
+    most_frames: a longer recording is refused before anything of that length is made.
     """
 
     fps: Rate | None = None
@@ -60,6 +61,7 @@ class Drive:
     smooth: float = 0.0
     face: str | None = None
     source_fps: Rate | None = None
+    most_frames: int = MAX_FRAMES
 
     def __post_init__(self) -> None:
         for rate in (self.fps, self.source_fps):
@@ -253,9 +255,10 @@ def _timeline(
     # The last row is shown as long as the others.
     duration = Fraction(float(times[-1]) + _step(times)).limit_denominator(1_000_000)
     count = max(1, math.floor(duration * rate + Fraction(1, 2)))
-    if count > MAX_FRAMES:
+    if count > settings.most_frames:
         raise InputError(
-            f"{table.path}: lasts {float(duration):.0f} s, {count} frames; at most {MAX_FRAMES}"
+            f"{table.path}: lasts {float(duration):.0f} s, {count} frames; at most "
+            f"{settings.most_frames}"
         )
     known, values = times[table.trusted], table.values[table.trusted]
     if settings.baseline is not None and table.layout.measured:

@@ -16,7 +16,16 @@ from .. import facs
 from ..errors import DescriptorError, InputError, quoted
 from ..reading import numbers, texts
 from .easing import find_easing
-from .timeline import DEFAULT_FPS, Array, Rate, Timeline, as_seconds, frame_rate, frames_through
+from .timeline import (
+    DEFAULT_FPS,
+    MAX_FRAMES,
+    Array,
+    Rate,
+    Timeline,
+    as_seconds,
+    frame_rate,
+    frames_through,
+)
 
 MOST_KEYS = 100_000  # a second or two; a recording has fewer rows
 
@@ -64,21 +73,20 @@ def from_keyframes(path: str | os.PathLike[str], fps: Rate | None = None) -> Tim
         raise InputError(f"{path}: {error}") from None
 
 
-def from_rows(rows: Iterable[Row], fps: Rate = DEFAULT_FPS) -> Timeline:
+def from_rows(rows: Iterable[Row], fps: Rate = DEFAULT_FPS, most: int = MAX_FRAMES) -> Timeline:
     """Independent curves through the keys of each AU, on the left and on the right side.
 
     Before its first key an AU has that key's value, after its last key the last one's; AUs without
     keys stay 0. The animation starts at 0 s and ends with a frame at or just after the last key.
-    At least one row. Raises InputError or DescriptorError, saying where.
+    At least one row, and at most `most` frames. Raises InputError or DescriptorError, saying where.
     """
-    return _through(_curves(rows), fps)
+    return _through(_curves(rows), fps, most)
 
 
-def _through(curves: Mapping[str, Sequence[Key]], fps: Rate) -> Timeline:
+def _through(curves: Mapping[str, Sequence[Key]], fps: Rate, most: int = MAX_FRAMES) -> Timeline:
     rate = frame_rate(fps)
-    count = frames_through(
-        max(as_seconds("key", curve[-1].time) for curve in curves.values()), rate
-    )
+    last = max(as_seconds("key", curve[-1].time) for curve in curves.values())
+    count = frames_through(last, rate, most)
     times = np.array([float(i / rate) for i in range(count)])
     sides = np.zeros((count, len(facs.CODES), len(facs.SIDES)))
     for name, curve in curves.items():

@@ -28,7 +28,7 @@ Rate = int | float | str | Fraction
 
 DEFAULT_FPS = 24
 MAX_FPS = 240
-MAX_FRAMES = 1_000_000  # eleven hours at 24; a typing error in a time, not a film
+MAX_FRAMES = 250_000  # three hours at 24; a typing error in a time, not a film
 
 
 # ---------------------------------------------------------------- rates and counts
@@ -76,11 +76,18 @@ def _round(count: Fraction) -> int:
     return math.floor(count + Fraction(1, 2))
 
 
-def frames_through(last: Fraction, rate: Fraction) -> int:
-    """Frames from time 0 until one is shown at `last` or just after it."""
+def require_frames(count: int, most: int = MAX_FRAMES) -> None:
+    """InputError for more frames than `most`; asked before anything of that length is made."""
+    if count > most:
+        raise InputError(
+            f"{count} frames are too many; at most {most}: make it shorter or lower the frame rate"
+        )
+
+
+def frames_through(last: Fraction, rate: Fraction, most: int = MAX_FRAMES) -> int:
+    """Frames from time 0 until one is shown at `last` or just after it; see `require_frames`."""
     count = math.ceil(last * rate) + 1
-    if count > MAX_FRAMES:
-        raise InputError(f"{count} frames are too many; at most {MAX_FRAMES}")
+    require_frames(count, most)
     return count
 
 
@@ -177,13 +184,17 @@ class Timeline:
         """The AUs that are not zero in a frame (counted from 0), with sides where they differ."""
         return facs.from_sides(self.sides[frame].tolist())
 
+    def frames_at(self, fps: Rate) -> int:
+        """How many frames it would have at another rate."""
+        return max(1, _round(self.duration * frame_rate(fps)))
+
     def resample(self, fps: Rate) -> Timeline:
         """The same motion at another frame rate: same duration to half a frame, linear between.
 
         The last value is kept for as long as the last frame was shown.
         """
-        rate = frame_rate(fps)
-        count = max(1, _round(self.duration * rate))
+        rate, count = frame_rate(fps), self.frames_at(fps)
+        require_frames(count)
         at = np.array([float(i / rate * self.fps) for i in range(count)])  # in old frames
         resampled = interpolate(at, np.arange(len(self)), self.sides.reshape(len(self), -1))
         return Timeline(resampled.reshape(count, *self.sides.shape[1:]), rate)
@@ -196,11 +207,13 @@ class Timeline:
 
     def ping_pong(self) -> Timeline:
         """There and back, without the first frame at the end: played in a loop it is seamless."""
+        require_frames(2 * len(self) - 2)
         return Timeline(np.concatenate([self.sides, self.sides[-2:0:-1]]), self.fps)
 
     def hold(self, seconds: float) -> Timeline:
         """The last frame stays for so many seconds longer (to the nearest frame)."""
         extra = _round(as_seconds("hold", seconds) * self.fps)
+        require_frames(len(self) + extra)
         return Timeline(
             np.concatenate([self.sides, np.repeat(self.sides[-1:], extra, axis=0)]), self.fps
         )

@@ -23,6 +23,7 @@ from ..animate import Studio
 from ..encoding.inversion import EncodeCache
 from ..encoding.settings import EncodeSettings
 from ..errors import DuchenneError, InputError
+from .connections import Crowd
 from .guard import Guard, Passes, Refused, refusal
 from .jobs import Busy, Job, Queue
 from .routes import Routes
@@ -50,13 +51,17 @@ def create_app(
     warm: load and compile everything at the start.
     """
     access, limits = access or Access(), limits or Limits()
-    visitors = Visitors(limits.visitors, limits.idle_seconds)
+    visitors = Visitors(limits.visitors, limits.idle_seconds, share=limits.visitors_per_address)
     if studio is None:
         # A code is a portrait of sorts: those of strangers are not kept.
         cache = None if access.local else EncodeCache(visitors.root / "codes")
         studio = Studio(settings=settings, cache=cache)
     service = Service(studio, limits)
-    queue = Queue(limits.waiting, partial(_without_paths, visitors.root))
+    queue = Queue(
+        limits.waiting,
+        partial(_without_paths, visitors.root),
+        share=limits.waiting_per_address,
+    )
     passes = Passes(access.password)
     routes = Routes(service, queue, visitors, passes, limits)
     app = Starlette(
@@ -65,7 +70,7 @@ def create_app(
         exception_handlers=_handlers(visitors.root),
         lifespan=partial(_lifespan, service, queue, visitors, warm),
     )
-    app.state.visitors, app.state.service = visitors, service
+    app.state.visitors, app.state.service, app.state.limits = visitors, service, limits
     return app
 
 
@@ -143,8 +148,10 @@ def listen(app: Starlette, access: Access) -> tuple[uvicorn.Server, socket.socke
 
     Raises InputError if the address cannot be used.
     """
+    limits: Limits = app.state.limits
     config = uvicorn.Config(
         app,
+        http=Crowd(limits).protocol,  # type: ignore[arg-type]  # what makes one will do
         host=access.host,
         port=access.port,
         ws="none",
@@ -153,9 +160,8 @@ def listen(app: Starlette, access: Access) -> tuple[uvicorn.Server, socket.socke
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=15,
+        timeout_keep_alive=round(limits.pause_seconds),
         timeout_graceful_shutdown=3,
-        limit_concurrency=256,
         h11_max_incomplete_event_size=16_384,
     )
     try:

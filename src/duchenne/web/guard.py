@@ -6,13 +6,11 @@ import asyncio
 import hashlib
 import hmac
 import ipaddress
-import json
+import re
 import secrets
 import time
-from pathlib import Path
-from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -52,17 +50,20 @@ class Refused(Exception):
 
 
 def refusal(status: int, message: str) -> JSONResponse:
-    return JSONResponse({"error": message}, status)
+    # Half a character pair, as JSON can hold one, cannot be sent back.
+    return JSONResponse({"error": message.encode(errors="replace").decode()}, status)
 
 
 # ---------------------------------------------------------------- who asks
 
 
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253}))(?::[0-9]{1,5})?")
+
+
 def name_of(host: str) -> str:
-    """The name or address in a Host header, without the port and IPv6 brackets."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.rpartition(":")[0].lower() if host.count(":") == 1 else host.lower()
+    """The name or address in a Host header, without the port and IPv6 brackets; "" if malformed."""
+    parts = _HOST.fullmatch(host)
+    return "" if parts is None else (parts[1] or parts[2]).lower()
 
 
 def known_host(host: str, access: Access) -> bool:
@@ -72,7 +73,9 @@ def known_host(host: str, access: Access) -> bool:
     addresses are fine, and of names only localhost and those that the user gave.
     """
     name = name_of(host)
-    if name in ("localhost", access.host.lower(), *(n.lower() for n in access.names)):
+    if not name:
+        return False
+    if name in ("localhost", access.host.lower(), *_given(access)):
         return True
     try:
         ipaddress.ip_address(name)
@@ -81,14 +84,42 @@ def known_host(host: str, access: Access) -> bool:
     return True
 
 
-def same_site(headers: Headers, method: str) -> bool:
-    """Whether a request that changes something, or fetches data, comes from this page."""
+def _given(access: Access) -> list[str]:
+    return [name.lower() for name in access.names]
+
+
+def same_site(request: Request, access: Access) -> bool:
+    """Whether a request that changes something, or fetches data, comes from this page.
+
+    An origin is a scheme, a name and a port. A proxy that adds TLS shows browsers https where we
+    see http; it has a name of its own (`Access.names`).
+    """
+    headers = request.headers
     site = headers.get("sec-fetch-site")
-    if method in SAFE:
+    if request.method in SAFE:
         return site in (None, "same-origin", "none")
+    host = headers.get("host", "").lower()
+    own = [f"{request.scope['scheme']}://{host}"]
+    if name_of(host) in _given(access):
+        own.append(f"https://{host}")
     origin = headers.get("origin")
-    own = origin is None or origin.partition("://")[2] == headers.get("host")
-    return own and site in (None, "same-origin") and HEADER in headers
+    return origin in (None, *own) and site in (None, "same-origin") and HEADER in headers
+
+
+def whose(request: Request) -> str:
+    """Whose share a request takes: see `client_of`."""
+    return client_of(request.client.host if request.client else "")
+
+
+def client_of(address: str) -> str:
+    """Who counts as one client: an IPv4 address, or the network of an IPv6 one."""
+    try:
+        known = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(known, ipaddress.IPv6Address):
+        known = known.ipv4_mapped or ipaddress.ip_network((known, 64), strict=False).network_address
+    return str(known)
 
 
 class Guard:
@@ -114,11 +145,14 @@ class Guard:
 
     def _refuse(self, request: Request) -> Response | None:
         """The answer to a request that goes no further; None for the others."""
-        host, path = request.headers.get("host", ""), request.url.path
+        host, path = request.headers.get("host", ""), request.scope["path"]
+        if not path.startswith("/"):
+            return refusal(400, "the path of a request begins with /")
         if not known_host(host, self._access):
-            return refusal(421, f"this server is not {name_of(host)[:80]}; see --allow-host")
+            name = name_of(host) or "what the Host header says"
+            return refusal(421, f"this server is not {name[:80]}; see --allow-host")
         page = path in ("/", "/login")  # where links of other sites may lead
-        if not (page and request.method in SAFE) and not same_site(request.headers, request.method):
+        if not (page and request.method in SAFE) and not same_site(request, self._access):
             return refusal(403, "only this server's own page may ask this")
         if path in OPEN_PATHS or self._passes.valid(request.cookies.get(PASS_COOKIE)):
             return None
@@ -155,55 +189,3 @@ class Passes:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
-
-
-# ---------------------------------------------------------------- what is sent
-
-
-async def body_of(request: Request, most: int, seconds: float) -> bytes:
-    """The body of a request, refused as soon as it is known to be too long or too slow."""
-    parts: list[bytes] = []
-    await _receive(request, most, seconds, parts.append)
-    return b"".join(parts)
-
-
-async def save_body(request: Request, path: Path, most: int, seconds: float) -> None:
-    """Write a request's body to a file part by part; memory holds one part. See `body_of`."""
-    with path.open("xb") as file:
-        try:
-            await _receive(request, most, seconds, file.write)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-
-
-async def _receive(request: Request, most: int, seconds: float, take: Any) -> None:
-    told = request.headers.get("content-length", "0")
-    if not (told.isascii() and told.isdigit()) or int(told) > most:
-        raise Refused(413, f"too large: {_size(told)}, at most {_size(str(most))}")
-    size = 0
-    try:
-        async with asyncio.timeout(seconds):
-            async for part in request.stream():
-                size += len(part)
-                if size > most:
-                    raise Refused(413, f"too large: at most {_size(str(most))}")
-                take(part)
-    except TimeoutError:
-        raise Refused(408, f"too slow: nothing complete came within {seconds:g} s") from None
-
-
-def _size(count: str) -> str:
-    return f"{int(count) / 1e6:.1f} MB" if count.isascii() and count.isdigit() else "unknown size"
-
-
-async def json_of(request: Request, most: int, seconds: float) -> dict[str, Any]:
-    """The JSON object in a request's body."""
-    body = await body_of(request, most, seconds)
-    try:
-        content = json.loads(body or b"{}")
-    except (ValueError, RecursionError):
-        raise Refused(400, "not JSON") from None
-    if not isinstance(content, dict):
-        raise Refused(400, "expected a JSON object")
-    return content

@@ -37,7 +37,8 @@ class Job:
     """One piece of long work of one visitor, as the page sees it.
 
     work: what to do; it gets this job, to report on, and gives what the page is told at the end.
-    stage: the name of what is being done; done, total: its steps.
+    stage: the name of what is being done; done, total: its steps. address: whose share of the queue
+        it takes.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Job:
     total: int = 0
     message: str = ""
     result: dict[str, Any] = field(default_factory=dict)
+    address: str = ""
     _since: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -85,11 +87,18 @@ class Job:
 class Queue:
     """Runs jobs in the order they came, in a thread of its own.
 
-    waiting: how many may wait. describe: what the visitor is told of an error.
+    waiting, share: how many may wait, of all and of one address. describe: what the visitor is told
+        of an error.
     """
 
-    def __init__(self, waiting: int, describe: Callable[[DuchenneError], str] = str) -> None:
-        self._limit, self._describe = waiting, describe
+    def __init__(
+        self,
+        waiting: int,
+        describe: Callable[[DuchenneError], str] = str,
+        *,
+        share: int | None = None,
+    ) -> None:
+        self._limit, self._share, self._describe = waiting, share or waiting, describe
         self._jobs: deque[Job] = deque()
         self._current: Job | None = None
         self._changed = threading.Condition()
@@ -104,6 +113,8 @@ class Queue:
         with self._changed:
             if len(self._jobs) >= self._limit:
                 raise Busy(f"{len(self._jobs)} others are waiting already; try again in a minute")
+            if sum(other.address == job.address for other in self._jobs) >= self._share:
+                raise Busy("too many from your address are waiting; try again in a minute")
             self._jobs.append(job)
             self._changed.notify()
         return job

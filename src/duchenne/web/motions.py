@@ -13,8 +13,9 @@ from .. import facs
 from ..errors import InputError
 from ..motion import keyframes
 from ..motion.drive import Drive, read_recording
-from ..motion.timeline import DEFAULT_FPS, Timeline
+from ..motion.timeline import DEFAULT_FPS, MAX_FRAMES, Timeline, require_frames
 from .asked_for import whole
+from .settings import Limits
 
 KEY_COLUMNS = ("au", "time", "value")
 MAX_KEYS = 500
@@ -31,7 +32,13 @@ class MotionFile:
     notes: tuple[str, ...] = ()
 
 
-def read_motion_file(path: Path, fps: str) -> MotionFile:
+def read_motion_file(path: Path, fps: str, limits: Limits) -> tuple[MotionFile, dict[str, Any]]:
+    """What a CSV file holds, and its course; see `course`."""
+    table = _read(path, fps, limits.shown_frames)
+    return table, course(table.timeline, limits.film_frames)
+
+
+def _read(path: Path, fps: str, most: int) -> MotionFile:
     """Keyframes (`au,time,value[,easing]`) or a recording of OpenFace or py-feat, by its columns.
 
     Raises InputError for everything else.
@@ -39,29 +46,41 @@ def read_motion_file(path: Path, fps: str) -> MotionFile:
     text = _text(path)
     header = [name.strip().lower() for name in next(csv.reader(io.StringIO(text)), [])]
     if tuple(header[:3]) != KEY_COLUMNS:
-        recording = read_recording(path, Drive(fps=fps))
+        recording = read_recording(path, Drive(fps=fps, most_frames=most))
         return MotionFile("recording", recording.timeline, notes=recording.notes)
     keys = list(keyframes.csv_rows(text, path))
-    timeline = _from_keys(keys, fps)
+    timeline = _from_keys(keys, fps, most)
     rows = tuple(
         (au.upper(), float(time), float(value), ease) for _, (au, time, value, ease) in keys
     )
     return MotionFile("keyframes", timeline, rows)
 
 
-def asked_motion(asked: Mapping[str, Any], recording: Timeline | None) -> Timeline:
-    """The motion that the page describes: keys or the recording, and what is done with it."""
+def asked_course(
+    asked: Mapping[str, Any], recording: Timeline | None, limits: Limits
+) -> dict[str, Any]:
+    """The course of the motion that the page describes."""
+    return course(asked_motion(asked, recording, limits.shown_frames), limits.film_frames)
+
+
+def asked_motion(asked: Mapping[str, Any], recording: Timeline | None, most: int) -> Timeline:
+    """The motion that the page describes: keys or the recording, and what is done with it.
+
+    Raises InputError, before anything of that length is made, for more than `most` frames.
+    """
     fps = str(asked.get("fps", DEFAULT_FPS))[:20]
     if asked.get("recording") is not True:
         keys = asked.get("keys")
-        timeline = from_rows(keys if isinstance(keys, list) else [], fps)
+        timeline = from_rows(keys if isinstance(keys, list) else [], fps, most)
     elif recording is None:
         raise InputError("there is no recording; choose its CSV file again")
     else:
+        require_frames(recording.frames_at(fps), most)
         timeline = recording.resample(fps)
-    if asked.get("ping_pong") is True:
-        timeline = timeline.ping_pong()
-    return timeline.loop(whole({"loop": 1, **asked}, "loop", 1, 20))
+    there_and_back = asked.get("ping_pong") is True
+    times = whole({"loop": 1, **asked}, "loop", 1, 20)
+    require_frames(len(timeline) * (1 + there_and_back) * times, most)
+    return (timeline.ping_pong() if there_and_back else timeline).loop(times)
 
 
 def course(timeline: Timeline, most: int) -> dict[str, Any]:
@@ -81,7 +100,7 @@ def course(timeline: Timeline, most: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def from_rows(rows: Sequence[Any], fps: str) -> Timeline:
+def from_rows(rows: Sequence[Any], fps: str, most: int = MAX_FRAMES) -> Timeline:
     """The timeline of keys (AU, seconds, value[, easing]); "AU12L" moves the left side alone.
 
     Raises InputError or DescriptorError; lines that the message names are rows of the table, the
@@ -93,15 +112,15 @@ def from_rows(rows: Sequence[Any], fps: str) -> Timeline:
             raise InputError(f"line {number}: expected AU, time, value and perhaps an easing")
         au, time, value, easing = [*row, ""][:4]
         keys.append((f"line {number}", (str(au), time, value, easing or "linear")))
-    return _from_keys(keys, fps)
+    return _from_keys(keys, fps, most)
 
 
-def _from_keys(keys: Sequence[keyframes.Row], fps: str) -> Timeline:
+def _from_keys(keys: Sequence[keyframes.Row], fps: str, most: int) -> Timeline:
     if len(keys) > MAX_KEYS:
         raise InputError(f"{len(keys)} keys are too many; at most {MAX_KEYS}")
     if not keys:
         raise InputError("there are no keys yet; add one, or take them from the sliders")
-    return keyframes.from_rows(keys, fps)
+    return keyframes.from_rows(keys, fps, most)
 
 
 def _text(path: Path) -> str:

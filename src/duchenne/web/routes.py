@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
-from importlib import resources
-from pathlib import Path
 from typing import Any, TypeVar
 
+import anyio
 import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from .. import __version__, facs
+from .. import facs
 from ..errors import DescriptorError, InputError
-from ..files.pictures import STILLS
-from ..motion.easing import EASINGS
-from ..motion.timeline import DEFAULT_FPS, Timeline
-from . import asked_for, guard, recipe, suggest, tasks
-from .guard import PASS_COOKIE, PASS_SECONDS, Passes, Refused
+from ..motion.timeline import DEFAULT_FPS
+from . import asked_for, bodies, recipe, suggest, tasks
+from .guard import PASS_COOKIE, PASS_SECONDS, Passes, Refused, whose
 from .jobs import Busy, Job, Queue
-from .motions import asked_motion, course, read_motion_file
-from .service import PREVIEW_SIZES, SIZES, ZONE_COLOURS, Service, Shape, formats
+from .motions import asked_course, asked_motion, read_motion_file
+from .pages import PICTURE_FORMATS, Pages
+from .service import PREVIEW_SIZES, Service, Shape, formats
 from .settings import Limits
-from .visitors import Sitter, Stored, Visitor, Visitors
+from .visitors import Sitter, Visitor, Visitors
 
 COOKIE = "duchenne_visitor"
 ASKING = 4  # quick questions of one visitor at a time
 MAX_SEED = 2**31 - 1
-PICTURE_FORMATS = tuple(suffix[1:] for suffix in STILLS)
-TOLD = ("code", "number", "name", "muscle", "area", "drawing")  # of an Action Unit
-TYPES = {
-    ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml",
-}  # fmt: skip
 
 T = TypeVar("T")
 
@@ -53,21 +46,18 @@ class Routes:
     ) -> None:
         self.service, self.queue, self.visitors = service, queue, visitors
         self.passes, self.limits = passes, limits
-        # Read once, looked up by name: no request opens a file of the package.
-        self.assets = {
-            entry.name: (entry.read_bytes(), TYPES[Path(entry.name).suffix])
-            for entry in (resources.files(__package__) / "page").iterdir()
-            if entry.is_file()
-        }
+        # Not the threads that write uploads and read results: those never wait for a picture.
+        self._threads = anyio.CapacityLimiter(ASKING * limits.visitors)
+        self._pages = Pages(service, limits)
 
     def table(self) -> list[Route]:
         get, post = ["GET"], ["POST"]
         return [
-            Route("/", partial(self.page, "index.html"), methods=get),
-            Route("/login", partial(self.page, "login.html"), methods=get),
+            Route("/", partial(self._pages.page, "index.html"), methods=get),
+            Route("/login", partial(self._pages.page, "login.html"), methods=get),
             Route("/login", self.login, methods=post),
-            Route("/page/{name}", self.asset, methods=get),
-            Route("/api/about", self.about, methods=get),
+            Route("/page/{name}", self._pages.asset, methods=get),
+            Route("/api/about", self._pages.about, methods=get),
             Route("/api/state", self.state, methods=get),
             Route("/api/photo", self.photo, methods=post),
             Route("/api/photo", self.shown_photo, methods=get),
@@ -84,21 +74,11 @@ class Routes:
             Route("/api/timeline/file", self.timeline_file, methods=post),
             Route("/api/timeline/keys", self.timeline_keys, methods=post),
             Route("/api/film", self.film, methods=post),
-            Route("/api/file/{number:int}", self.file, methods=get),
+            Route("/api/file/{number}", self.file, methods=get),
             Route("/api/leave", self.leave, methods=post),
         ]
 
-    # Pages
-
-    async def page(self, name: str, request: Request) -> Response:
-        content, kind = self.assets[name]
-        return Response(content, media_type=kind)
-
-    async def asset(self, request: Request) -> Response:
-        asset = self.assets.get(request.path_params["name"])
-        if asset is None:
-            raise Refused(404, "there is no such page")
-        return Response(asset[0], media_type=asset[1])
+    # Who comes in
 
     async def login(self, request: Request) -> Response:
         asked = await self._json(request)
@@ -109,31 +89,6 @@ class Routes:
         self._set_cookie(request, answer, PASS_COOKIE, cookie, PASS_SECONDS)
         return answer
 
-    async def about(self, request: Request) -> Response:
-        offered = self.service.studio.units
-        return JSONResponse({
-            "version": __version__,
-            "units": [
-                {name: getattr(facs.UNITS[code], name) for name in TOLD} for code in offered
-            ],
-            "zones": list(ZONE_COLOURS),
-            "expressions": suggest.possible(facs.EXPRESSIONS, offered),
-            "variants": suggest.possible(facs.VARIANTS, offered),
-            "easings": list(EASINGS),
-            "fps": DEFAULT_FPS,
-            "film_formats": formats(),
-            "picture_formats": PICTURE_FORMATS,
-            "sizes": SIZES,
-            "preview_sizes": PREVIEW_SIZES,
-            "qualities": list(self.service.qualities),
-            "cannot_measure": self.service.can_measure,
-            "photo_bytes": self.limits.photo_bytes,
-            "photo_pixels": self.limits.photo_pixels,
-            "table_bytes": self.limits.table_bytes,
-            "film_frames": self.limits.film_frames,
-            "idle_minutes": round(self.limits.idle_seconds / 60),
-        })  # fmt: skip
-
     # The visitor's face
 
     async def state(self, request: Request) -> Response:
@@ -142,19 +97,24 @@ class Routes:
 
     async def photo(self, request: Request) -> Response:
         """A photo comes in; a job looks for faces, and encodes one if there is just one."""
-        with self._entered(request) as (token, visitor):
-            visitor.require_free()
-            name = asked_for.name_of(request, "photo.jpg")
-            quality = self._quality(request.query_params)
-            path = visitor.new_file(".photo")
-            limit, seconds = self.limits.photo_bytes, self.limits.upload_seconds
-            await guard.save_body(request, path, limit, seconds)
-            work = partial(tasks.open_photo, self.service, visitor, path, name, quality)
-            try:
+        known = self._find(request)
+        if known is None:
+            self.visitors.require_room(whose(request))
+        else:
+            known.require_free()
+        name = asked_for.name_of(request, "photo.jpg")
+        quality = self._quality(request.query_params)
+        # Nobody becomes a visitor by an upload that never ends.
+        path = self.visitors.new_file(".photo")
+        await bodies.save_body(request, path, self.limits.photo_bytes, self.limits)
+        try:
+            async with self._entered(request) as (token, visitor):
+                path = path.rename(visitor.folder / path.name)
+                work = partial(tasks.open_photo, self.service, visitor, path, name, quality)
                 return self._submit(request, token, visitor, Job("photo", work))
-            except Busy:
-                path.unlink(missing_ok=True)
-                raise
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
 
     async def shown_photo(self, request: Request) -> Response:
         upload = self._visitor(request).upload
@@ -176,7 +136,7 @@ class Routes:
 
     async def sample(self, request: Request) -> Response:
         seed = asked_for.whole(await self._json(request), "seed", 0, MAX_SEED)
-        with self._entered(request) as (token, visitor):
+        async with self._entered(request) as (token, visitor):
             work = partial(tasks.open_sample, self.service, visitor, seed)
             return self._submit(request, token, visitor, Job("sample", work))
 
@@ -186,7 +146,7 @@ class Routes:
         visitor = self.visitors.find(token)
         if visitor is not None:
             sitter = visitor.sitter
-            self.visitors.leave(token)
+            await anyio.to_thread.run_sync(self.visitors.leave, token)
             if sitter is not None:
                 await anyio.to_thread.run_sync(self.service.close, sitter)
         answer = JSONResponse({})
@@ -275,10 +235,11 @@ class Routes:
         visitor = self._visitor(request)
         path = visitor.new_file(".csv")
         limits = self.limits
-        await guard.save_body(request, path, limits.table_bytes, limits.upload_seconds)
+        await bodies.save_body(request, path, limits.table_bytes, limits)
         fps = request.query_params.get("fps", str(DEFAULT_FPS))[:20]
         try:
-            table = await self._quick(visitor, partial(read_motion_file, path, fps))
+            work = partial(read_motion_file, path, fps, limits)
+            table, shown_course = await self._quick(visitor, work)
         except (InputError, DescriptorError) as error:
             shown = asked_for.name_of(request, "table.csv")
             raise type(error)(str(error).replace(path.name, shown)) from None
@@ -288,33 +249,30 @@ class Routes:
         return JSONResponse({
             "kind": table.kind, "rows": table.rows,
             "notes": [note.replace(str(path), "the file") for note in table.notes],
-            **course(table.timeline, self.limits.film_frames),
+            **shown_course,
         })  # fmt: skip
 
     async def timeline_keys(self, request: Request) -> Response:
         """What the keys of the table amount to."""
         visitor = self._visitor(request)
-        asked = await self._json(request)
-        timeline = await self._moved(visitor, asked)
-        return JSONResponse(course(timeline, self.limits.film_frames))
+        work = partial(asked_course, await self._json(request), visitor.recording, self.limits)
+        return JSONResponse(await self._quick(visitor, work))
 
     async def film(self, request: Request) -> Response:
         visitor, sitter, asked = await self._asked(request)
         shape = asked_for.shape_of(asked, sitter)
         form = asked_for.one_of(asked, "format", formats())
-        timeline = await self._moved(visitor, asked)
-        if len(timeline) > self.limits.film_frames:
-            raise InputError(
-                f"{len(timeline)} frames are too many here; at most {self.limits.film_frames}: "
-                "make it shorter or lower the frame rate"
-            )
+        most = self.limits.film_frames
+        timeline = await self._quick(visitor, partial(asked_motion, asked, visitor.recording, most))
         work = partial(
             tasks.draw_film, self.service, visitor, sitter, timeline, shape, form, self.limits.files
         )
         return self._submit(request, None, visitor, Job("film", work))
 
     async def file(self, request: Request) -> Response:
-        stored: Stored | None = self._visitor(request).files.get(request.path_params["number"])
+        number = request.path_params["number"]
+        known = number.isascii() and number.isdigit() and len(number) < 20
+        stored = self._visitor(request).files.get(int(number)) if known else None
         if stored is None or not stored.path.is_file():
             raise Refused(404, "this result is gone; make it again")
         kind = "inline" if "play" in request.query_params else "attachment"
@@ -334,22 +292,24 @@ class Routes:
             raise Refused(410, "your pictures were deleted after a pause; start again")
         return visitor
 
-    @contextmanager
-    def _entered(self, request: Request) -> Iterator[tuple[str | None, Visitor]]:
+    @asynccontextmanager
+    async def _entered(self, request: Request) -> AsyncIterator[tuple[str | None, Visitor]]:
         """The visitor, or a new one with the secret for their cookie; not kept if it fails."""
-        visitor = self._find(request)
-        if visitor is not None:
-            yield None, visitor
+        known = self._find(request)
+        if known is not None:
+            yield None, known
             return
-        token, visitor = self.visitors.enter()
+        in_thread = anyio.to_thread.run_sync
+        token, visitor = await in_thread(self.visitors.enter, whose(request))
         try:
             yield token, visitor
         except BaseException:
-            self.visitors.leave(token)
+            await in_thread(self.visitors.leave, token)
             raise
 
     def _submit(self, request: Request, token: str | None, visitor: Visitor, job: Job) -> Response:
         visitor.require_free()
+        job.address = whose(request)
         visitor.job = self.queue.submit(job)
         answer = JSONResponse(self._job(job), 202)
         if token is not None:
@@ -359,13 +319,13 @@ class Routes:
     def _set_cookie(
         self, request: Request, answer: Response, name: str, value: str, seconds: int | None
     ) -> None:
-        secure = request.url.scheme == "https"
+        secure = request.scope["scheme"] == "https"
         answer.set_cookie(
             name, value, max_age=seconds, httponly=True, samesite="strict", secure=secure
         )
 
     async def _json(self, request: Request) -> dict[str, Any]:
-        return await guard.json_of(request, self.limits.json_bytes, self.limits.upload_seconds)
+        return await bodies.json_of(request, self.limits)
 
     async def _asked(self, request: Request) -> tuple[Visitor, Sitter, dict[str, Any]]:
         visitor = self._visitor(request)
@@ -377,12 +337,9 @@ class Routes:
             raise Busy("too many questions at once; wait for an answer")
         visitor.asking += 1
         try:
-            return await anyio.to_thread.run_sync(work)
+            return await anyio.to_thread.run_sync(work, limiter=self._threads)
         finally:
             visitor.asking -= 1
-
-    async def _moved(self, visitor: Visitor, asked: Mapping[str, Any]) -> Timeline:
-        return await self._quick(visitor, partial(asked_motion, asked, visitor.recording))
 
     def _job(self, job: Job) -> dict[str, Any]:
         left = job.left()

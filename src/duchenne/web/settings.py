@@ -16,26 +16,53 @@ PASSWORD_VARIABLE = "DUCHENNE_STUDIO_PASSWORD"
 class Limits:
     """What one visitor, and all of them together, may use.
 
-    photo_bytes, photo_pixels: of an uploaded picture. table_bytes: of an uploaded CSV. json_bytes:
-        of every other request. upload_seconds: for a request's body to arrive.
+    photo_bytes, photo_pixels: of an uploaded picture. json_bytes: of every other request but a
+        table's (`table_bytes`).
+    head_seconds: for a request to begin and for its head to arrive. upload_seconds: for a body.
+        patience: seconds, after which a body must have come at `slowest_body` bytes a second.
+    pause_seconds: that an idle connection is kept. stalled_seconds: that an answer waits for a
+        client to take some of it.
+    connections, connections_per_address: at one time.
     film_frames: of an exported film (a minute at 25 frames a second).
-    visitors: at one time. idle_seconds: after which a visitor's files are deleted.
-    waiting: jobs in the queue. open_faces: faces kept ready to be edited, about half a gigabyte
-        each; the others are opened again when they are needed.
+    visitors, visitors_per_address: at one time. idle_seconds: after which a visitor's files are
+        deleted.
+    waiting, waiting_per_address: jobs in the queue. open_faces: faces kept ready to be edited,
+        about half a gigabyte each; the others are opened again when they are needed.
     files: results kept for a visitor; older ones are deleted.
     """
 
     photo_bytes: int = 20_000_000
     photo_pixels: int = 50_000_000
-    table_bytes: int = 5_000_000
     json_bytes: int = 100_000
-    upload_seconds: float = 60.0
+    head_seconds: float = 10.0
+    upload_seconds: float = 240.0
+    patience: float = 5.0
+    slowest_body: float = 10_000.0
+    pause_seconds: float = 15.0
+    stalled_seconds: float = 30.0
+    connections: int = 400
+    connections_per_address: int = 64
     film_frames: int = 1500
     visitors: int = 32
+    visitors_per_address: int = 16
     idle_seconds: float = 1800.0
     waiting: int = 16
+    waiting_per_address: int = 8
     open_faces: int = 3
     files: int = 24
+
+    @property
+    def table_bytes(self) -> int:
+        """Of an uploaded CSV: the longest film's, coded at 60 frames a second.
+
+        A row of OpenFace's largest table (714 columns) has up to 6 kB.
+        """
+        return self.film_frames * 60 // 24 * 6_000
+
+    @property
+    def shown_frames(self) -> int:
+        """Of a motion that the page shows so that it can be made shorter."""
+        return 20 * self.film_frames
 
 
 @dataclass(frozen=True)

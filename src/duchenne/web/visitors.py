@@ -8,8 +8,10 @@ and when the server stops.
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 import shutil
+import stat
 import tempfile
 import threading
 import time
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files.writing import hold
 from .jobs import Busy, Job
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from ..types import AlignedFace, Face, LatentCode
 
 _SERIAL = itertools.count(1)
+PREFIX = "duchenne-studio-"
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class Visitor:
 
     folder: Path
     seen: float
+    address: str = ""
     upload: Upload | None = None
     sitter: Sitter | None = None
     recording: Timeline | None = None
@@ -100,14 +105,17 @@ class Visitor:
 class Visitors:
     """All of them, by the secret in their cookie.
 
-    most: how many at a time. idle_seconds: after which one counts as gone.
+    most, share: how many at a time, of all and of one address. idle_seconds: after which one counts
+        as gone.
     """
 
-    def __init__(self, most: int, idle_seconds: float) -> None:
-        self._most, self._idle = most, idle_seconds
+    def __init__(self, most: int, idle_seconds: float, *, share: int | None = None) -> None:
+        self._most, self._share, self._idle = most, share or most, idle_seconds
         self._by_token: dict[str, Visitor] = {}
         self._lock = threading.Lock()
-        self.root = Path(tempfile.mkdtemp(prefix="duchenne-studio-"))  # mode 0700
+        self.root = Path(tempfile.mkdtemp(prefix=PREFIX))  # mode 0700
+        self._held = hold(self.root)  # says to others that this server lives
+        _delete_of_killed_servers(self.root)
 
     def find(self, token: str | None) -> Visitor | None:
         """The visitor with this cookie, if there is one; they count as seen now."""
@@ -117,16 +125,41 @@ class Visitors:
                 visitor.seen = time.monotonic()
             return visitor
 
-    def enter(self) -> tuple[str, Visitor]:
-        """A new visitor and the secret for their cookie. Raises Busy if too many are there."""
+    def new_file(self, suffix: str) -> Path:
+        """A path for what comes from somebody who is no visitor yet."""
+        return self.root / f"{secrets.token_hex(8)}{suffix}"
+
+    def enter(self, address: str = "") -> tuple[str, Visitor]:
+        """A new visitor and the secret for their cookie. Raises Busy if too many are there.
+
+        It may delete files of others, and so take a while.
+        """
         self.sweep()
         with self._lock:
-            if len(self._by_token) >= self._most:
-                raise Busy(f"{self._most} people are here already; come back in a few minutes")
+            self._require_room(address)
             token = secrets.token_urlsafe(32)
             folder = Path(tempfile.mkdtemp(dir=self.root))
-            visitor = self._by_token[token] = Visitor(folder, time.monotonic())
+            visitor = Visitor(folder, time.monotonic(), address)
+            self._by_token[token] = visitor
             return token, visitor
+
+    def require_room(self, address: str) -> None:
+        """Busy if a new visitor from this address could not enter now."""
+        with self._lock:
+            self._require_room(address)
+
+    def _require_room(self, address: str) -> None:
+        still = [visitor for visitor in self._by_token.values() if not self._is_idle(visitor)]
+        if len(still) >= self._most:
+            raise Busy(f"{self._most} people are here already; come back in a few minutes")
+        if sum(visitor.address == address for visitor in still) >= self._share:
+            raise Busy(
+                f"{self._share} people of your address are here already; come back in a few minutes"
+            )
+
+    def _is_idle(self, visitor: Visitor) -> bool:
+        busy = visitor.job is not None and visitor.job.active
+        return visitor.seen < time.monotonic() - self._idle and not busy
 
     def leave(self, token: str) -> None:
         """Forget a visitor and delete everything of theirs."""
@@ -137,13 +170,8 @@ class Visitors:
 
     def sweep(self) -> int:
         """Let go of everyone who was idle for too long and has no job; returns how many."""
-        limit = time.monotonic() - self._idle
         with self._lock:
-            idle = [
-                token
-                for token, visitor in self._by_token.items()
-                if visitor.seen < limit and not (visitor.job and visitor.job.active)
-            ]
+            idle = [token for token, visitor in self._by_token.items() if self._is_idle(visitor)]
         for token in idle:
             self.leave(token)
         return len(idle)
@@ -153,6 +181,9 @@ class Visitors:
         for token in list(self._by_token):
             self.leave(token)
         shutil.rmtree(self.root, ignore_errors=True)
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     def __len__(self) -> int:
         return len(self._by_token)
@@ -166,3 +197,22 @@ def _delete(visitor: Visitor) -> None:
     visitor.files.clear()
     # A job that still runs cannot put anything back: files are written beside where they belong.
     shutil.rmtree(visitor.folder, ignore_errors=True)
+
+
+def _delete_of_killed_servers(own: Path) -> None:
+    """Delete what visitors of other servers left that were killed: nobody holds it, and it is ours.
+
+    A minute is left to servers that are just starting.
+    """
+    for other in own.parent.glob(f"{PREFIX}*"):
+        try:
+            status = other.lstat()
+            young = status.st_mtime > own.stat().st_mtime - 60
+            if other == own or young or not stat.S_ISDIR(status.st_mode):
+                continue
+            if status.st_uid != own.stat().st_uid or (held := hold(other)) is None:
+                continue
+        except OSError:
+            continue
+        shutil.rmtree(other, ignore_errors=True)
+        os.close(held)
