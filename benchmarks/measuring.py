@@ -15,6 +15,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from duchenne import cores
+
 SEED = 7  # the synthetic person that every benchmark animates
 EXPRESSIONS: Mapping[str, Mapping[str, float]] = {
     "mouth": {"AU12": 1.0, "AU25": 0.5},
@@ -28,7 +30,7 @@ def arguments(about: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("-o", "--output", type=Path, help="also write the JSON to this file")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved repetitions")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="cores to use")
+    parser.add_argument("--threads", type=int, default=cores.usable(), help="cores to use")
     return parser
 
 

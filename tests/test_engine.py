@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
+from duchenne.cores import usable
 from duchenne.engine.base import Engine, Item, Outcome, Slots, Throughput
-from duchenne.engine.capacity import crew, free_memory, usable_cores
+from duchenne.engine.capacity import crew, free_memory
 from duchenne.engine.folder import PRIVATE, OutputFolder, sha256_of
 from duchenne.engine.local import LocalSlots
 from duchenne.engine.on_ray import RaySlots
@@ -283,7 +284,7 @@ def test_ten_kills_leave_what_no_kill_leaves(tmp_path: Path) -> None:
 
 
 def test_cores_and_memory_are_respected() -> None:
-    cores = usable_cores()
+    cores = usable()
     assert crew(10 * cores).workers == 10 * cores
     assert crew(1).threads == 1  # whatever the cores: more threads give other bytes
     assert crew(threads=cores, worker_bytes=1).workers == 1

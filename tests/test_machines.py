@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
 
 import pytest
+import tiny
 from command_line import done, run
 
+from duchenne import cores
+from duchenne.cli import serve
+from duchenne.editing import render
+from duchenne.engine import capacity
 from duchenne.errors import WeightsError
+from duchenne.stimuli import design
 from duchenne.weights import store
 
 # ---------------------------------------------------------------- model files
@@ -65,3 +73,152 @@ def test_all_but_one_file_come_from_a_package_index() -> None:
     assert [entry.name for entry in store.entries() if isinstance(entry.source, str)] == [
         "vgg16-imagenet"
     ]
+
+
+# ---------------------------------------------------------------- cores
+
+VERSION_2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n"
+VERSION_1 = (
+    "31 23 0:28 {top} /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
+    "32 23 0:29 {top} /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+)
+SLURM = "/system.slice/slurmstepd.scope/job_7/step_0"
+
+
+def machine(root: Path, mounts: str, groups: str, files: dict[str, str]) -> None:
+    """What Linux says of control groups, below another root."""
+    for name, text in {
+        "proc/self/mountinfo": f"23 1 8:1 / / rw - ext4 /dev/sda rw\n{mounts}",
+        "proc/self/cgroup": groups,
+        **{f"sys/fs/cgroup/{name}": text for name, text in files.items()},
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("mounts", "groups", "files", "quota", "usable"),
+    [
+        # docker --cpus 2: the container sees its own group as the top
+        (VERSION_2, "0::/\n", {"cpu.max": "200000 100000\n"}, 2.0, 2),
+        (VERSION_2, "0::/\n", {"cpu.max": "150000 100000\n"}, 1.5, 2),
+        (VERSION_2, "0::/\n", {"cpu.max": "25000 100000\n"}, 0.25, 1),
+        (VERSION_2, "0::/\n", {"cpu.max": "max 100000\n"}, None, 8),
+        (VERSION_2, "0::/\n", {"cpu.max": "6400000 100000\n"}, 64.0, 8),  # more than there are
+        # a limit of the job, none of the step
+        (
+            VERSION_2,
+            f"0::{SLURM}\n",
+            {f"{SLURM[1:]}/cpu.max": "max 100000\n", f"{SLURM[1:-7]}/cpu.max": "300000 100000\n"},
+            3.0,
+            3,
+        ),
+        # version 1: docker, whose group's name is the host's and is not there
+        (
+            VERSION_1.format(top="/docker/4f"),
+            "5:memory:/docker/4f\n4:cpu,cpuacct:/docker/4f\n",
+            {"cpu,cpuacct/cpu.cfs_quota_us": "100000", "cpu,cpuacct/cpu.cfs_period_us": "50000"},
+            2.0,
+            2,
+        ),
+        (
+            VERSION_1.format(top="/"),
+            "4:cpu,cpuacct:/slurm/job_7\n",
+            {
+                "cpu,cpuacct/slurm/job_7/cpu.cfs_quota_us": "500000",
+                "cpu,cpuacct/slurm/job_7/cpu.cfs_period_us": "100000",
+                "cpu,cpuacct/cpu.cfs_quota_us": "-1",
+                "cpu,cpuacct/cpu.cfs_period_us": "100000",
+            },
+            5.0,
+            5,
+        ),
+        (VERSION_2, "0::/gone\n", {"cpu.max": "nonsense"}, None, 8),
+        ("", "", {}, None, 8),  # not Linux
+    ],
+)
+def test_threads_follow_affinity_and_quota(
+    mounts: str, groups: str, files: dict[str, str], quota: float | None, usable: int,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    machine(tmp_path, mounts, groups, files)
+    monkeypatch.setattr(cores, "ROOT", tmp_path)
+    monkeypatch.setattr(cores, "affinity", lambda: 8)
+    assert cores.quota() == quota
+    assert cores.usable() == usable
+    assert cores.fewer() == (usable if usable < 8 else None)
+    assert capacity.crew(worker_bytes=1).workers == usable
+    assert capacity.crew(threads=2, worker_bytes=1).workers == max(1, usable // 2)
+
+
+def test_libraries_are_held_within_a_quota_and_else_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in cores.THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(cores, "affinity", lambda: 8)
+    monkeypatch.setattr(cores, "quota", lambda: None)
+    cores.hold_libraries()
+    assert not any(name in os.environ for name in cores.THREAD_VARIABLES)
+    assert cores.for_openvino(A="b") == {"A": "b"}
+    monkeypatch.setenv("MKL_NUM_THREADS", "7")
+    monkeypatch.setattr(cores, "quota", lambda: 1.0)
+    cores.hold_libraries()
+    assert [os.environ.pop(name) for name in cores.THREAD_VARIABLES] == ["1", "1", "7"]
+    assert cores.for_openvino(A="b") == {"A": "b", "INFERENCE_NUM_THREADS": 1}
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        assert cores.torch_threads() == 1
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_memory_of_a_job_is_what_its_groups_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = f"{SLURM[1:-7]}/memory"
+    files = {f"{job}.max": "3000\n", f"{job}.current": "1000\n", f"{job}.stat": "inactive_file 500"}
+    machine(tmp_path, VERSION_2, f"0::{SLURM}\n", files)
+    monkeypatch.setattr(cores, "ROOT", tmp_path)
+    assert capacity.free_memory() == 2500
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+def test_taskset_is_seen_by_what_renders() -> None:
+    mine = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(mine)})
+        assert cores.usable() == 1
+        assert (
+            render.Renderer(tiny.TinyStudio().generator)._compiler._options["INFERENCE_NUM_THREADS"]
+            == 1
+        )
+    finally:
+        os.sched_setaffinity(0, mine)
+
+
+def test_nobody_else_counts_cores() -> None:
+    """One place: what asks the machine itself would see no quota."""
+    source = Path(cores.__file__).parent
+    asks = re.compile(r"cpu_count|sched_getaffinity|process_cpu_count|get_num_threads")
+    users = {p.name for p in source.rglob("*.py") if asks.search(p.read_text())}
+    assert users == {"cores.py"}
+
+
+# ---------------------------------------------------------------- what Windows writes
+
+
+def test_a_byte_order_mark_is_no_part_of_a_password(tmp_path: Path) -> None:
+    path = tmp_path / "secret.txt"
+    path.write_bytes(b"\xef\xbb\xbfpass word \r\n")
+    assert serve._password(str(path), "UNUSED") == "pass word "
+
+
+def test_a_byte_order_mark_is_no_part_of_a_design(tmp_path: Path) -> None:
+    path = tmp_path / "design.toml"
+    path.write_bytes(b'\xef\xbb\xbftitle = "Smiles"\r\n[people]\r\nsynthetic = 1\r\n')
+    assert design.read_design(path).title == "Smiles"

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
+from .. import cores
 from ..errors import DuchenneError, OutputError
 from . import (
     animation,
@@ -116,6 +117,7 @@ for _command in COMMANDS:
 def main(command: click.Command = commands, name: str = "duchenne") -> NoReturn:
     """Entry point of the program, and of `python -m experiments`."""
     streams.make_lasting()
+    cores.hold_libraries()
     signal.signal(signal.SIGTERM, _terminate)
     logging.captureWarnings(True)  # other libraries' warnings: shown with --verbose
     _log_to_stderr(0)

@@ -84,7 +84,7 @@ def _password(file: str | None, variable: str) -> str | None:
     if file is None:
         return os.environ.get(variable)
     try:
-        return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+        return Path(file).read_text(encoding="utf-8-sig").rstrip("\r\n")
     except (OSError, ValueError) as error:
         raise InputError(
             f"{file}: the password cannot be read ({getattr(error, 'strerror', None) or error})"

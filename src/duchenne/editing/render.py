@@ -8,7 +8,6 @@ a frame equals the unedited one to the bit.
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .. import cores
 from ..errors import InputError, SpaceMismatch
 from ..faces.regions import SLOTS, Regions
 from ..files import pictures
@@ -53,10 +53,11 @@ class Renderer:
     """
 
     def __init__(self, generator: Generator, *, threads: int | None = None) -> None:
+        cores.torch_threads()  # PyTorch sees no quota by itself
         self.generator = generator
         self.rows = editable_rows(generator)
         self._passes: dict[int, RegionalPass] = {}  # by the size of their pictures
-        self._compiler = Compiler(generator.w_mean.device, threads or os.cpu_count() or 1)
+        self._compiler = Compiler(generator.w_mean.device, threads or cores.usable())
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .. import cores
 from ..generators.base import Generator, PlainView, many_w, w_deviation
 from ..generators.readout import Readout
 from ..programs import compiling, derivative
@@ -146,7 +147,7 @@ class Steps:
         if self._compiles:
             try:
                 return derivative.as_program(
-                    objective, VARIABLES, inputs, threads=torch.get_num_threads()
+                    objective, VARIABLES, inputs, threads=cores.torch_threads()
                 )
             except derivative.Untraceable as error:
                 _log.info("this generator's steps are not compiled, so they are slower: %s", error)
@@ -164,7 +165,7 @@ class Steps:
     def _true_program(self) -> compiling.Program:
         generator = self.problem.generator
         w = generator.w_mean.expand(1, generator.rows, -1)
-        compiler = compiling.Compiler(w.device, torch.get_num_threads())
+        compiler = compiling.Compiler(w.device, cores.torch_threads())
         return compiler.compile(_TruePicture(self.problem), w.numpy())
 
 

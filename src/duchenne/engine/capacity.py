@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
+from .. import cores
 from ..errors import InputError
 
 WORKER_BYTES = 4_000_000_000
@@ -32,19 +32,12 @@ def crew(
     asked: int | None = None, threads: int = THREADS, *, worker_bytes: int = WORKER_BYTES
 ) -> Crew:
     """As many workers as cores and free memory allow, or as asked, with so many threads each."""
-    cores = usable_cores()
+    usable = cores.usable()
     if asked is not None and asked < 1:
         raise InputError(f"{asked} workers: give 1 or more")
     if asked is None:
-        asked = max(1, min(cores // threads, int(free_memory() * SPARE / worker_bytes)))
+        asked = max(1, min(usable // threads, int(free_memory() * SPARE / worker_bytes)))
     return Crew(asked, threads)
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on: a container or `taskset` may leave fewer than exist."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def free_memory() -> int:
@@ -56,20 +49,18 @@ def free_memory() -> int:
 
 def _left_in_cgroup() -> int | None:
     """What a container (cgroup 2, or 1) may still take; its page cache does not count as taken."""
-    for folder, limit, usage, cache in (
-        ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
-        (
-            "/sys/fs/cgroup/memory",
-            "memory.limit_in_bytes",
-            "memory.usage_in_bytes",
-            "total_inactive_file",
-        ),
-    ):
-        try:
-            most = int((Path(folder) / limit).read_text())
-            used = int((Path(folder) / usage).read_text())
-            stat = (Path(folder) / "memory.stat").read_text().split()
-        except (OSError, ValueError):  # no such cgroup, or no limit ("max")
-            continue
-        return most - used + int(dict(zip(stat[::2], stat[1::2], strict=False)).get(cache, 0))
-    return None
+    left = None
+    for folder in cores.groups("memory"):
+        for limit, usage, cache in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            try:
+                most = int((folder / limit).read_text())
+                used = int((folder / usage).read_text())
+                stat = (folder / "memory.stat").read_text().split()
+            except (OSError, ValueError):  # no such cgroup, or no limit ("max")
+                continue
+            kept = int(dict(zip(stat[::2], stat[1::2], strict=False)).get(cache, 0))
+            left = min(most - used + kept, sys.maxsize if left is None else left)
+    return left

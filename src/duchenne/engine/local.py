@@ -16,10 +16,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from .. import cores
 from .base import Build, Reply, Worker, build_safely, limit_threads, work_safely
 
-# What numpy, torch and OpenVINO's helpers read when they are loaded.
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PATIENCE = 5.0  # seconds for a worker to put its temporary files away
 
 
@@ -76,7 +75,7 @@ _worker: Worker | None = None
 
 def _begin(threads: int) -> None:
     """Before anything heavy is loaded."""
-    for name in THREAD_VARIABLES:
+    for name in cores.THREAD_VARIABLES:
         os.environ[name] = str(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent acts
     signal.signal(signal.SIGTERM, _terminate)

@@ -13,6 +13,7 @@ import os
 from concurrent.futures import Future
 from typing import Any
 
+from .. import cores
 from ..errors import DuchenneError, InputError
 from .base import Build, Reply, Worker, build_safely, limit_threads, work_safely
 from .capacity import WORKER_BYTES
@@ -140,7 +141,11 @@ def _connect(ray: Any, address: str) -> None:
     ray._private.worker._worker_logs_enabled = False
     try:
         if address == AUTO:
-            ray.init(include_dashboard=False, **options)
+            try:
+                ray.init(address=AUTO, **options)
+            except ConnectionError:  # nothing runs here; Ray by itself would take every core
+                own = {"num_cpus": cores.usable(), "include_dashboard": False}
+                ray.init(address="local", **own, **options)
         else:
             ray.init(address=address, **options)
     except Exception as error:  # Ray raises a plain Exception where its own processes do not start

@@ -18,6 +18,7 @@ import openvino
 from numpy.typing import NDArray
 from PIL import Image
 
+from .. import cores
 from ..types import Pixels
 from ..weights import store
 
@@ -96,7 +97,7 @@ FULL_RANGE = Model("face-detector-full", 192, ((48, 1),), 0.6)
 def compiled(name: str) -> openvino.CompiledModel:
     """The stored network `name`, compiled for the CPU once per process."""
     core = openvino.Core()
-    return core.compile_model(core.read_model(store.locate(name)), "CPU")
+    return core.compile_model(core.read_model(store.locate(name)), "CPU", cores.for_openvino())
 
 
 @functools.cache

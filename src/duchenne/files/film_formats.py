@@ -16,6 +16,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
+from .. import cores
 from ..types import Pixels
 from . import marks
 from .names import for_ffmpeg
@@ -82,6 +83,8 @@ class StreamWriter:
         )
         context = self._stream.codec_context
         context.width, context.height = width, height
+        if (threads := cores.fewer()) is not None:  # encoders see the affinity by themselves
+            context.thread_count = threads
         context.pix_fmt = settings.pixel_format
         context.time_base = 1 / self._rate
         if settings.subsampled:  # say which matrix and range were used: players guess otherwise

@@ -9,7 +9,6 @@ from the whole of it, whose colours are right.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .. import cores
 from ..errors import InputError
 from ..files import codes, writing
 from ..generators.base import Generator, PlainView, draw_w, w_deviation
@@ -150,7 +150,7 @@ class _Small(nn.Module):
 
 def _renderer(generator: Generator, true: bool, threads: int | None) -> Program:
     w = np.zeros((1, generator.rows, WIDTH), np.float32)
-    compiler = Compiler(generator.w_mean.device, threads or os.cpu_count() or 1)
+    compiler = Compiler(generator.w_mean.device, threads or cores.usable())
     return compiler.compile(_Small(generator, true), w)
 
 

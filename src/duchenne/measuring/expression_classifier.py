@@ -17,6 +17,7 @@ import openvino as ov
 from numpy.typing import NDArray
 from PIL import Image
 
+from .. import cores
 from ..types import Pixels
 from ..weights import store
 
@@ -39,7 +40,9 @@ class ExpressionClassifier:
 
     def __init__(self, file: Path | None = None) -> None:
         model: Any = ov.Core().read_model(str(file or store.locate(WEIGHTS)))
-        self._network = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        self._network = ov.Core().compile_model(
+            model, "CPU", cores.for_openvino(INFERENCE_PRECISION_HINT="f32")
+        )
 
     def probabilities(self, face: Pixels) -> Array:
         """[7] in the order of LABELS. face: uint8 [S, S, 3], aligned."""

@@ -15,6 +15,7 @@ import openvino as ov
 from numpy.typing import NDArray
 from PIL import Image
 
+from .. import cores
 from ..types import Pixels
 from ..weights import store
 
@@ -32,7 +33,9 @@ class FaceNet:
     def __init__(self, file: Path | None = None) -> None:
         core = ov.Core()
         model: Any = core.read_model(str(file or store.locate(WEIGHTS)))
-        self._network = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        self._network = core.compile_model(
+            model, "CPU", cores.for_openvino(INFERENCE_PRECISION_HINT="f32")
+        )
 
     def describe(self, face: Pixels) -> NDArray[np.float64]:
         """[512] descriptor of an aligned face, uint8 [S, S, 3]."""

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from .. import cores
 from ..errors import InputError
 from ..faces import landmarks
 from ..faces.following import Follower, Found
@@ -94,7 +93,7 @@ def observe(
     follower, folder = Follower(face), path.is_dir()
     observer = _Observer(scale)
     pending: deque[Future[Observed]] = deque()
-    with ThreadPoolExecutor(max(1, torch.get_num_threads()), "measuring") as pool:
+    with ThreadPoolExecutor(cores.torch_threads(), "measuring") as pool:
         try:
             for frame in frames_of(path):
                 if frame.number <= after:

@@ -34,7 +34,7 @@ import openvino as ov
 import torch
 from numpy.typing import NDArray
 
-from .. import facs
+from .. import cores, facs
 from ..errors import InputError
 from ..faces import align, landmarks
 from ..faces.warp import Affine, apply, invert, scale_of, warp
@@ -255,5 +255,5 @@ def read_networks() -> tuple[Any, Any]:
 @cache
 def _compiled(task: Path) -> tuple[Any, ...]:
     """The networks, compiled once in a process. task: where their file lies, which is read anew."""
-    hints = {"INFERENCE_PRECISION_HINT": "f32"}
+    hints = cores.for_openvino(INFERENCE_PRECISION_HINT="f32")
     return tuple(ov.Core().compile_model(model, "CPU", hints) for model in read_networks())

@@ -188,7 +188,7 @@ def read_design(path: str | Path) -> Design:
     """Read and check a design; InputError names the entry that is wrong and what it should be."""
     path = Path(path)
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
+        table = tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected a design in TOML") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

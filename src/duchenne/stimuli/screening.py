@@ -8,11 +8,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .. import facs
+from .. import cores, facs
 from ..animate import Studio
 from ..faces import landmarks
 from ..faces.warp import shrink
@@ -109,7 +108,7 @@ class _Screen:
     @cached_property
     def _drawn_small(self) -> compiling.Program:
         generator = self._studio.generator
-        compiler = compiling.Compiler(generator.w_mean.device, torch.get_num_threads())
+        compiler = compiling.Compiler(generator.w_mean.device, cores.torch_threads())
         w = np.zeros((1, generator.rows, generator.w_mean.shape[-1]), np.float32)
         return compiler.compile(_Quarter(generator), w)
 

@@ -1,0 +1,137 @@
+"""How many cores this process may use: all threads and workers ask here.
+
+A machine has cores; `taskset`, a container or a batch system leaves a process some of them (its
+affinity), or some of their time (a quota: `docker --cpus`, Kubernetes, Slurm). Threads beyond the
+quota only wait for each other.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""What numpy, torch and OpenVINO's helpers read when they are loaded."""
+
+ROOT = Path("/")
+
+
+def usable() -> int:
+    """Cores that this process may use: those it may run on, or fewer if their time is limited.
+
+    A quota of one and a half cores counts as two: one thread would leave the half unused.
+    """
+    share = quota()
+    return affinity() if share is None else max(1, min(affinity(), math.ceil(share)))
+
+
+def affinity() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def quota() -> float | None:
+    """Cores' worth of time that the process's control groups leave it; None without a limit.
+
+    Each group above the process's own may have a limit (a pod, a job); the least counts.
+    """
+    limits = [_limit(folder) for folder in groups("cpu")]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def fewer() -> int | None:
+    """`usable`, where a quota makes it fewer than libraries find by themselves; else None.
+
+    Libraries see the affinity. What they make of it is left alone: another number of threads may
+    change a result in its last digits.
+    """
+    count = usable()
+    return count if count < affinity() else None
+
+
+def hold_libraries() -> None:
+    """Make libraries that are loaded later stay within a quota; what the user set stays."""
+    if (count := fewer()) is not None:
+        for name in THREAD_VARIABLES:
+            os.environ.setdefault(name, str(count))
+
+
+def torch_threads() -> int:
+    """PyTorch's threads, lowered to what the process may use."""
+    import torch
+
+    if torch.get_num_threads() > (count := usable()):
+        torch.set_num_threads(count)
+    return int(torch.get_num_threads())
+
+
+def for_openvino(**options: Any) -> dict[str, Any]:
+    """Options of `Core.compile_model` for what has no number of threads of its own."""
+    count = fewer()
+    return options if count is None else {**options, "INFERENCE_NUM_THREADS": count}
+
+
+# ---------------------------------------------------------------- control groups
+
+
+def groups(controller: str) -> Iterator[Path]:
+    """The folders of this process's control groups (cgroup 2, and 1's `controller`).
+
+    From its own group up to the top that is mounted here: in a container that is its own limit.
+    """
+    for mount, top, version in _mounts(controller):
+        own = _own_group(controller, version)
+        inside = Path(own).relative_to(top) if Path(own).is_relative_to(top) else Path()
+        yield mount / inside
+        yield from (mount / parent for parent in inside.parents if parent != inside)
+
+
+def _mounts(controller: str) -> Iterator[tuple[Path, str, int]]:
+    """Where groups are mounted, which group is the mount's top, and their version."""
+    # proc(5): id parent device root mount options [fields...] - type source options
+    for line in _read(ROOT / "proc/self/mountinfo").splitlines():
+        before, _, after = line.partition(" - ")
+        fields, kind = before.split(), after.split()
+        if len(fields) < 5 or len(kind) < 3:
+            continue
+        mount = ROOT / fields[4].lstrip("/").replace("\\040", " ")
+        if kind[0] == "cgroup2":
+            yield mount, fields[3], 2
+        elif kind[0] == "cgroup" and controller in kind[2].split(","):
+            yield mount, fields[3], 1
+
+
+def _own_group(controller: str, version: int) -> str:
+    for line in _read(ROOT / "proc/self/cgroup").splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if (version == 2 and number == "0") or (
+            version == 1 and controller in controllers.split(",")
+        ):
+            return path
+    return "/"
+
+
+def _limit(folder: Path) -> float | None:
+    """Of one group, in cores; None where it has none."""
+    most, _, period = _read(folder / "cpu.max").strip().partition(" ")  # version 2
+    if not most:
+        most = _read(folder / "cpu.cfs_quota_us").strip()
+        period = _read(folder / "cpu.cfs_period_us").strip()
+    try:
+        share = int(most) / int(period)
+    except (ValueError, ZeroDivisionError):  # "max", or no such group
+        return None
+    return share if share > 0 else None  # -1: no limit
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""
