@@ -16,13 +16,13 @@ from av.video.reformatter import ColorTrc
 
 from duchenne.cli import motion
 from duchenne.encoding.settings import LOOK_ALIKE
-from duchenne.errors import InputError, NoFaceFound, OutputError
+from duchenne.errors import DescriptorError, InputError, NoFaceFound, OutputError
 from duchenne.faces import landmarks, steady, tracking
 from duchenne.faces.following import EVERY, Found
 from duchenne.files import film_copy, film_source
 from duchenne.files.film_source import FilmSource, Frame, open_film
 from duchenne.files.pictures import SourceType, read_synthetic_mark
-from duchenne.footage import runs
+from duchenne.footage import runs, targets
 from duchenne.footage.film import FilmSubject, Shown
 from duchenne.footage.table import tabled
 from duchenne.motion.timeline import Timeline
@@ -167,6 +167,19 @@ def test_samples_outside_an_edit_are_the_decoded_ones(film: FilmSource) -> None:
             assert luma.max(axis=0).tolist() <= [20, 43 + 1]
 
 
+@pytest.mark.parametrize("matrix", [1, 2, 5, 6, 9])
+def test_an_edit_has_its_colours_in_every_matrix(frames: list[np.ndarray], matrix: int) -> None:
+    video = av.VideoFrame.from_ndarray(frames[0], format="rgb24").reformat(format="yuv420p")
+    video.colorspace, video.pts = matrix, 0
+    frame = Frame(0, 0.0, video, 0)
+    pixels = frame.pixels.copy()
+    pixels[16:32, 16:32] = 200, 90, 60
+    shown = film_copy.patched(frame, pixels)
+    assert shown.colorspace == matrix
+    middle = shown.to_ndarray(format="rgb24")[18:30, 18:30].astype(int)
+    assert np.abs(middle - (200, 90, 60)).max() <= 3  # steps of 8-bit samples
+
+
 def test_sound_that_does_not_fit_is_said_before_the_work(film: FilmSource) -> None:
     with pytest.raises(OutputError, match=r"out.webm: cannot hold.*\(aac\); write .mp4"):
         film_copy.check_copy(film, Path("out.webm"))
@@ -280,6 +293,33 @@ def test_a_run_ends_with_its_track_and_where_the_intensity_bends() -> None:
     assert bent[0].moments[-1].seen.sighting.frame.index == 4
     still = list(runs.runs(moment(i, 0) for i in range(40)))
     assert max(len(run.moments) for run in still) == runs.LONGEST
+
+
+def test_what_is_missing_to_a_target_is_added_smoothly() -> None:
+    class Noisy:
+        """AU12 measures 0.4 of the full action, and every second time 0.6."""
+
+        calls = 0
+
+        def scores(self, pixels: object, mesh: object) -> np.ndarray:
+            self.calls += 1
+            return np.full(len(motion.facs.CODES), 5 * (0.4 + 0.2 * (self.calls % 2)))
+
+    seen = []
+    for i in range(20):
+        one = sighting(i, MESH if i < 15 else None)
+        one.frame.__dict__["pixels"] = None  # type: ignore[attr-defined]
+        seen.append(steady.Steadied(one, one.mesh, 1.0))  # type: ignore[arg-type,attr-defined]
+    asked = list(targets.reaching(seen, {"AU12": 0.1}, Noisy()))  # type: ignore[arg-type]
+    assert [one for one, _ in asked] == seen
+    index = motion.facs.INDEX["AU12"]
+    course = np.array([table[index].min() for _, table in asked])
+    np.testing.assert_allclose(course[2:13], -0.4, atol=0.02)
+    assert not course[15:].any()
+    others = np.delete(np.stack([table for _, table in asked]), index, axis=1)
+    assert not others.any()
+    with pytest.raises(DescriptorError, match="leave out the side"):
+        list(targets.reaching(seen, {"AU12L": 0}, Noisy()))  # type: ignore[arg-type]
 
 
 # ---------------------------------------------------------------- carried

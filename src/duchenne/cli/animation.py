@@ -134,14 +134,15 @@ def animate(
     if footage.is_film(source):
         refused = {
             "--crop": paste is False, "--generated": generated, "--keep": keep is not None,
-            "--size": size is not None, "--target": target is not None,
-            "--sweep": times["sweep"] is not None,
+            "--size": size is not None, "--sweep": times["sweep"] is not None,
         }  # fmt: skip
+        if target is not None:  # every frame is measured: there is no timeline
+            refused |= {f"--target with --{k}": v not in (None, False) for k, v in times.items()}
         footage.animate_film(
-            run, source, output, lambda rate: motion.read_for_film(
-                asked, keyframes, drive, rate, **times
-            ),
-            face=face, encoding=encoding, inputs=[keyframes, drive, *files.values()], files=files,
+            run, source, output,
+            lambda rate: motion.read_for_film(asked, keyframes, drive, rate, **times),
+            targets=None if target is None else asked, face=face, encoding=encoding,
+            inputs=[keyframes, drive, *files.values()], files=files,
             refused=refused,
         )  # fmt: skip
         return

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .. import facs
 from .faces import Encoding, describe_generator, new_studio
 from .run import Run, with_bar
 
 if TYPE_CHECKING:
+    from ..facs import Descriptor
     from ..footage.film import FilmSubject, Shown
     from ..motion.timeline import Timeline
     from ..types import Pixels
@@ -31,6 +33,7 @@ def animate_film(
     output: str,
     read: Callable[[str], Timeline],
     *,
+    targets: Descriptor | None,
     face: int | None,
     encoding: Encoding,
     inputs: list[str | None],
@@ -39,7 +42,8 @@ def animate_film(
 ) -> None:
     """Write the film again, with its face moved as a timeline says.
 
-    read: gives the timeline, by the film's frame rate. refused: options that are for photos only,
+    read: gives the timeline, by the film's frame rate. targets: what every frame is to measure,
+    instead of a timeline. refused: options that are for photos only,
     and whether they were given.
     """
     for option, given in refused.items():
@@ -49,6 +53,8 @@ def animate_film(
         raise click.UsageError(
             f"{source}: --quality, --init, --loss and --steps are for photos; a film takes v(I)"
         )
+    import numpy as np
+
     from ..files import film_copy, films, pictures
     from ..files.film_source import open_film
     from ..footage.film import FilmSubject
@@ -60,8 +66,8 @@ def animate_film(
     with run.stages("load"):
         film = open_film(source)
         film.require_editable()
-        timeline = read(str(film.rate))
-        films.check_writable(output, timeline.fps)
+        timeline = None if targets is not None else read(str(film.rate))
+        films.check_writable(output, film.rate if timeline is None else timeline.fps)
         copied = film_copy.keeps_sound(Path(output))
         left_out = film_copy.check_copy(film, Path(output)) if copied else ["sound"]
         run.read("input", source)
@@ -71,8 +77,13 @@ def animate_film(
     for what in film.changed_by_writing() + [f"{what} is left out" for what in left_out]:
         run.note(f"{source}: {what}")
     with run.stages("render and write"):
-        uneven = (timeline.sides[:, :, 0] != timeline.sides[:, :, 1]).any(axis=0)
-        shown = tabled(subject.animate(timeline), sidecar, uneven)
+        if timeline is None:
+            assert targets is not None
+            edited, uneven = subject.reach(targets), np.zeros(len(facs.CODES), bool)
+        else:
+            edited = subject.animate(timeline)
+            uneven = (timeline.sides[:, :, 0] != timeline.sides[:, :, 1]).any(axis=0)
+        shown = tabled(edited, sidecar, uneven)
         bar = with_bar(shown, film.frame_count, "rendering")
         if copied:
             written = film_copy.write_copy(bar, film, Path(output))

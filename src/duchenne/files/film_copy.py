@@ -27,6 +27,11 @@ from .writing import replacing, reporting_disk_errors
 COPIED = ("audio", "subtitle")
 AHEAD = 1.0  # seconds by which sound may be written before the picture
 YUV = "yuv420p"
+# FFmpeg numbers colour matrices in two ways: as frames say them, and as its converter takes them.
+MATRICES = {
+    1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020,
+}  # fmt: skip
 
 
 class Edited(Protocol):
@@ -216,7 +221,7 @@ def patched(frame: Frame, pixels: Pixels | None) -> Any:
 
 def _as_yuv(pixels: Pixels, like: Any) -> Any:
     """uint8 [H, W, 3] in the encoder's format, by the colour matrix and range of a frame."""
-    space = Colorspace(like.colorspace) if like.colorspace != 2 else Colorspace.DEFAULT
+    space = MATRICES.get(int(like.colorspace), Colorspace.DEFAULT)
     return av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
         format=YUV,
         src_color_range=ColorRange.JPEG,

@@ -8,7 +8,7 @@ and the others take what lies between (`moving.carried`). Every frame shows its 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from .. import animate, facs
 from ..animate import Studio
 from ..editing import edit
-from ..editing.boundaries import in_slots
+from ..editing.boundaries import in_slots, slot_intensities
 from ..encoding import encoder
 from ..encoding.settings import LOOK_ALIKE
 from ..errors import NoFaceFound
 from ..faces import align, landmarks, regions
 from ..faces.paste import face_mask, footprint
-from ..faces.steady import steadied
+from ..faces.steady import Steadied, steadied
 from ..faces.tracking import track
 from ..faces.warp import apply, invert
 from ..files.film_source import FilmSource, Frame
@@ -36,11 +36,12 @@ from ..moving.correspondence import Array
 from ..moving.moved import Canvas, Fields, MovedPhoto, at_side, resized
 from ..types import Face, Photo, Pixels
 from .runs import Moment, Run, runs
+from .targets import reaching
 
 logger = logging.getLogger(__name__)
 
-Tables = Callable[[float], NDArray[np.float64]]
-"""Seconds -> [U, 8], what is asked then."""
+Asked = Callable[[Iterator[Steadied]], Iterator[tuple[Steadied, NDArray[np.float64]]]]
+"""Gives every frame [U, 8], what is to be added there."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +122,25 @@ class FilmSubject:
                 slots[before] + (place - before) * (slots[after] - slots[before]), np.float64
             )
 
-        return self.frames(at, np.asarray(slots.any(axis=(0, 1))))
+        def asked(seen: Iterator[Steadied]) -> Iterator[tuple[Steadied, NDArray[np.float64]]]:
+            return ((one, at(one.sighting.frame.time)) for one in seen)
 
-    def frames(self, tables: Tables, active: NDArray[np.bool_]) -> Iterator[Shown]:
-        """tables: what is asked when. active: [8], the regions in which anything ever is."""
+        return self.frames(asked, np.asarray(slots.any(axis=(0, 1))))
+
+    def reach(self, targets: Mapping[str, float]) -> Iterator[Shown]:
+        """Every frame, with added what it is measured to be away from the targets.
+
+        targets: AU code -> intensity in [0, 1], whole AUs only; DescriptorError for others.
+        """
+        scorer = self.studio.scorer
+        active = slot_intensities(dict.fromkeys(facs.check(targets), 1.0)).any(axis=0)
+        return self.frames(lambda seen: reaching(seen, targets, scorer), np.asarray(active))
+
+    def frames(self, asked: Asked, active: NDArray[np.bool_]) -> Iterator[Shown]:
+        """asked: what is added where. active: [8], the regions in which anything ever is."""
         account = self.account
         known: dict[int, Known | None] = {}
-        for run in runs(self._moments(tables)):
+        for run in runs(self._moments(asked)):
             for shown in self._drawn(run, known, active):
                 account.add(shown)
                 yield shown
@@ -139,9 +152,9 @@ class FilmSubject:
                 f"{account.frames} frames; give a film with a larger face"
             )
 
-    def _moments(self, tables: Tables) -> Iterator[Moment]:
-        for seen in steadied(track(self.source.frames(), self._face)):
-            table = tables(seen.sighting.frame.time) * seen.share
+    def _moments(self, asked: Asked) -> Iterator[Moment]:
+        for seen, table in asked(steadied(track(self.source.frames(), self._face))):
+            table = table * seen.share
             if seen.mesh is None:
                 yield Moment(seen, None, None, table)
                 continue
@@ -185,7 +198,11 @@ class FilmSubject:
             at_side(studio.renderer.local(code.w, change, areas))
             for change in (np.zeros_like(offsets), offsets)
         )
-        moved = MovedPhoto(aligned, before, animate.find_mesh)
+
+        def find_mesh(picture: Pixels, known: landmarks.Mesh | None) -> landmarks.Mesh | None:
+            return animate.find_mesh(picture, near if known is None else known)
+
+        moved = MovedPhoto(aligned, before, find_mesh)
         fields = moved.fields(after, boundaries.gains(moment.table))
         clear = covering.clearance(aligned, None, covering.find(aligned).mask)
         fields = covering.sparing(fields, clear)

@@ -21,6 +21,7 @@ LONGEST = 12  # frames
 # In pixels of the aligned crop at moving.change.SIDE: how far a frame's face may lie beside the
 # straight line between two others, and how much the face may change between those.
 BESIDE, CHANGED = 3.0, 16.0
+OFF_LINE = 0.03  # the same of the intensities that are asked: 0.15 of a FACS step
 # Pairs of mesh points whose distance says how the face is: lips, corners of the mouth, lids, brows,
 # and the tip of the nose against the eyes (turns of the head).
 _SPANS = np.array(
@@ -99,7 +100,7 @@ def _straight(run: Sequence[Moment]) -> bool:
     shares = Run(tuple(run), False).shares()[:, None]
     tables = np.stack([moment.table.ravel() for moment in run])
     faces = np.stack([_spans(moment) for moment in run])
-    return _on_line(tables, shares, between.STRAIGHT, between.STEP) and _on_line(
+    return _on_line(tables, shares, OFF_LINE, between.STEP) and _on_line(
         faces, shares, BESIDE, CHANGED
     )
 

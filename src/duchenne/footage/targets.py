@@ -1,0 +1,71 @@
+"""What must be added to a film so that it measures what is asked: `--target AU12=0`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import facs
+from ..editing.boundaries import in_slots
+from ..errors import DescriptorError
+from ..faces.steady import Steadied
+from ..measuring.score import Scorer
+
+AROUND = 6  # frames on either side whose measurements count
+WIDTH = 2.5  # frames, the standard deviation of their weights: one frame's score is unsteady
+
+
+def reaching(
+    seen: Iterable[Steadied], targets: Mapping[str, float], scorer: Scorer
+) -> Iterator[tuple[Steadied, NDArray[np.float64]]]:
+    """The same, at most AROUND frames later, each with [U, 8], what to add.
+
+    targets: AU code -> intensity, whole AUs only. Every frame is measured; what is missing to the
+    target is smoothed in time, within a track. DescriptorError for one-sided targets.
+    """
+    wanted = np.zeros(len(facs.CODES))
+    asked = np.zeros(len(facs.CODES), bool)
+    for name, value in facs.check(targets).items():
+        if name not in facs.INDEX:
+            raise DescriptorError(
+                f"{name}: only whole Action Units are measured; leave out the side"
+            )
+        wanted[facs.INDEX[name]], asked[facs.INDEX[name]] = value, True
+    window: deque[tuple[Steadied, NDArray[np.float64] | None]] = deque()
+    at = 0
+    for one in seen:
+        missing = None
+        if one.mesh is not None:
+            scores = scorer.scores(one.sighting.frame.pixels, one.mesh)
+            missing = np.where(asked, wanted - np.asarray(scores) / facs.FULL, 0)
+        window.append((one, missing))
+        if len(window) > at + AROUND:
+            yield window[at][0], _smoothed(list(window), at)
+            at += 1
+        if at > AROUND:
+            window.popleft()
+            at -= 1
+    while at < len(window):
+        yield window[at][0], _smoothed(list(window), at)
+        at += 1
+
+
+def _smoothed(
+    window: list[tuple[Steadied, NDArray[np.float64] | None]], at: int
+) -> NDArray[np.float64]:
+    """[U, 8], the weighted mean of what is missing in the frames around."""
+    here = window[at][0].sighting
+    near = [
+        (np.exp(-0.5 * ((i - at) / WIDTH) ** 2), missing)
+        for i, (one, missing) in enumerate(window)
+        if missing is not None and one.sighting.track == here.track
+    ]
+    if here.mesh is None or not near:
+        return in_slots(np.zeros((len(facs.CODES), len(facs.SIDES))))
+    weights = np.array([weight for weight, _ in near])
+    mean = np.tensordot(weights / weights.sum(), np.stack([m for _, m in near]), axes=1)
+    mean = np.clip(mean, facs.LOWEST, 1)
+    return in_slots(np.repeat(mean[:, None], len(facs.SIDES), axis=1))
