@@ -289,7 +289,7 @@ def test_a_run_ends_with_its_track_and_where_the_intensity_bends() -> None:
     cut = list(runs.runs(moment(i, 0, track=i >= 4) for i in range(8)))
     assert [len(run.moments) for run in cut] == [4, 4]
     assert [run.continued for run in cut] == [False, False]
-    bent = list(runs.runs(moment(i, 0, strength=0.03 * max(0, i - 4)) for i in range(9)))
+    bent = list(runs.runs(moment(i, 0, strength=0.045 * max(0, i - 4)) for i in range(9)))
     assert bent[0].moments[-1].seen.sighting.frame.index == 4
     still = list(runs.runs(moment(i, 0) for i in range(40)))
     assert max(len(run.moments) for run in still) == runs.LONGEST
