@@ -181,6 +181,7 @@ def test_an_edit_has_its_colours_in_every_matrix(frames: list[np.ndarray], matri
 
 
 def test_sound_that_does_not_fit_is_said_before_the_work(film: FilmSource) -> None:
+    assert film_copy.check_copy(film, Path("out.gif")) == ["audio aac"]
     with pytest.raises(OutputError, match=r"out.webm: cannot hold.*\(aac\); write .mp4"):
         film_copy.check_copy(film, Path("out.webm"))
 
@@ -378,7 +379,9 @@ def test_a_film_is_edited_where_it_is_asked_and_nowhere_else(
     subject = FilmSubject(tiny.TinyStudio(LOOK_ALIKE), seen_film)
     timeline = ramp([0, 0, 1, 1])
     uneven = (timeline.sides[:, :, 0] != timeline.sides[:, :, 1]).any(axis=0)
-    result: list[Shown] = list(tabled(subject.animate(timeline), tmp_path / "film.csv", uneven))
+    with tabled(subject.animate(timeline), tmp_path / "film.csv", uneven) as passing:
+        result: list[Shown] = list(passing)
+        assert not (tmp_path / "film.csv").exists()  # before the film is whole
     # Asked: 0 at 0 and 40 ms; shown over 2 of the 4 frames before the face is lost at 240 ms.
     assert [shown.pixels is not None for shown in result] == [
         False,

@@ -69,7 +69,7 @@ def animate_film(
         timeline = None if targets is not None else read(str(film.rate))
         films.check_writable(output, film.rate if timeline is None else timeline.fps)
         copied = film_copy.keeps_sound(Path(output))
-        left_out = film_copy.check_copy(film, Path(output)) if copied else ["sound"]
+        left_out = film_copy.check_copy(film, Path(output))
         run.read("input", source)
         studio = new_studio(run, encoding, **files)
         describe_generator(run, studio, edits=True)
@@ -83,13 +83,13 @@ def animate_film(
         else:
             edited = subject.animate(timeline)
             uneven = (timeline.sides[:, :, 0] != timeline.sides[:, :, 1]).any(axis=0)
-        shown = tabled(edited, sidecar, uneven)
-        bar = with_bar(shown, film.frame_count, "rendering")
-        if copied:
-            written = film_copy.write_copy(bar, film, Path(output))
-        else:
-            source_type = pictures.SourceType.EDITED
-            written = films.write_frames(_pixels(bar), output, fps=film.rate, source=source_type)
+        with tabled(edited, sidecar, uneven) as shown:
+            bar = with_bar(shown, film.frame_count, "rendering")
+            if copied:
+                written = film_copy.write_copy(bar, film, Path(output))
+            else:
+                mark = pictures.SourceType.EDITED
+                written = films.write_frames(_pixels(bar), output, fps=film.rate, source=mark)
     _report(run, source, subject)
     width, height = written.size
     run.wrote(

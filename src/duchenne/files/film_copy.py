@@ -7,6 +7,7 @@ converted from RGB, so that all other samples are the decoded ones to the bit.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from ..types import Pixels
 from .film_formats import FORMATS, Stream, mark_comment
 from .film_source import FilmSource, Frame
 from .films import Written, encode_in_thread
+from .names import for_ffmpeg
 from .pictures import SourceType
 from .writing import replacing, reporting_disk_errors
 
@@ -50,29 +52,34 @@ def keeps_sound(path: Path) -> bool:
 
 
 def check_copy(source: FilmSource, path: Path) -> list[str]:
-    """OutputError if the film's sound cannot lie in the new file; else what will be left out."""
-    form = FORMATS[path.suffix.lower()]
-    left: list[str] = []
-    with av.open(str(source.path)) as given:
-        kept = _codecs(form.stream.container)
-        for stream in given.streams:
-            name = getattr(stream.codec_context, "name", "") if stream.type in COPIED else ""
-            if stream.type == "audio" and name not in kept:
-                fitting = [s for s, other in FORMATS.items() if other.stream.subsampled
-                           and name in _codecs(other.stream.container)]  # fmt: skip
-                do = f"write {' or '.join(fitting)}" if fitting else "convert its sound to aac"
-                raise OutputError(f"{path}: cannot hold the film's sound ({name}); {do}")
-            if (stream.type == "subtitle" and name not in kept) or (
-                stream.type not in (*COPIED, "video")
-            ):
-                left.append(f"{stream.type} {name}".strip())
-    return left
+    """OutputError if the film's sound cannot lie in the new film; else what will be left out."""
+    with av.open(for_ffmpeg(source.path)) as given:
+        others = [(s.type, _codec_of(s)) for s in given.streams if s.type != "video"]
+    if not keeps_sound(path):
+        return [f"{kind} {codec}".strip() for kind, codec in others]
+    kept = _codecs(FORMATS[path.suffix.lower()].stream.container)
+    left = [(kind, codec) for kind, codec in others if kind not in COPIED or codec not in kept]
+    for kind, codec in left:
+        if kind == "audio":
+            fitting = [
+                suffix
+                for suffix, form in FORMATS.items()
+                if form.stream.subsampled and codec in _codecs(form.stream.container)
+            ]
+            do = f"write {' or '.join(fitting)}" if fitting else "convert its sound to aac first"
+            raise OutputError(f"{path}: cannot hold the film's sound ({codec}); {do}")
+    return [f"{kind} {codec}".strip() for kind, codec in left]
+
+
+def _codec_of(stream: Any) -> str:
+    context = stream.codec_context
+    return "" if context is None else str(context.name)
 
 
 def _codecs(container: str) -> frozenset[str]:
     """What a container can hold, by the names of codecs."""
-    with av.open("/dev/null" if Path("/dev/null").exists() else "NUL", "w", format=container) as c:
-        return frozenset(c.supported_codecs)
+    with av.open(os.devnull, "w", format=container) as nothing:
+        return frozenset(nothing.supported_codecs)
 
 
 def write_copy(frames: Iterable[Edited], source: FilmSource, path: Path) -> Written:
@@ -98,8 +105,10 @@ class FilmCopy:
         self.size = (0, 0)
         self._settings, self._source = stream, source
         options = {"fflags": "+bitexact", **stream.container_options}
-        self._given: Any = av.open(str(source.path))
-        self._container: Any = av.open(str(path), "w", format=stream.container, options=options)
+        self._given: Any = av.open(for_ffmpeg(source.path))
+        self._container: Any = av.open(
+            for_ffmpeg(path), "w", format=stream.container, options=options
+        )
         self._container.metadata["comment"] = mark_comment(SourceType.EDITED)
         self._stream: Any = None
         self._others: Iterator[tuple[float, Any]] = iter(())

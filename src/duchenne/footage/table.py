@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,12 @@ from .film import Shown
 _OF_SIDE = [[i for i, slot in enumerate(SLOTS) if slot.endswith(side)] for side in facs.SIDES]
 
 
-def tabled(frames: Iterable[Shown], path: Path, uneven: NDArray[np.bool_]) -> Iterator[Shown]:
-    """The same frames; their table is written line by line, and appears whole after the last.
+@contextmanager
+def tabled(
+    frames: Iterable[Shown], path: Path, uneven: NDArray[np.bool_]
+) -> Iterator[Iterator[Shown]]:
+    """The same frames; their table is written line by line while they pass, and appears whole at
+    the end of the block, if nothing went wrong in it.
 
     frame (from 1), time in seconds, face (0 or 1), presence (0 to 1), and what was added of each
     Action Unit. uneven: [U], those that have a column for either side too. OutputError.
@@ -34,13 +39,17 @@ def tabled(frames: Iterable[Shown], path: Path, uneven: NDArray[np.bool_]) -> It
     ):
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["frame", "time", "face", "presence", *facs.CODES, *names])
-        for shown in frames:
-            sides = _sides(shown.table)
-            values = [*sides.mean(axis=1), *sides[both].ravel()]
-            frame = shown.frame
-            cells = [frame.index + 1, f"{frame.time:.6f}", int(shown.presence > 0)]
-            table.writerow([*cells, f"{shown.presence:.3f}", *(f"{v:.6g}" for v in values)])
-            yield shown
+
+        def passing() -> Iterator[Shown]:
+            for shown in frames:
+                sides = _sides(shown.table)
+                values = [*sides.mean(axis=1), *sides[both].ravel()]
+                frame = shown.frame
+                cells = [frame.index + 1, f"{frame.time:.6f}", int(shown.presence > 0)]
+                table.writerow([*cells, f"{shown.presence:.3f}", *(f"{v:.6g}" for v in values)])
+                yield shown
+
+        yield passing()
 
 
 def _sides(table: NDArray[np.float64]) -> NDArray[np.float64]:
