@@ -120,11 +120,40 @@ def test_a_folder_a_glob_and_a_table_name_inputs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        b"file, au, Face\na.jpg, AU1=0.5, 1.0\n",
+        b"\xef\xbb\xbfFILE;Au;FACE;;\r\na.jpg;AU1=0.5;1,0;;\r\n;;;;\r\n",
+        "file\tau\tface\r\na.jpg\tAU1=0.5\t1\r\n".encode("utf-16"),
+        b'"face","au","file"\n1e0,"AU1=0.5",a.jpg,\n',
+    ],
+)
+def test_a_table_in_any_spelling(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    (given,) = batch.find_inputs(str(tmp_path / "t.csv"), None)
+    assert (given.stem, given.descriptor, given.face) == ("a", {"AU1": 0.5}, 1)
+
+
+def test_columns_that_are_not_read_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "t.csv").write_text("file,au,person,faces\na.jpg,AU12,anna,2\n")
+    batch.find_inputs(str(tmp_path / "t.csv"), None)
+    assert "columns that are not read: person, faces; known are file, au," in caplog.text
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("file,au\na.jpg,AU12=1,AU6=1\n", "line 2: 3 cells where the header has 2; quote cells"),
+        ("file,au,face\na.jpg,AU12,1.5\n", "line 2, column face: '1.5' is not a whole number"),
+        ("file,au,face\na.jpg,AU12,-1\n", "line 2: face -1; they count from 0"),
+        ("file,au\n,AU12\n", "line 2: no file"),
+        ("file,au,expression\na.jpg,AU12,anger\n", "line 2: fill one of au, expression"),
+        ("file,au,AU\na.jpg,AU12,AU6\n", "line 1: column au is there 2 times"),
         ("photo\na.jpg\n", "expected a column `file`"),
         ("file,au\na.jpg,AU99\n", "line 2: unknown Action Unit"),
-        ("file,face\na.jpg,first\n", "line 2: invalid literal"),
+        ("file,face\na.jpg,first\n", "line 2, column face: 'first' is not a number"),
         ("file\na.jpg\n", "line 2: no expression"),
         ("file\n", "no photos or codes there"),
     ],

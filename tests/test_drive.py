@@ -227,7 +227,7 @@ def test_bad_tables(tmp_path, text, words):
 
 
 def test_unreadable_tables(tmp_path):
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="no such file"):
         read_recording(tmp_path / "none.csv")
     with pytest.raises(InputError, match="directory"):
         read_recording(tmp_path)

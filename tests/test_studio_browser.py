@@ -496,7 +496,32 @@ def test_a_table_of_keyframes(page: Page, tmp_path: Path) -> None:
     table.write_bytes(b"\x89PNG not a table")
     page.set_input_files("#table-file", table)
     page.wait_for_selector("#problem:not([hidden])")
-    assert "not a text file" in page.locator("#problem").inner_text()
+    assert "not a CSV text file" in page.locator("#problem").inner_text()
+
+
+def test_a_recording_and_what_it_was_recorded_with(page: Page, tmp_path: Path) -> None:
+    draw(page, 7)
+    page.click("#timeline summary")
+    rows = [f"{i},{name},0.9,{i / 20 if name == 'Person_0' else 0}" for i in range(20)
+            for name in ("Person_0", "Person_1")]  # fmt: skip
+    table = tmp_path / "feat.csv"
+    table.write_text("\n".join(["frame,Identity,FaceScore,AU12", *rows]))
+    page.set_input_files("#table-file", table)
+    page.wait_for_selector("#recording-options:not([hidden])")
+    assert page.input_value("#fps") == "30"
+    assert "taken as 30 frames a second" in page.locator("#recording-note").inner_text()
+    assert "20 frames, 0.67 s" in page.locator("#film-length").inner_text()
+    page.fill("#source-fps", "10")
+    page.press("#source-fps", "Tab")
+    page.wait_for_selector("#film-length:has-text('20 frames, 2.00 s')")
+    assert page.input_value("#fps") == "10"
+    assert page.locator("#curves polyline").count() == 1
+    page.select_option("#follow", "Person_1")
+    page.wait_for_selector("#recording-note:has-text('following Person_1')")
+    assert page.locator("#curves polyline").count() == 0
+    page.fill("#confidence", "0.95")
+    page.press("#confidence", "Tab")
+    page.wait_for_selector("#problem:has-text('confidence 0.95')")
 
 
 def test_what_is_no_picture_is_refused(page: Page, tmp_path: Path) -> None:

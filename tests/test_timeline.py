@@ -228,6 +228,21 @@ def test_csv_says_the_same_as_toml(tmp_path):
     assert one.times[-1] >= 1
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "au;time;value\nAU12;0;0\nAU12;0,5;0,8\n".encode("utf-16"),
+        b"AU,Time,Value\nAU12,0,0\nAU12,0.5,0.8\n",
+        b'value, "time", au\n0,0,AU12\n0.8,0.5,AU12\n',
+    ],
+)
+def test_keys_from_a_spreadsheet(tmp_path, content):
+    path = tmp_path / "keys.csv"
+    path.write_bytes(content)
+    line = from_keyframes(path, fps=10)
+    assert line.intensities[:, AU12] == pytest.approx([0, 0.16, 0.32, 0.48, 0.64, 0.8])
+
+
 def test_default_easing_of_a_file(tmp_path):
     path = written(tmp_path, 'easing = "hold"\nfps = 10\nAU12 = [[0, 0], [0.2, 1]]\n')
     assert from_keyframes(path).intensities[:, AU12].tolist() == [0, 0, 1]
@@ -276,7 +291,11 @@ def refused(path, kind, words):
         ("", InputError, "line 1: expected the columns"),
         ("a,b\n1,2\n", InputError, "line 1: expected the columns"),
         ("au,time,value\n", InputError, "holds no keys"),
-        ("au,time,value\nAU12,0\n", InputError, "line 2: expected 3 cells, not 2"),
+        (
+            "au,time,value\nAU12,0\n",
+            InputError,
+            "line 2: expected an Action Unit, a time",
+        ),
         ("au,time,value\nAU12,0,x\n", InputError, "line 2: time '0' and value 'x'"),
         ("au,time,value\nAU12,1,0\nAU6,0,0\nAU12,0.5,1\n", InputError, "line 4: time 0.5 s"),
         ("au,time,value,easing\nAU12,0,0,fast\n", InputError, "line 2: unknown easing 'fast'"),

@@ -131,6 +131,7 @@ def animate(
     })  # fmt: skip
     asked = motion.descriptor_of(target if au is None else au, descriptor, expression, to)
     files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
+    recording = motion.recording(run, drive, times, boundaries_file)
     if footage.is_film(source):
         refused = {
             "--crop": paste is False, "--generated": generated, "--keep": keep is not None,
@@ -140,7 +141,7 @@ def animate(
             refused |= {f"--target with --{k}": v not in (None, False) for k, v in times.items()}
         footage.animate_film(
             run, source, output,
-            lambda rate: motion.read_for_film(asked, keyframes, drive, rate, **times),
+            lambda rate: motion.read_for_film(asked, keyframes, recording, rate, **times),
             targets=None if target is None else asked, face=face, encoding=encoding,
             inputs=[keyframes, drive, *files.values()], files=files,
             refused=refused,
@@ -154,7 +155,7 @@ def animate(
     inputs = [source, keep, keyframes, drive, *files.values()]
     run.check_outputs(inputs, [Path(output), sidecar])
     pictures.check_writable(sidecar, (".csv",))
-    timeline = motion.read(asked, keyframes, drive, **times)
+    timeline = motion.read(asked, keyframes, recording, **times)
     films.check_writable(output, timeline.fps)
 
     subject = open_subject(
@@ -166,7 +167,7 @@ def animate(
             _warn_of_size(run, subject, size)
         _ = subject.face_regions  # renders the face as it is
     if target is not None:
-        timeline = motion.read(_reach(run, subject, asked), keyframes, drive, **times)
+        timeline = motion.read(_reach(run, subject, asked), keyframes, recording, **times)
     with run.stages("render and write"):
         clip = subject.animate(timeline, paste=paste, size=size)
         frames = with_bar(clip, len(timeline), "rendering")

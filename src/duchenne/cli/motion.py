@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,9 @@ import click
 from .. import facs
 
 if TYPE_CHECKING:
+    from ..motion.drive import Recording
     from ..motion.timeline import Timeline
+    from .run import Run
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -51,7 +54,12 @@ PATH_OPTIONS: tuple[Decorator, ...] = (
 )
 FILE_OPTIONS: tuple[Decorator, ...] = (
     click.option("--keyframes", metavar="FILE", help="Keys of each Action Unit, .toml or .csv."),
-    click.option("--drive", metavar="FILE", help="A recording: the CSV of OpenFace 2 or py-feat."),
+    click.option(
+        "--drive",
+        metavar="FILE",
+        help="A recording: the CSV of OpenFace, py-feat, LibreFace or Live Link Face (ARKit), or "
+        "the table beside a film; docs/recordings.md has all.",
+    ),
     click.option(
         "--gain", type=float, metavar="X", help="Make the motion of --drive X times as strong."
     ),
@@ -68,6 +76,25 @@ FILE_OPTIONS: tuple[Decorator, ...] = (
         help="Percentile of each Action Unit in --drive that is this person's neutral face and "
         "taken off; 5 by default.",
     ),
+    click.option(
+        "--source-fps",
+        metavar="RATE",
+        help="Frames a second of what --drive was recorded from, where its times do not say it: "
+        "py-feat, folders of pictures. 30 by default.",
+    ),
+    click.option(
+        "--follow",
+        metavar="NAME",
+        help="The face of --drive that is followed, by its face_id or Identity; the one seen most "
+        "by default.",
+    ),
+    click.option(
+        "--confidence",
+        type=float,
+        metavar="X",
+        help="Frames of --drive whose face was found with less, 0 to 1, are bridged; 0.7 by "
+        "default.",
+    ),
 )
 TIME_OPTIONS: tuple[Decorator, ...] = (
     click.option(
@@ -79,7 +106,8 @@ TIME_OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--fps",
         metavar="RATE",
-        help="Frames a second: 25, 23.976, 30000/1001; 24 by default, or what the keyframes say.",
+        help="Frames a second: 25, 23.976, 30000/1001; 24 by default, or what the keyframes or the "
+        "recording say.",
     ),
     click.option(
         "--easing",
@@ -144,7 +172,7 @@ def descriptor_of(
 def read(
     descriptor: facs.Descriptor | None,
     keyframes: str | None,
-    drive: str | None,
+    drive: Recording | None,
     *,
     frames: int | None,
     fps: str | None,
@@ -154,19 +182,17 @@ def read(
     loop: int | None,
     start: str | None = None,
     sweep: str | None = None,
-    gain: float | None = None,
-    smooth: float | None = None,
-    baseline: float | None = None,
+    **driving: Any,
 ) -> Timeline:
     """The motion that the options describe. Defaults are the library's.
 
-    descriptor: may hold negative intensities, which lessen what the face shows. start: where it
-    starts, `facs.named`. sweep: `facs.sweep`, in place of a descriptor.
+    descriptor: may hold negative intensities, which lessen what the face shows. drive: what
+    `recording` read. start: where it starts, `facs.named`. sweep: `facs.sweep`, in place of a
+    descriptor. driving: the options of a recording.
     """
-    given = {"gain": gain, "smooth": smooth, "baseline": baseline}
-    driving = {name: value for name, value in given.items() if value is not None}
-    if drive is None and driving:
-        raise click.UsageError(f"{', '.join('--' + name for name in driving)}: only with --drive")
+    given = [option for name, option in DRIVING.items() if driving.get(name) is not None]
+    if drive is None and given:
+        raise click.UsageError(f"{', '.join(given)}: only with --drive")
     if start is not None and descriptor is None:
         raise click.UsageError("--from is for --to, --au, --descriptor and --expression")
     before = None if start is None else facs.named(start)
@@ -186,7 +212,7 @@ def read(
             descriptor, **{name: value for name, value in ramp.items() if value is not None}
         )
     else:
-        timeline = _from_file(keyframes, drive, fps, driving)
+        timeline = _from_file(keyframes, drive, fps)
     if hold is not None:
         timeline = timeline.hold(hold)
     if ping_pong:
@@ -197,7 +223,7 @@ def read(
 def read_for_film(
     descriptor: facs.Descriptor | None,
     keyframes: str | None,
-    drive: str | None,
+    drive: Recording | None,
     rate: str,
     *,
     frames: int | None,
@@ -216,15 +242,47 @@ def read_for_film(
     return read(descriptor, keyframes, drive, frames=frames, fps=fps, easing=easing, **times)
 
 
-def _from_file(
-    keyframes: str | None, drive: str | None, fps: str | None, driving: Mapping[str, float]
-) -> Timeline:
+def _from_file(keyframes: str | None, drive: Recording | None, fps: str | None) -> Timeline:
     if keyframes is not None:
         from ..motion.keyframes import from_keyframes
 
         return from_keyframes(keyframes, fps)
-    from ..motion.drive import Drive, read_recording
-
     assert drive is not None
-    settings: dict[str, Any] = {**driving} if fps is None else {**driving, "fps": fps}
-    return read_recording(drive, Drive(**settings)).timeline
+    return drive.timeline
+
+
+DRIVING = {
+    "gain": "--gain", "smooth": "--smooth", "baseline": "--baseline",
+    "source_fps": "--source-fps", "follow": "--follow", "confidence": "--confidence",
+}  # fmt: skip
+_SETTINGS = {"follow": "face", "confidence": "min_confidence"}  # options under another name
+
+
+def recording(
+    run: Run, drive: str | None, times: Mapping[str, Any], boundaries_file: str | None
+) -> Recording | None:
+    """The recording of --drive, as its options say; None without one.
+
+    Without what the boundaries cannot draw. What there is to know is told and recorded.
+    """
+    if drive is None:
+        return None
+    from ..motion.drive import Drive, open_recording
+
+    given = {name: times[name] for name in ("fps", *DRIVING) if times.get(name) is not None}
+    settings: dict[str, Any] = {_SETTINGS.get(name, name): v for name, v in given.items()}
+    known = open_recording(drive, Drive(**settings)).drawn_with(_units(boundaries_file))
+    known.tell(drive)
+    run.facts["drive"] = {
+        "tool": known.tool, "faces": list(known.faces), "fps": str(known.timeline.fps),
+        "notes": list(known.notes), "undrawn": dict(known.undrawn),
+    }  # fmt: skip
+    return known
+
+
+def _units(boundaries_file: str | None) -> Sequence[str]:
+    """The Action Units that can be drawn."""
+    from ..editing.boundaries import built_in, load_boundaries
+
+    known = built_in() if boundaries_file is None else load_boundaries(Path(boundaries_file))
+    return [code for code in facs.CODES if code not in known.missing]

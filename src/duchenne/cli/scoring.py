@@ -35,8 +35,14 @@ pictures_option: Callable[..., Any] = click.option(
     "--import",
     "table",
     metavar="FILE",
-    help="No IMAGES, but another coder's scores in the same form: the CSV of OpenFace or py-feat, "
-    "or the folder of FaceLandmarkImg's.",
+    help="No IMAGES, but another coder's scores in the same form: the CSV of OpenFace, py-feat or "
+    "LibreFace, or a folder of them.",
+)
+@click.option(
+    "--confidence",
+    type=float,
+    metavar="X",
+    help="With --import: faces found with less, 0 to 1, are left out; 0.7 by default.",
 )
 @pictures_option
 @recorded
@@ -46,6 +52,7 @@ def score(
     output: str | None,
     face: int,
     table: str | None,
+    confidence: float | None,
     pictures: str | None,
 ) -> None:
     """Measure the Action Units of the faces in IMAGES, 0 to 5.
@@ -71,6 +78,8 @@ def score(
         raise click.UsageError("give IMAGES, or --import and a table")
     if pictures is not None and table is None:
         raise click.UsageError("--pictures goes with --import")
+    if confidence is not None and table is None:
+        raise click.UsageError("--confidence goes with --import")
     sequences = [image for image in images if scoring_films.is_sequence(image)]
     if sequences and len(images) > 1:
         raise click.UsageError(f"{sequences[0]}: give one film or folder at a time, alone")
@@ -81,7 +90,7 @@ def score(
         scoring_films.score(run, sequences[0], output, face)
         return
     if table is not None:
-        scores = read_scores(table, pictures)
+        scores = read_scores(table, pictures, confidence)
         pairs = zip(scores.names, scores.values, strict=True)
         rows = [{"image": name, **by_code(values)} for name, values in pairs]
         run.facts["coder"] = {"tool": scores.tool, "notes": list(scores.notes)}
@@ -124,15 +133,21 @@ def table_text(rows: list[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def read_scores(table: str, pictures: str | None) -> Any:
-    """Another coder's table; pictures: the folder of what it scored, whose names tell faces."""
+def read_scores(table: str, pictures: str | None, confidence: float | None = None) -> Any:
+    """Another coder's table; pictures: the folder of what it scored, whose names tell faces.
+
+    confidence: the least of a face that counts; the library's default if None.
+    """
     from ..errors import InputError
     from ..motion import coders
+    from ..reading import numbers
 
     if pictures is not None and not Path(pictures).is_dir():
         raise InputError(f"{pictures}: no such folder; give the one with the scored pictures")
     names = [path.name for path in Path(pictures).iterdir()] if pictures else []
-    return coders.read_scores(Path(table), names)
+    if confidence is None:
+        return coders.read_scores(Path(table), names)
+    return coders.read_scores(Path(table), names, numbers.number("confidence", confidence, 0, 1))
 
 
 def by_code(values: Any) -> dict[str, float | None]:

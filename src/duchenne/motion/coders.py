@@ -151,7 +151,7 @@ def _one_face_each(
     if not kept.any():
         raise InputError(
             f"{source}: no picture with exactly one trusted face ({'; '.join(notes)}); lower the "
-            "confidence or code the pictures anew"
+            "confidence limit or code the pictures anew"
         )
     for note in notes:
         log.warning("%s: %s", source, note)

@@ -14,7 +14,8 @@ import numpy as np
 
 from .. import facs
 from ..errors import DescriptorError, InputError, quoted
-from ..reading import numbers, texts
+from ..reading import numbers, tables, texts
+from ..reading.tables import Sheet
 from .easing import find_easing
 from .timeline import (
     DEFAULT_FPS,
@@ -28,6 +29,9 @@ from .timeline import (
 )
 
 MOST_KEYS = 100_000  # a second or two; a recording has fewer rows
+
+EXPECTED = "keys in a .toml or .csv file"
+KEY_COLUMNS, EASING = ("au", "time", "value"), "easing"
 
 Row = tuple[str, Sequence[Any]]
 """Where a key stands, for messages, and its cells: AU or AU and side, time, value, easing."""
@@ -51,18 +55,19 @@ def from_keyframes(path: str | os.PathLike[str], fps: Rate | None = None) -> Tim
         AU12 = [[0.0, 0.0], [0.6, 1.0, "natural"], [1.5, 1.0], [2.2, 0.0]]
         AU6L = [[0.2, 0.0], [0.8, 0.7]]
 
-    CSV: the columns `au,time,value` and optionally `easing`, one key a row, in any order of AUs.
+    CSV: the columns `au,time,value` and optionally `easing`, one key a row, in any order of AUs, as
+    `reading.tables` reads it.
     The argument fps wins over the file's. Raises InputError or DescriptorError with file and line.
     """
     path = Path(path)
-    text = texts.read_text(path, "keys in a .toml or .csv file")
     file_fps: Rate | None = None
     match path.suffix.lower():
         case ".toml":
-            rows, file_fps = _toml_rows(text, path)
+            rows, file_fps = _toml_rows(texts.read_text(path, EXPECTED), path)
         case ".csv":
-            rows = csv_rows(text, path)
+            rows = csv_rows(tables.read(path, give=EXPECTED, short=True, most=texts.MOST_TEXT))
         case _:
+            texts.read_text(path, EXPECTED)  # a folder, or none, is said first
             raise InputError(f"{path}: keyframes are read from .toml or .csv")
     curves = _curves(rows)
     if not curves:
@@ -179,21 +184,20 @@ def _toml_keys(table: Mapping[str, Any], text: str, path: Path, easing: Any) -> 
             yield where, (name, *key) if len(key) == 3 else (name, *key, easing)
 
 
-def csv_rows(text: str, path: Path) -> Iterator[Row]:
-    """The keys of a table `au,time,value[,easing]`. path: what messages call it."""
-    reader = texts.csv_cells(text.splitlines(), path)
-    _, cells = next(reader, (1, []))
-    header = [name.strip().lower() for name in cells]
-    if header not in (["au", "time", "value"], ["au", "time", "value", "easing"]):
+def csv_rows(sheet: Sheet) -> Iterator[Row]:
+    """The keys of a table with the columns au, time, value and perhaps easing, in any order."""
+    header = sheet.header
+    places = [header.find(name) for name in (*KEY_COLUMNS, EASING)]
+    known = [place for place in places if place is not None]
+    if None in places[:3] or any(name and i not in known for i, name in enumerate(header.names)):
         raise InputError(
-            f"{path} line 1: expected the columns au,time,value[,easing], not "
-            f"{quoted(','.join(header))}"
+            f"{sheet.path} line 1: expected the columns au,time,value[,easing], not "
+            f"{quoted(','.join(header.names))}"
         )
-    for line, row in reader:
-        if not any(cell.strip() for cell in row):
-            continue
-        where = f"{path} line {line}"
-        if len(row) not in (3, len(header)):
-            raise InputError(f"{where}: expected {len(header)} cells, not {len(row)}")
-        name, time, value, easing = (cell.strip() for cell in [*row, ""][:4])
+    cells = ([""] * len(sheet) if place is None else sheet.columns[place] for place in places)
+    for line, name, *values, easing in zip(sheet.lines, *cells, strict=True):
+        where = f"{sheet.path} line {line}"
+        if not all((name, *values)):
+            raise InputError(f"{where}: expected an Action Unit, a time and a value")
+        time, value = (text.replace(",", ".") if sheet.decimal == "," else text for text in values)
         yield where, (name, time, value, easing or "linear")

@@ -4,7 +4,7 @@ Looked up in what writes them: OpenFace 2 (RecorderCSV.cpp; FeatureExtraction, F
 and FaceLandmarkImg), pyfaceau (as OpenFace, without a confidence, yes and no in words), OpenFace 3
 (`openface detect`, `detect-video`: lists in cells), py-feat (0.5 to 2: Detector, Detectorv2;
 MPDetector writes blendshapes), LibreFace (`save_facial_attributes_*`), Live Link Face, and this
-program's scores and films.
+program's scores and films (`duchenne score film.mp4` writes OpenFace's columns, sides besides).
 """
 
 from __future__ import annotations
@@ -82,8 +82,9 @@ POSE = ("pose_Tx", "pose_Ty")  # mm from the camera's axis
 BOX = ("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight")  # px
 
 OPENFACE = Layout(
-    "OpenFace", "AU{:02d}_r", 5.0, "confidence", "face_id", presence="AU{:02d}_c", box=POSE
-)
+    "OpenFace", "AU{:02d}_r", 5.0, "confidence", "face_id", names=("image",), sided=True,
+    presence="AU{:02d}_c", box=POSE,
+)  # fmt: skip
 OPENFACE3 = Layout(
     "OpenFace 3", "", 1.0, face="face_id", names=("image_path",), times=(), frames=("frame_index",),
     needed=("action_units",),

@@ -148,17 +148,17 @@ def measured_rate(numbers: Array, times: Array) -> Fraction:
     A usual rate if the times, as they are rounded, agree with it; whole ones first. Never above
     MAX_FPS.
     """
-    slope = (numbers[-1] - numbers[0]) / (times[-1] - times[0])
+    apart = numbers - numbers.mean()  # least squares: the ends alone are rounded too far
+    slope = float((apart @ apart) / max(apart @ times, 1e-12))
     if not slope < MAX_FPS:
         return Fraction(MAX_FPS)
     near = [c for c in _candidates(slope) if abs(c - slope) < 0.01 * slope]
     allowed = 1.02 * _rounding(times) + 1e-9
     for rate in near:
-        apart = times - numbers / float(rate)
-        if np.ptp(apart) <= allowed:
+        if np.ptp(times - numbers / float(rate)) <= allowed:
             return rate
     close = [rate for rate in near if abs(rate - slope) < 0.002 * slope]
-    return close[0] if close else Fraction(float(slope)).limit_denominator(1_000_000)
+    return close[0] if close else Fraction(slope).limit_denominator(1_000_000)
 
 
 def _candidates(slope: float) -> Iterable[Fraction]:

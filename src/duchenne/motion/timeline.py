@@ -180,6 +180,12 @@ class Timeline:
             for s, side in enumerate(facs.SIDES)
         }
 
+    def curves(self) -> dict[str, Array]:
+        """Columns [k] by AU code, or by code and side of AUs that differ in sides."""
+        table = self.table()
+        sided = {facs.split_side(name)[0] for name in table if facs.split_side(name)[1]}
+        return {name: column for name, column in table.items() if name not in sided}
+
     def descriptor(self, frame: int) -> Descriptor:
         """The AUs that are not zero in a frame (counted from 0), with sides where they differ."""
         return facs.from_sides(self.sides[frame].tolist())

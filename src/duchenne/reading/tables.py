@@ -13,6 +13,7 @@ import codecs
 import csv
 import itertools
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, quoted
-from . import numbers
+from . import numbers, texts
 
 Array = NDArray[np.float64]
 
+MOST_BYTES = 1_000_000_000  # of a table: two hours of OpenFace's 714 columns
 SEPARATORS = (",", ";", "\t")
 _MARKS = (  # the longer ones first: UTF-32's begins as UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
@@ -187,15 +189,17 @@ def read(
     *,
     give: str = "a CSV",
     short: bool = False,
+    most: int = MOST_BYTES,
 ) -> Sheet:
     """Read a table.
 
     keep: the places of the wanted columns, from the header; all of them by default. give: what
     should be given instead, for messages. short: rows may end early, their last cells being empty.
+    most: bytes of the file.
     Raises InputError for what is no text table, and for rows with too many or too few cells.
     """
     try:
-        encoding = _encoding(path, give)
+        encoding = _encoding(path, give, most)
         with path.open(encoding=encoding, newline="") as file:
             return _read(path, file, keep, short)
     except UnicodeDecodeError as error:
@@ -228,13 +232,14 @@ def _read(
     names = tuple(name.strip() for name in next(reader, []))
     header = Header(path, names)
     places = list(range(len(names)) if keep is None else keep(header))
+    wanted = max((i for i, name in enumerate(names, 1) if name), default=0)
     lines: list[int] = []
     columns: dict[int, list[str]] = {place: [] for place in places}
     for cells in reader:
         if not any(cell.strip() for cell in cells):
             continue
         line = reader.line_num + skipped
-        _check_length(path, line, cells, len(names), short)
+        _check_length(path, line, cells, wanted, short)
         lines.append(line)
         for place, column in columns.items():
             column.append(cells[place].strip() if place < len(cells) else "")
@@ -257,7 +262,8 @@ def _separator(first: str) -> str:
 
 
 def _check_length(path: Path, line: int, cells: Sequence[str], wanted: int, short: bool) -> None:
-    more = any(cell.strip() for cell in cells[wanted:])  # empty ones at the end do not matter
+    """wanted: up to the last name; empty cells behind that do not matter."""
+    more = any(cell.strip() for cell in cells[wanted:])
     if more or (len(cells) < wanted and not short):
         reason = "quote cells that hold the separator" if more else "the file is cut or damaged"
         raise InputError(
@@ -265,9 +271,11 @@ def _check_length(path: Path, line: int, cells: Sequence[str], wanted: int, shor
         )
 
 
-def _encoding(path: Path, give: str) -> str:
-    with path.open("rb") as file:
+def _encoding(path: Path, give: str, most: int) -> str:
+    with texts.opened(path, give) as file:
         start = file.read(4096)
+        if os.fstat(file.fileno()).st_size > most:
+            raise InputError(f"{path}: larger than {most / 1e6:g} MB; give {give}")
     for mark, encoding in _MARKS:
         if start.startswith(mark):
             return encoding

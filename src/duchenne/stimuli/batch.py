@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import glob
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,9 +17,12 @@ from ..engine.folder import OutputFolder, sha256_of
 from ..errors import DescriptorError, InputError
 from ..files import codes
 from ..files.kinds import PHOTO_SUFFIXES
+from ..reading import tables
 from . import papers
 from .design import Cell, Output
 from .drawing import Request, Source
+
+log = logging.getLogger(__name__)
 
 COLUMNS: Mapping[str, str] = {
     "file": "path inside the folder; empty if it could not be made",
@@ -149,48 +152,57 @@ def _input(
     return Input(name, path, Path(*parts).with_suffix("").as_posix(), descriptor, face)
 
 
-def _from_table(table: Path, descriptor: Mapping[str, float] | None) -> list[Input]:
-    """A CSV with a column `file`, relative to it, and perhaps others.
+ASKED = {"au": facs.parse, "descriptor": facs.parse_vector, "expression": facs.expression}
+TABLE = ("file", *ASKED, "face", "keep")
 
-    These are au, descriptor, expression, face, and keep: a mask, relative to the table too.
+
+def _from_table(table: Path, descriptor: Mapping[str, float] | None) -> list[Input]:
+    """A CSV with a column `file`, relative to it, and perhaps others, in any case and order.
+
+    These are au, descriptor, expression, face, and keep: a mask, relative to the table too. Others
+    are left out, with a warning.
     """
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table}: cannot be read as a CSV ({error})") from None
-    if "file" not in (reader.fieldnames or ()):
-        raise InputError(f"{table}: expected a column `file`, found {reader.fieldnames}")
+    sheet = tables.read(table, give="a CSV with a column file", short=True)
+    header = sheet.header
+    places = {name: place for name in TABLE if (place := header.find(name)) is not None}
+    if "file" not in places:
+        raise InputError(f"{table}: expected a column `file`, found {header.shown()!r}")
+    other = [name for i, name in enumerate(header.names) if name and i not in places.values()]
+    if other:
+        log.warning(
+            "%s: columns that are not read: %s; known are %s",
+            *(table, ", ".join(other)[:200], ", ".join(TABLE)),
+        )
     inputs = []
-    for number, row in enumerate(rows, 2):
-        try:
-            asked = _asked(row) or descriptor
-            face = int(row["face"]) if row.get("face") else None
-        except (DescriptorError, ValueError) as error:
-            raise InputError(f"{table}: line {number}: {error}") from None
+    for row, line in enumerate(sheet.lines):
+        cells = {name: sheet.columns[place][row] for name, place in places.items()}
+        if not cells["file"]:
+            raise InputError(f"{table}: line {line}: no file; name a photo or a code")
+        name, face = cells["file"], None
+        if cells.get("face"):
+            face = sheet.whole(line, places["face"], cells["face"])
+            if face < 0:
+                raise InputError(f"{table}: line {line}: face {face}; they count from 0")
+        asked = _asked(table, line, cells) or descriptor
         if asked is None:
             raise InputError(
-                f"{table}: line {number}: no expression; fill au, descriptor or expression, or "
+                f"{table}: line {line}: no expression; fill au, descriptor or expression, or "
                 "give --au"
             )
-        name = row["file"] or ""
         given = _input(name, table.parent / name, Path(name), asked, face)
-        keep = table.parent / row["keep"] if row.get("keep") else None
+        keep = table.parent / cells["keep"] if cells.get("keep") else None
         inputs.append(replace(given, keep=keep))
     return inputs
 
 
-def _asked(row: Mapping[str, str | None]) -> Mapping[str, float] | None:
-    for column, read in (
-        ("au", facs.parse),
-        ("descriptor", facs.parse_vector),
-        ("expression", facs.expression),
-    ):
-        text = row.get(column)
-        if text:
-            return read(text)
-    return None
+def _asked(table: Path, line: int, cells: Mapping[str, str]) -> Mapping[str, float] | None:
+    given = {name: cells[name] for name in ASKED if cells.get(name)}
+    if len(given) > 1:
+        raise InputError(f"{table}: line {line}: fill one of {', '.join(given)}, not several")
+    try:
+        return next((ASKED[name](text) for name, text in given.items()), None)
+    except DescriptorError as error:
+        raise InputError(f"{table}: line {line}: {error}") from None
 
 
 def _distinct(inputs: list[Input]) -> list[Input]:

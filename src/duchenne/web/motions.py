@@ -2,54 +2,73 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import facs
 from ..errors import InputError
 from ..motion import keyframes
-from ..motion.drive import Drive, read_recording
-from ..motion.timeline import DEFAULT_FPS, MAX_FRAMES, Timeline, require_frames
+from ..motion.drive import Drive, open_recording
+from ..motion.timeline import DEFAULT_FPS, MAX_FRAMES, Rate, Timeline, require_frames
+from ..reading import numbers, tables
 from .asked_for import whole
 from .settings import Limits
 
-KEY_COLUMNS = ("au", "time", "value")
 MAX_KEYS = 500
 CURVE_POINTS = 240
 
 
 @dataclass(frozen=True)
 class MotionFile:
-    """A CSV file that came in. rows: its keys, if it held keyframes; notes: what was assumed."""
+    """A CSV file that came in. rows: its keys, if it held keyframes; notes: what was assumed.
+
+    faces: the labels in a recording, of which one can be followed.
+    """
 
     kind: str
     timeline: Timeline
     rows: tuple[tuple[str, float, float, str], ...] = ()
     notes: tuple[str, ...] = ()
+    faces: tuple[str, ...] = ()
 
 
-def read_motion_file(path: Path, fps: str, limits: Limits) -> tuple[MotionFile, dict[str, Any]]:
-    """What a CSV file holds, and its course; see `course`."""
-    table = _read(path, fps, limits.shown_frames)
+def asked_reading(asked: Mapping[str, str], limits: Limits) -> Drive:
+    """How the page wants a recording read: `Drive`, with the library's defaults for what is empty.
+
+    asked: fps, source_fps, follow, confidence, all of them text. Raises InputError.
+    """
+    rates = {name: asked[name][:20] for name in ("fps", "source_fps") if asked.get(name)}
+    settings: dict[str, Any] = {**rates, "face": asked.get("follow") or None}
+    if asked.get("confidence"):
+        settings["min_confidence"] = numbers.number("confidence", asked["confidence"], 0, 1)
+    return Drive(**settings, most_frames=limits.shown_frames)
+
+
+def read_motion_file(
+    path: Path, settings: Drive, units: Collection[str], limits: Limits
+) -> tuple[MotionFile, dict[str, Any]]:
+    """What a CSV file holds, and its course; see `course`.
+
+    units: those that the page's boundaries have.
+    """
+    table = _read(path, settings, units)
     return table, course(table.timeline, limits.film_frames)
 
 
-def _read(path: Path, fps: str, most: int) -> MotionFile:
-    """Keyframes (`au,time,value[,easing]`) or a recording of OpenFace or py-feat, by its columns.
+def _read(path: Path, settings: Drive, units: Collection[str]) -> MotionFile:
+    """Keyframes (`au,time,value[,easing]`) or a recording, by its columns.
 
     Raises InputError for everything else.
     """
-    text = _text(path)
-    header = [name.strip().lower() for name in next(csv.reader(io.StringIO(text)), [])]
-    if tuple(header[:3]) != KEY_COLUMNS:
-        recording = read_recording(path, Drive(fps=fps, most_frames=most))
-        return MotionFile("recording", recording.timeline, notes=recording.notes)
-    keys = list(keyframes.csv_rows(text, path))
-    timeline = _from_keys(keys, fps, most)
+    sheet = tables.read(path, lambda header: (), short=True)
+    if any(sheet.header.find(name) is None for name in keyframes.KEY_COLUMNS):
+        recording = open_recording(path, settings).drawn_with(units)
+        return MotionFile(
+            "recording", recording.timeline, notes=recording.notes, faces=recording.faces
+        )
+    keys = list(keyframes.csv_rows(tables.read(path, short=True)))
+    timeline = _from_keys(keys, settings.fps or DEFAULT_FPS, settings.most_frames)
     rows = tuple(
         (au.upper(), float(time), float(value), ease) for _, (au, time, value, ease) in keys
     )
@@ -84,14 +103,14 @@ def asked_motion(asked: Mapping[str, Any], recording: Timeline | None, most: int
 
 
 def course(timeline: Timeline, most: int) -> dict[str, Any]:
-    """What the page shows of a motion: its length, and a curve for each AU that moves.
+    """What the page shows of a motion: its length, and a curve for each AU or side that moves.
 
     most: the frames that a film may have.
     """
     step = max(1, -(-len(timeline) // CURVE_POINTS))
     curves = {
-        code: [round(float(v), 3) for v in values[::step]]
-        for code, values in zip(facs.CODES, timeline.intensities.T, strict=True)
+        name: [round(float(v), 3) for v in values[::step]]
+        for name, values in timeline.curves().items()
         if values.any()
     }
     return {
@@ -115,21 +134,9 @@ def from_rows(rows: Sequence[Any], fps: str, most: int = MAX_FRAMES) -> Timeline
     return _from_keys(keys, fps, most)
 
 
-def _from_keys(keys: Sequence[keyframes.Row], fps: str, most: int) -> Timeline:
+def _from_keys(keys: Sequence[keyframes.Row], fps: Rate, most: int) -> Timeline:
     if len(keys) > MAX_KEYS:
         raise InputError(f"{len(keys)} keys are too many; at most {MAX_KEYS}")
     if not keys:
         raise InputError("there are no keys yet; add one, or take them from the sliders")
     return keyframes.from_rows(keys, fps, most)
-
-
-def _text(path: Path) -> str:
-    """The file as text, refused if it is anything else."""
-    content = path.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path.name}: not a text file; expected a CSV") from None
-    if "\0" in text:
-        raise InputError(f"{path.name}: not a text file; expected a CSV")
-    return text

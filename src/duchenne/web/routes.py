@@ -16,11 +16,10 @@ from starlette.routing import Route
 
 from .. import facs
 from ..errors import DescriptorError, InputError
-from ..motion.timeline import DEFAULT_FPS
 from . import asked_for, bodies, recipe, suggest, tasks
 from .guard import PASS_COOKIE, PASS_SECONDS, Passes, Refused, whose
 from .jobs import Busy, Job, Queue
-from .motions import asked_course, asked_motion, read_motion_file
+from .motions import asked_course, asked_motion, asked_reading, read_motion_file
 from .pages import PICTURE_FORMATS, Pages
 from .service import PREVIEW_SIZES, Service, Shape, formats
 from .settings import Limits
@@ -236,9 +235,9 @@ class Routes:
         path = visitor.new_file(".csv")
         limits = self.limits
         await bodies.save_body(request, path, limits.table_bytes, limits)
-        fps = request.query_params.get("fps", str(DEFAULT_FPS))[:20]
         try:
-            work = partial(read_motion_file, path, fps, limits)
+            settings, units = asked_reading(request.query_params, limits), self.service.studio.units
+            work = partial(read_motion_file, path, settings, units, limits)
             table, shown_course = await self._quick(visitor, work)
         except (InputError, DescriptorError) as error:
             shown = asked_for.name_of(request, "table.csv")
@@ -247,7 +246,7 @@ class Routes:
             path.unlink(missing_ok=True)
         visitor.recording = table.timeline if table.kind == "recording" else None
         return JSONResponse({
-            "kind": table.kind, "rows": table.rows,
+            "kind": table.kind, "rows": table.rows, "faces": table.faces,
             "notes": [note.replace(str(path), "the file") for note in table.notes],
             **shown_course,
         })  # fmt: skip

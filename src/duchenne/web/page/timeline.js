@@ -1,6 +1,7 @@
 // Keyframes in a table, their curves, and films made of them.
 
-import { follow, leftText, post, showProgress, stageText, upload } from "./ask.js";
+import { follow, leftText, post, showProgress, stageText } from "./ask.js";
+import { Recording } from "./recording.js";
 import { element } from "./sliders.js";
 
 const $ = (id) => document.getElementById(id);
@@ -10,7 +11,7 @@ export class Timeline {
   constructor(about, { values, failed, say, sitter }) {
     Object.assign(this, { about, values, failed, say, sitter });
     this.body = $("keys").tBodies[0];
-    this.recording = false;
+    this.driver = new Recording({ changed: (told) => this.driven(told), failed });
     this.working = false;
     $("fps").value = about.fps;
     for (const format of about.film_formats) {
@@ -104,9 +105,18 @@ export class Timeline {
     if (changed) this.check();
   }
 
+  get recording() {
+    return this.driver.follows;
+  }
+
   dropRecording() {
-    this.recording = false;
-    $("recording-note").hidden = true;
+    this.driver.drop();
+  }
+
+  // The film has the recording's rate, until another one is asked for.
+  driven(told) {
+    $("fps").value = +told.fps.toFixed(3);
+    this.show(told);
   }
 
   async read() {
@@ -118,13 +128,14 @@ export class Timeline {
       return;
     }
     try {
-      const told = await upload("/api/timeline/file", file, file.name, { fps: $("fps").value });
-      this.clear(false);
-      for (const row of told.rows) this.add(row);
-      this.recording = told.kind === "recording";
-      $("recording-note").hidden = !this.recording;
-      $("recording-note").textContent = [`The film follows the recording ${file.name}.`, ...told.notes].join(" ");
-      this.show(told);
+      const told = await this.driver.read(file, "");
+      this.body.replaceChildren();
+      if (told.kind === "recording") this.driven(told);
+      else {
+        this.dropRecording();
+        for (const row of told.rows) this.add(row);
+        await this.check();
+      }
     } catch (error) {
       this.failed(error);
     }
@@ -154,7 +165,7 @@ export class Timeline {
 
   show({ curves, frames, seconds, too_long: tooLong }) {
     const lines = Object.entries(curves).map(([code, values]) => {
-      const area = this.about.units.find((unit) => unit.code === code)?.area;
+      const area = this.about.units.find((unit) => unit.code === code.replace(/[LR]$/, ""))?.area;
       const last = Math.max(1, values.length - 1);
       const points = values.map((v, i) => `${((600 * i) / last).toFixed(1)},${(114 - 108 * v).toFixed(1)}`);
       return `<polyline class="curve zone-${area}" points="${points.join(" ")}"><title>${code}</title></polyline>`;
