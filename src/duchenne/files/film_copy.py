@@ -29,6 +29,7 @@ from .writing import replacing, reporting_disk_errors
 COPIED = ("audio", "subtitle")
 AHEAD = 1.0  # seconds by which sound may be written before the picture
 YUV = "yuv420p"
+FRAME_DURATION = 1 << 8  # AV_CODEC_FLAG_FRAME_DURATION: the last frame is shown as long as it was
 # FFmpeg numbers colour matrices in two ways: as frames say them, and as its converter takes them.
 MATRICES = {
     1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601,
@@ -128,6 +129,7 @@ class FilmCopy:
         self.size = (context.width, context.height)
         context.pix_fmt = YUV
         context.time_base = video.time_base or 1 / self._source.rate
+        context.flags |= FRAME_DURATION
         if given.sample_aspect_ratio:
             context.sample_aspect_ratio = given.sample_aspect_ratio
         for name in ("colorspace", "color_range", "color_primaries", "color_trc"):
@@ -157,6 +159,7 @@ class FilmCopy:
         video.pts, video.time_base = frame.video.pts, frame.video.time_base
         if video.pts is None:
             video.pts, video.time_base = frame.index, 1 / self._source.rate
+        video.duration = frame.video.duration
         video.pict_type = 0  # the encoder chooses; a decoded frame says what it was
         self._container.mux(self._stream.encode(video))
         self._copy_until(float(video.pts * video.time_base) + AHEAD)
