@@ -144,7 +144,8 @@ def test_all_but_the_edit_stays(film: FilmSource, tmp_path: Path) -> None:
     result = open_film(path)
     assert written.frames == len(TIMES)
     assert (result.size, result.turns) == (film.size, film.turns)
-    assert (result.duration, result.rate) == (film.duration, film.rate)
+    assert result.rate == film.rate
+    assert result.duration == pytest.approx(film.duration, abs=0.01)  # its last frame
     pairs = list(zip(film.frames(), result.frames(), strict=True))
     assert [b.video.pts * b.video.time_base for _, b in pairs] == [
         a.video.pts * a.video.time_base for a, _ in pairs
