@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -15,9 +16,11 @@ from refusal import refusal
 
 from duchenne import facs
 from duchenne.errors import InputError
+from duchenne.files.films import write_sidecar
 from duchenne.motion import coders
 from duchenne.motion.drive import Drive, Recording, open_recording
 from duchenne.motion.layouts import OPENFACE3_UNITS
+from duchenne.motion.timeline import from_descriptor
 
 AU12 = facs.INDEX["AU12"]
 RAW = Drive(baseline=None)
@@ -138,6 +141,74 @@ def test_refused_with_the_cause(table: Any, header: str, row: str, words: str) -
     message = refusal(InputError, open_recording, path)
     assert message.startswith(str(path))
     assert words in message
+
+
+# ---------------------------------------------------------------- ARKit
+
+
+def test_live_link_face_has_sides_and_timecodes(table: Any) -> None:
+    header = "Timecode,BlendShapeCount,EyeBlinkLeft,EyeBlinkRight,JawOpen,MouthClose," \
+             "MouthSmileLeft,MouthSmileRight,CheekPuff,EyeLookUpLeft,HeadYaw"  # fmt: skip
+    rows = [
+        (f"12:59:59:{i:02d}.250" if i < 60 else f"13:00:00:{i - 60:02d}.250",
+         61, 0, 1, 0.6, 0.2, 0.8, 0.1, 0.3, 0.5, 30)
+        for i in range(0, 90, 2)
+    ]  # fmt: skip
+    recording = open_recording(table(header, rows), RAW)
+    assert recording.tool == "ARKit"
+    timeline = recording.timeline
+    assert (len(timeline), timeline.fps) == (45, 30)  # every second frame of 60
+    units = {code: timeline.sides[20, facs.INDEX[code]].tolist() for code in facs.CODES}
+    assert units["AU43"] == [0, 1]
+    assert units["AU12"] == [0.8, 0.1]
+    assert units["AU26"] == [0.6, 0.6]
+    assert units["AU25"] == pytest.approx([0.4, 0.4])
+    assert recording.notes[-1] == "recorded but not drawn: cheekPuff (up to 0.3), gaze (up to 0.5)"
+    message = refusal(InputError, open_recording, table(header, rows), Drive(source_fps=30))
+    assert "timecodes count frames up to 58" in message
+    short = table(header, [(f"12:00:00:{i:02d}.000", *rows[0][1:]) for i in range(24)])
+    assert open_recording(short).timeline.duration == Fraction(24, 60)  # said in a note
+    assert open_recording(short, Drive(source_fps=24)).timeline.duration == 1
+
+
+def test_arkit_names_in_every_spelling(table: Any) -> None:
+    rows = [(i, 0.9, 0.2, 0.6) for i in range(3)]
+    for left, right in (("mouthSmileLeft", "mouthSmileRight"), ("mouthSmile_L", "mouthSmile_R"),
+                        ("MouthSmileLeft", "MOUTHSMILERIGHT")):  # fmt: skip
+        recording = open_recording(table(f"frame,FaceScore,{left},{right}", rows), RAW)
+        assert recording.timeline.sides[0, AU12].tolist() == [0.2, 0.6]
+    bad = table("Timecode,jawOpen", [("12:00", 1)])
+    assert "'12:00' is no timecode like" in refusal(InputError, open_recording, bad)
+
+
+def test_curves_come_back_as_the_motion(tmp_path: Path) -> None:
+    asked = "AU1=0.5,AU6L=0.4,AU12L=0.8,AU17=0.3,AU25=0.2,AU26=0.6,AU28=0.4,AU43R=1,AU23=0.5"
+    out = tmp_path / "arkit.csv"
+    result = done("curves", "--au", asked, "--frames", "36", "--fps", "24", "-o", out)
+    assert "ARKit has no coefficient for AU23" in result.stderr
+    lines = out.read_text().splitlines()
+    assert len(lines) == 37
+    assert len(lines[0].split(",")) == 63
+    assert lines[25].startswith("00:00:01:00.000,61,")
+    timeline = open_recording(out, RAW).timeline
+    wanted = np.array(facs.to_sides(facs.parse(asked)))
+    wanted[facs.INDEX["AU23"]] = 0
+    assert (len(timeline), timeline.fps) == (36, 24)
+    np.testing.assert_allclose(timeline.sides[-1], wanted, atol=1e-5)
+    np.testing.assert_allclose(timeline.sides[18], wanted * 18 / 35, atol=1e-5)
+
+
+def test_a_films_table_becomes_curves(tmp_path: Path) -> None:
+    film = tmp_path / "film.csv"
+    write_sidecar(film, from_descriptor({"AU12L": 0.8, "AU27": 1.0}, frames=60, fps=30))
+    out = tmp_path / "arkit.csv"
+    done("curves", "--drive", film, "-o", out)
+    *_, last = csv.DictReader(out.read_text().splitlines())
+    assert float(last["MouthSmileLeft"]) == pytest.approx(0.8)
+    assert float(last["MouthSmileRight"]) == 0
+    assert float(last["JawOpen"]) == float(last["MouthClose"]) == 1  # AU25 was not asked for
+    refused = run("curves", "--drive", film, "-o", film)
+    assert refused.exit_code == 6
 
 
 # ---------------------------------------------------------------- spreadsheets

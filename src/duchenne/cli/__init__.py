@@ -20,6 +20,7 @@ from ..errors import DuchenneError, OutputError
 from . import (
     animation,
     checking,
+    curves,
     demo,
     faces,
     fitting,
@@ -40,6 +41,7 @@ from .run import Run
 COMMANDS: tuple[click.Command, ...] = (
     animation.animate,
     animation.edit,
+    curves.curves,
     checking.check,
     faces.encode,
     samples.sample,

@@ -203,10 +203,15 @@ def _timecodes(
         part = float(f"0.{match[5]}") if match[5] else 0.0
         parts.append((*(float(match[i]) for i in (1, 2, 3)), float(match[4]) + part))
     hours, minutes, whole, frames = np.array(parts).T
+    seen = int(frames.max()) + 1
     if source_fps is not None:
         rate = frame_rate(source_fps)
+        if seen > round(rate):
+            raise InputError(
+                f"{table.path}: timecodes count frames up to {seen - 1}, so they are counted at "
+                f"more than the told {float(rate):g} a second; leave that out, or tell theirs"
+            )
     else:
-        seen = int(frames.max()) + 1
         full = len(np.unique(whole)) > 1 and len(frames) > 1
         usual = next((n for n in (24, 25, 30, 48, 50, 60, 100, 120) if n >= seen), seen)
         rate = Fraction(usual if full else max(LINK_FPS, seen))
