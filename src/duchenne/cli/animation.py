@@ -131,7 +131,6 @@ def animate(
     })  # fmt: skip
     asked = motion.descriptor_of(target if au is None else au, descriptor, expression, to)
     files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
-    recording = motion.recording(run, drive, times, boundaries_file)
     if footage.is_film(source):
         refused = {
             "--crop": paste is False, "--generated": generated, "--keep": keep is not None,
@@ -141,7 +140,10 @@ def animate(
             refused |= {f"--target with --{k}": v not in (None, False) for k, v in times.items()}
         footage.animate_film(
             run, source, output,
-            lambda rate: motion.read_for_film(asked, keyframes, recording, rate, **times),
+            lambda rate: motion.read_for_film(
+                asked, keyframes, motion.recording(run, drive, times, boundaries_file), rate,
+                **times,
+            ),
             targets=None if target is None else asked, face=face, encoding=encoding,
             inputs=[keyframes, drive, *files.values()], files=files,
             refused=refused,
@@ -155,6 +157,7 @@ def animate(
     inputs = [source, keep, keyframes, drive, *files.values()]
     run.check_outputs(inputs, [Path(output), sidecar])
     pictures.check_writable(sidecar, (".csv",))
+    recording = motion.recording(run, drive, times, boundaries_file)
     timeline = motion.read(asked, keyframes, recording, **times)
     films.check_writable(output, timeline.fps)
 
