@@ -274,6 +274,7 @@ def test_a_set_is_complete_marked_and_reproducible(folder: Path) -> None:
     entry = next(r for r in rows if r["file"] == "s00008_smile_right_0.50.gif")
     assert (entry["seed"], entry["descriptor"], entry["frames"]) == ("8", "AU12R=0.5", "3")
     assert entry["asked_AU12"] == "0.25"  # one side counts half
+    assert entry["offsets"] == entry["descriptor"] == "AU12R=0.5"
     still = folder / "one" / "s00003_smile_both_1.00.png"
     assert read_synthetic_mark(still) == SourceType.GENERATED
     with Image.open(still) as image:

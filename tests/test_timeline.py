@@ -322,6 +322,12 @@ def test_unreadable_keyframes(tmp_path):
 # ---------------------------------------------------------------- sides
 
 
+def test_curves_tell_sides_apart() -> None:
+    line = timeline.from_descriptor({"AU12L": 0.8, "AU17": 0.2}, frames=3)
+    curves = {name: values.tolist() for name, values in line.curves().items() if values.any()}
+    assert curves == {"AU17": [0, 0.1, 0.2], "AU12L": [0, 0.4, 0.8]}
+
+
 def test_a_side_is_kept_through_every_change() -> None:
     contempt = timeline.from_descriptor({"AU12L": 0.8, "AU17": 0.2}, frames=5)
     lips, chin = facs.INDEX["AU12"], facs.INDEX["AU17"]

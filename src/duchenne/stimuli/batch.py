@@ -295,7 +295,7 @@ class _Batch:
         row = self._out.rows.get(key)
         if row is None or (retry and row.get("error")):
             return False
-        same = row["descriptor"] == papers.descriptor_text(self._cell(given))
+        same = row["descriptor"] == papers.descriptor_text(given.descriptor)
         same &= row["input_sha256"] == _digest(given.path)
         same &= row["keep_sha256"] == _digest(given.keep)
         return same and self._out.has(key)
@@ -347,7 +347,7 @@ class _Batch:
             "input_sha256": digest,
             "keep_sha256": _digest(given.keep),
             "kind": self._kind,
-            "descriptor": papers.descriptor_text(self._cell(given)),
+            "descriptor": papers.descriptor_text(given.descriptor),
             **{f"asked_{code}": round(value, 6) for code, value in asked},
             **{name: self._facts[name] for name in papers.MADE_BY},
             **({"error": error} if error else {}),

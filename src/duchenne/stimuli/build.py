@@ -211,7 +211,7 @@ class _Run:
             "side": cell.side,
             "intensity": cell.intensity,
             "kind": cell.kind,
-            "descriptor": papers.descriptor_text(cell),
+            "descriptor": papers.descriptor_text(cell.descriptor),
             **{f"asked_{code}": round(value, 6) for code, value in vector},
         }
 

@@ -204,6 +204,7 @@ class _Drawer:
             **facts,
             "shown": papers.MOVED if person.subject.moves else papers.GENERATED,
             **_transparency(person.subject, picture),
+            "offsets": papers.descriptor_text(offsets),
             **{f"offset_{code}": round(value, 4) for code, value in facs.by_unit(offsets).items()},
         }
         return row, content

@@ -25,7 +25,9 @@ KEPT, OVER_WHITE = "kept", "over white"  # what became of a photo's transparency
 
 ASKED = {f"asked_{c}": f"{c} as the design asks, 0 to 1; one side counts half" for c in facs.CODES}
 REST = {f"rest_{c}": f"{c} measured on the person at rest" for c in facs.CODES}
-OFFSETS = {f"offset_{c}": f"{c} as added to this face, -1 to 1" for c in facs.CODES}
+OFFSETS = {
+    f"offset_{c}": f"{c} as added to this face, -1 to 1; one side counts half" for c in facs.CODES
+}
 MEASURED = {
     f"measured_{c}": f"{c} measured in this file (of a film: in its strongest frame); 1 is the "
     "full action, values outside 0 to 1 are possible"
@@ -45,6 +47,7 @@ IN_FILE: Mapping[str, str] = {
     "luminance": "mean CIE L* inside the outline of the face, 0 to 100",
     "contrast": "standard deviation of L* there",
     **MEASURED,
+    "offsets": "the Action Units as added to this face, sides included",
     **OFFSETS,
 }
 MADE_BY: Mapping[str, str] = {
@@ -112,9 +115,9 @@ def fingerprints(studio: Studio, means: Means) -> dict[str, Any]:
     }
 
 
-def descriptor_text(cell: Cell) -> str:
-    """AU6=0.60,AU12=0.60: what `facs.parse` reads."""
-    return ",".join(f"{code}={value:.4g}" for code, value in cell.descriptor.items())
+def descriptor_text(descriptor: Mapping[str, float]) -> str:
+    """AU6=0.6,AU12L=0.6: sides included, what `facs.parse` reads."""
+    return ",".join(f"{code}={value:.4g}" for code, value in descriptor.items())
 
 
 def codebook() -> str:
