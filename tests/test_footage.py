@@ -230,6 +230,10 @@ def test_an_edit_fades_where_a_face_is_lost_but_not_at_a_cut() -> None:
     lost = [sighting(i, MESH if i < 6 else None, i >= 6) for i in range(9)]
     shares = [s.share for s in steady.steadied(lost)]
     np.testing.assert_allclose(shares, [1, 1, 0.8, 0.6, 0.4, 0.2, 0, 0, 0])
+    back = [sighting(i, MESH if i >= 3 else None, 1) for i in range(9)]
+    np.testing.assert_allclose(
+        [s.share for s in steady.steadied(back)], [0, 0, 0, 0.2, 0.4, 0.6, 0.8, 1, 1]
+    )
     cut = [sighting(i, MESH if i < 6 else None, i >= 6, i >= 6) for i in range(9)]
     assert [s.share for s in steady.steadied(cut)] == [1] * 6 + [0] * 3
 

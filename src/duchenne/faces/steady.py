@@ -54,8 +54,9 @@ def _one(window: list[Sighting], at: int) -> Steadied:
     if here.mesh is None:
         return Steadied(here, None, 0.0)
     near = window[max(at - AROUND, 0) : at + AROUND + 1]
-    times = [s.frame.time - here.frame.time for s in near if s.track == here.track]
-    meshes = [s.mesh for s in near if s.track == here.track and s.mesh is not None]
+    near = [s for s in near if s.track == here.track and s.mesh is not None]
+    times = [s.frame.time - here.frame.time for s in near]
+    meshes = [s.mesh for s in near]
     mesh = np.tensordot(_weights(np.array(times)), np.stack(meshes), axes=1)
     lost = [abs(i - at) for i, s in enumerate(window) if s.mesh is None and s.shot == here.shot]
     share = min([1.0, *(distance / (FADE + 1) for distance in lost)])
