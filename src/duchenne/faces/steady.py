@@ -56,7 +56,7 @@ def _one(window: list[Sighting], at: int) -> Steadied:
     near = window[max(at - AROUND, 0) : at + AROUND + 1]
     near = [s for s in near if s.track == here.track and s.mesh is not None]
     times = [s.frame.time - here.frame.time for s in near]
-    meshes = [s.mesh for s in near]
+    meshes = [s.mesh for s in near if s.mesh is not None]
     mesh = np.tensordot(_weights(np.array(times)), np.stack(meshes), axes=1)
     lost = [abs(i - at) for i, s in enumerate(window) if s.mesh is None and s.shot == here.shot]
     share = min([1.0, *(distance / (FADE + 1) for distance in lost)])
