@@ -509,7 +509,9 @@ def test_a_recording_and_what_it_was_recorded_with(page: Page, tmp_path: Path) -
     page.set_input_files("#table-file", table)
     page.wait_for_selector("#recording-options:not([hidden])")
     assert page.input_value("#fps") == "30"
-    assert "taken as 30 frames a second" in page.locator("#recording-note").inner_text()
+    assert (
+        "Frame numbers taken as 30 frames a second" in page.locator("#recording-note").inner_text()
+    )
     assert "20 frames, 0.67 s" in page.locator("#film-length").inner_text()
     page.fill("#source-fps", "10")
     page.press("#source-fps", "Tab")

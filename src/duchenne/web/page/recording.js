@@ -27,7 +27,7 @@ export class Recording {
     this.file = file;
     $("recording-options").hidden = false;
     $("recording-note").hidden = false;
-    $("recording-note").textContent = [`The film follows the recording ${file.name}.`, ...told.notes.map((note) => `${note}.`)].join(" ");
+    $("recording-note").textContent = [`The film follows the recording ${file.name}.`, ...told.notes.map((note) => `${note[0].toUpperCase()}${note.slice(1)}.`)].join(" ");
     return told;
   }
 
