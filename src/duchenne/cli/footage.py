@@ -110,7 +110,9 @@ def _pixels(frames: Any) -> Iterator[Pixels]:
 def _report(run: Run, source: str, subject: FilmSubject) -> None:
     """What was done, in the record; and a note where the film has frames without a face."""
     account = subject.account
-    run.facts["film"] = asdict(account)
+    facts = asdict(account)
+    del facts["seen"]  # of the last frame only
+    run.facts["film"] = facts
     if missing := account.frames - account.faces:
         parts = [f"{a:.2f} to {b:.2f} s" for a, b in account.without]
         more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
