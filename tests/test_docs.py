@@ -34,6 +34,7 @@ PICTURES = {"happiness.webp": 2_500_000, "action_units.jpg": 1_000_000}  # bytes
 CONSTANTS = {"ACTION_UNITS", "EXPRESSIONS", "__version__"}
 EXPERIMENTS = "python -m experiments "
 # What runs on the tiny generator: the others need the real weights, and have tests of their own.
+REAL_FACE = ("--target", "--like", "film.mp4")
 OFFLINE = ("duchenne animate", "duchenne edit", "duchenne encode", "duchenne sample")
 
 
@@ -141,10 +142,7 @@ def inputs(folder: Path) -> Path:
     [
         line
         for line in command_lines(README)
-        if line.startswith(OFFLINE)
-        and not any(
-            x in line for x in ("--target", "--like", "film.mp4")
-        )  # test_cli.py: real faces
+        if line.startswith(OFFLINE) and not any(option in line for option in REAL_FACE)
     ],
 )
 def test_a_command_of_the_readme_runs(line: str, inputs: Path) -> None:

@@ -12,14 +12,16 @@ import pytest
 from command_line import done, run
 from PIL import Image
 
+from duchenne import facs
 from duchenne.cli import scoring_films
+from duchenne.cli.run import Run
 from duchenne.errors import InputError, OutputError
 from duchenne.faces import following, landmarks
 from duchenne.faces.following import EVERY, Follower
 from duchenne.files import films, sequences
 from duchenne.files.kept_rows import KeptRows
 from duchenne.measuring import film_table, likeness
-from duchenne.motion.drive import read_recording
+from duchenne.motion.drive import Drive, read_recording
 from duchenne.types import Face
 
 FACE = Path(__file__).parent / "data" / "generated_face_21.jpg"
@@ -290,6 +292,31 @@ def test_a_measured_film_drives(table: Path) -> None:
     recording = read_recording(table)
     assert len(recording.timeline) == round(1.2 * float(recording.timeline.fps))
     assert any("not trusted" in note for note in recording.notes)
+
+
+@pytest.mark.weights
+@pytest.mark.usefixtures("landmarker_task")
+def test_a_film_drives_by_its_table_which_is_made_once(
+    film: Path, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = scoring_films.table_of(Run("animate", {}), str(film))
+    assert Path(made).read_bytes() == table.read_bytes()
+    monkeypatch.setattr(scoring_films, "write_table", None)
+    assert scoring_films.table_of(Run("animate", {}), str(film)) == made
+    assert scoring_films.table_of(Run("animate", {}), "openface.csv") == "openface.csv"
+
+
+def test_both_sides_of_a_measured_film_drive(tmp_path: Path) -> None:
+    names = film_table.columns(folder=False)
+    rows = [["0"] * len(names) for _ in range(3)]
+    for i, row in enumerate(rows):
+        for name, value in (("frame", i + 1), ("timestamp", i), ("confidence", 1), ("success", 1),
+                            ("AU12_r", i), ("AU12L_r", 2 * i)):  # fmt: skip
+            row[names.index(name)] = str(value)
+    path = tmp_path / "au.csv"
+    path.write_text("\n".join(map(",".join, [names, *rows])))
+    timeline = read_recording(path, Drive(fps=1, baseline=None)).timeline
+    np.testing.assert_allclose(timeline.sides[:, facs.INDEX["AU12"]], [[0, 0], [0.4, 0], [0.8, 0]])
 
 
 @pytest.mark.weights

@@ -119,6 +119,7 @@ def animate(
       duchenne animate photo.jpg --au AU12L=0.6 --easing natural -o smirk.webp
       duchenne animate anna.safetensors --keyframes keys.toml -o anna/
       duchenne animate photo.jpg --drive openface.csv --gain 1.5 -o driven.mp4
+      duchenne animate photo.jpg --drive film.mp4 -o acted.mp4
       duchenne animate photo.jpg --target AU12=0,AU25=0 -o sober.mp4
       duchenne animate photo.jpg --from happiness --to anger -o between/
       duchenne animate photo.jpg --sweep AU12=0:1:0.1 -o smiles/

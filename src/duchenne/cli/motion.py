@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import facs
+from . import scoring_films
 
 if TYPE_CHECKING:
     from ..motion.drive import Recording
@@ -57,8 +58,8 @@ FILE_OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--drive",
         metavar="FILE",
-        help="A recording: the CSV of OpenFace, py-feat, LibreFace or Live Link Face (ARKit), or "
-        "the table beside a film; docs/recordings.md has all.",
+        help="A recording: a film, which is measured, or the CSV of OpenFace, py-feat, LibreFace or "
+        "Live Link Face (ARKit), or the table beside a film; docs/recordings.md has all.",
     ),
     click.option(
         "--gain", type=float, metavar="X", help="Make the motion of --drive X times as strong."
@@ -271,7 +272,8 @@ def recording(
 
     given = {name: times[name] for name in ("fps", *DRIVING) if times.get(name) is not None}
     settings: dict[str, Any] = {_SETTINGS.get(name, name): v for name, v in given.items()}
-    known = open_recording(drive, Drive(**settings)).drawn_with(_units(boundaries_file))
+    table = scoring_films.table_of(run, drive)
+    known = open_recording(table, Drive(**settings)).drawn_with(_units(boundaries_file))
     known.tell(drive)
     run.facts["drive"] = {
         "tool": known.tool, "faces": list(known.faces), "fps": str(known.timeline.fps),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +40,37 @@ def score(run: Run, source: str, output: str | None, face: int) -> None:
     found, count = summary["frames_with_face"], summary["frames"]
     run.wrote(output, f"{count} frames, {found} with a face")
     run.note(str(run.stages))
+
+
+def table_of(run: Run, recording: str) -> str:
+    """The table of a recording: a film is measured, once; everything else is one already.
+
+    It lies in the cache, under what it was made from; an interrupted measurement goes on.
+    """
+    from ..files.film_source import is_film, open_film
+
+    if not is_film(recording):
+        return recording
+    from .. import __version__
+    from ..files import pictures
+    from ..measuring import film_table, score
+    from ..weights.store import cache_root
+
+    film = Path(recording)
+    open_film(film)  # what is wrong with it is said first
+    run.read("driving_film", film)
+    made_of = [
+        run.facts["driving_film"]["sha256"], __version__, film_table.columns(folder=False),
+        score.built_in_scale().neutral.tolist(),
+    ]  # fmt: skip
+    digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
+    table = cache_root() / "measured" / f"{film.stem}-{digest}.csv"
+    if not table.exists():
+        with pictures.reporting_disk_errors(table):
+            table.parent.mkdir(parents=True, exist_ok=True)
+        with run.stages("measure"):
+            run.facts["measured"] = write_table(run, film, table, 0)
+    return str(table)
 
 
 def _rows(run: Run, source: str, face: int) -> Iterator[list[str]]:
