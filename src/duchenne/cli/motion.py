@@ -58,8 +58,8 @@ FILE_OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--drive",
         metavar="FILE",
-        help="A recording: a film, which is measured, or the CSV of OpenFace, py-feat, LibreFace or "
-        "Live Link Face (ARKit), or the table beside a film; docs/recordings.md has all.",
+        help="A recording: a film, which is measured, or the CSV of OpenFace, py-feat, LibreFace "
+        "or Live Link Face (ARKit), or the table beside a film; docs/recordings.md has all.",
     ),
     click.option(
         "--gain", type=float, metavar="X", help="Make the motion of --drive X times as strong."
