@@ -52,7 +52,7 @@ def table_of(run: Run, recording: str) -> str:
     if not is_film(recording):
         return recording
     from .. import __version__
-    from ..files import pictures
+    from ..files.writing import reporting_disk_errors
     from ..measuring import film_table, score
     from ..weights.store import cache_root
 
@@ -66,7 +66,7 @@ def table_of(run: Run, recording: str) -> str:
     digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
     table = cache_root() / "measured" / f"{film.stem}-{digest}.csv"
     if not table.exists():
-        with pictures.reporting_disk_errors(table):
+        with reporting_disk_errors(table):
             table.parent.mkdir(parents=True, exist_ok=True)
         with run.stages("measure"):
             run.facts["measured"] = write_table(run, film, table, 0)
