@@ -16,7 +16,9 @@ message is longer than `MOST_MESSAGE`.
 
 from __future__ import annotations
 
+import difflib
 import reprlib
+from collections.abc import Iterable
 
 MOST_MESSAGE = 480  # characters; with the program's name before it, under 500
 MOST_QUOTED = 60  # characters of anything that came from outside
@@ -42,6 +44,14 @@ def quoted(given: object, most: int = MOST_QUOTED, *, bare: bool = False) -> str
         shown = "".join(c if c.isprintable() else "?" for c in text) if bare else repr(text)
         return cut(shown, 2 * most) + ("..." if len(given) > most else "")
     return cut(_Short(most).repr(given), most)
+
+
+def meant(given: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: `; did you mean ...?`, or nothing."""
+    names = list(known)
+    lower = [name.lower() for name in names]
+    close = difflib.get_close_matches(given[:MOST_QUOTED].lower(), lower, 2, 0.7)
+    return f"; did you mean {' or '.join(names[lower.index(n)] for n in close)}?" if close else ""
 
 
 class _Short(reprlib.Repr):

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from ..errors import DescriptorError, quoted
+from ..errors import DescriptorError, meant, quoted
 from ..reading import numbers
 from .units import ACTION_UNITS as ACTION_UNITS
 from .units import ActionUnit as ActionUnit
@@ -256,7 +256,8 @@ def _prototype(name: str) -> Descriptor:
         return {**EXPRESSIONS, **VARIANTS}[name]
     except KeyError:
         known = ", ".join((*EXPRESSIONS, *VARIANTS))
-        raise DescriptorError(f"unknown expression {name[:60]!r}; known are {known}") from None
+        end = meant(name, (*EXPRESSIONS, *VARIANTS))
+        raise DescriptorError(f"unknown expression {name[:60]!r}; known are {known}{end}") from None
 
 
 def _code(key: str) -> str:
@@ -267,8 +268,22 @@ def _code(key: str) -> str:
         raise DescriptorError("AU46 is a wink, of one eye: write AU46L or AU46R")
     code = SAME_AS.get(code, code)
     if code not in INDEX:
-        raise DescriptorError(f"unknown Action Unit {key[:20]!r}; known are {', '.join(CODES)}")
+        raise DescriptorError(
+            f"unknown Action Unit {key[:20]!r}; known are {', '.join(CODES)}{_nearest(code)}"
+        )
     return code + side
+
+
+def _nearest(code: str) -> str:
+    """The end of the message about an unknown Action Unit: those with the next numbers or names."""
+    number = code.removeprefix("AU")
+    if number.isdigit():
+        apart = sorted(CODES, key=lambda other: abs(int(other[2:]) - int(number)))
+        return f"; nearest are {' and '.join(sorted(apart[:2], key=CODES.index))}"
+    if code.strip().lower() in EXPRESSIONS:
+        return f"; {code.strip().lower()} is an expression: --expression {code.strip().lower()}"
+    names = {unit.name.lower(): unit.code for unit in ACTION_UNITS}
+    return meant(code, [f"{name} ({names[name]})" for name in names]) or meant(code, CODES)
 
 
 def _intensity(text: str, context: str) -> float:

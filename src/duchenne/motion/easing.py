@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, quoted
+from ..errors import InputError, meant, quoted
 
 Array = NDArray[np.float64]
 Easing = Callable[[Array], Array]
@@ -41,4 +41,6 @@ def find_easing(name: str) -> Easing:
     try:
         return EASINGS[name]
     except (KeyError, TypeError):
-        raise InputError(f"unknown easing {quoted(name)}; known are {', '.join(EASINGS)}") from None
+        raise InputError(
+            f"unknown easing {quoted(name)}; known are {', '.join(EASINGS)}" + meant(name, EASINGS)
+        ) from None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .. import facs
-from ..errors import DescriptorError, InputError
+from ..errors import DescriptorError, InputError, meant
 from ..files.film_formats import set_suffixes
 from ..files.pictures import STILLS
 from ..measuring.identity import DLIB
@@ -319,6 +319,7 @@ def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: str) -> No
     if unknown:
         raise InputError(
             f"{where}{unknown[0]}: unknown entry; known are {', '.join(sorted(known))}"
+            + meant(unknown[0], known)
         )
 
 

@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from ..errors import WeightsError
+from ..errors import WeightsError, meant
 from . import archives
 from .manifest import Member, WeightsFile, load_manifest
 
@@ -54,7 +54,8 @@ class Store:
             if entry.name == name:
                 return entry
         known = ", ".join(entry.name for entry in self.entries())
-        raise WeightsError(f"{name!r} is no file of weights; there are: {known}")
+        end = meant(name, (entry.name for entry in self.entries()))
+        raise WeightsError(f"{name!r} is no file of weights; there are: {known}{end}")
 
     def find(self, name: str) -> Path | None:
         """Where the file lies, unverified: the first of the search folders and the cache."""
