@@ -74,12 +74,13 @@ NEEDS_STORE = (
     *("duchenne demo", "duchenne weights fetch", "duchenne weights verify", NEEDS_TASK),
     "duchenne animate film",  # whose face is followed by the real network
 )
+NEEDS_STORE += ("duchenne faces",)  # the real detector
 # Their workers are processes of their own: test_stimuli.py and test_batch.py run them.
 OTHER_PROCESSES = ("duchenne stimuli", "duchenne batch")
 # Twenty minutes each; what they call is tested in test_fit.py and test_evaluate.py.
 TOO_LONG = ("duchenne fit", "duchenne evaluate", *OTHER_PROCESSES)
 TOO_LONG += ("duchenne serve",)  # runs until it is stopped: test_studio_serve.py
-REAL_FACE = ("--target", "--like", "--drive film.mp4", "animate film.mp4")
+REAL_FACE = ("--target", "--like", "--drive film.mp4")
 GROUPS = {"duchenne", "duchenne weights", "duchenne fit", "duchenne generator"}
 
 

@@ -158,6 +158,22 @@ def face_oval(mesh: Mesh, size: int) -> NDArray[np.bool_]:
     return np.array(picture)
 
 
+def numbered(pixels: Pixels, faces: list[Face]) -> Pixels:
+    """A copy of uint8 [H, W, 3] with a box and a number, from 0, around each face."""
+    picture = Image.fromarray(pixels)
+    draw = ImageDraw.Draw(picture)
+    for number, face in enumerate(faces):
+        low, high = face.mesh[:, :2].min(axis=0), face.mesh[:, :2].max(axis=0)
+        (left, top), (right, bottom) = low.tolist(), high.tolist()
+        line = max(2, round((right - left) / 60))
+        draw.rectangle((left, top, right, bottom), outline="yellow", width=line)
+        size = max(14, (right - left) / 4)
+        spot = draw.textbbox((left, top), f" {number} ", font_size=size)
+        draw.rectangle(spot, fill="yellow")
+        draw.text((left, top), f" {number} ", fill="black", font_size=size)
+    return np.asarray(picture)
+
+
 def _extent(mesh: Mesh) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Smallest and largest coordinates of the mesh in the frame of its eye line."""
     angle = face_angle(mesh)
