@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from duchenne.faces import detector, landmarks
+from duchenne.faces.giving_way import giving_way
 from duchenne.faces.landmarks import find_faces
 from duchenne.types import Face
 
@@ -269,3 +271,77 @@ def test_a_mirrored_face_has_a_mirrored_mesh() -> None:
 def test_deterministic() -> None:
     first, second = find_faces(astronaut())[0], find_faces(astronaut())[0]
     np.testing.assert_array_equal(first.mesh, second.mesh)
+
+
+# Work, whatever the size
+
+
+@pytest.mark.parametrize(
+    "size", [(4032, 3024), (8064, 6048), (11648, 8736), (20000, 64), (20000, 2500), (64, 20000)]
+)
+def test_any_picture_takes_as_long_as_most(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted in looks of the detectors, with a network that sees nothing."""
+    looks = []
+
+    def nothing(model: detector.Model, look: np.ndarray) -> Iterator[detector.Detections]:
+        looks.extend(
+            (top, left)
+            for top in detector._starts(look.shape[0], model.size)
+            for left in detector._starts(look.shape[1], model.size)
+        )
+        return iter(())
+
+    monkeypatch.setattr(detector, "_windows", nothing)
+    assert find_faces(np.zeros((size[1], size[0], 3), np.uint8)) == []
+    assert len(looks) < 2500
+
+
+def test_the_search_lets_others_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_face = lambda window: {0: np.zeros((1, 2304, 16)), 1: np.full((1, 2304, 1), -9.0)}  # noqa: E731
+    monkeypatch.setattr(detector, "compiled", lambda name: no_face)
+    monkeypatch.setattr(detector, "decode", lambda model, raw, logits: detector.join([]))
+    rests: list[int] = []
+    with giving_way(lambda: rests.append(1)):
+        find_faces(np.zeros((600, 600, 3), np.uint8))
+    seen = len(rests)
+    assert seen > 50
+    find_faces(np.zeros((600, 600, 3), np.uint8))
+    assert len(rests) == seen
+
+
+@pytest.mark.weights
+def test_a_face_in_a_picture_that_is_scaled_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mesh is fitted to the photo's own pixels, here at its lower edge."""
+    part = scaled(astronaut()[:230, 110:350], 2)
+    photo = np.full((800, 900, 3), (90, 110, 120), np.uint8)
+    top, left = 800 - len(part), 300
+    photo[top:, left : left + part.shape[1]] = part
+    whole = only(find_faces(photo))
+    monkeypatch.setattr(detector, "SEARCHED", 600)
+    assert detector.reduction(900, 800) == 3
+    assert deviation(only(find_faces(photo)).mesh, whole.mesh).mean() < 0.03
+
+
+# Faces that fill the picture
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize(
+    ("grown", "cut"), [(0.0, ""), (0.2, ""), (0.05, "forehead"), (0.05, "chin")]
+)
+def test_a_face_that_fills_the_picture(grown: float, cut: str) -> None:
+    """A laboratory's crops: the mesh's box, grown, perhaps without the forehead or the chin."""
+    for name in GENERATED[:1]:
+        pixels = picture(name)
+        mesh = only(find_faces(pixels)).mesh
+        low, high = mesh[:, :2].min(axis=0), mesh[:, :2].max(axis=0)
+        side = high - low
+        low, high = low - grown * side, high + grown * side
+        low[1] += 0.12 * side[1] * (cut == "forehead")
+        high[1] -= 0.1 * side[1] * (cut == "chin")
+        left, top = np.maximum(0, np.rint(low)).astype(int)
+        right, bottom = np.rint(high).astype(int)
+        found = only(find_faces(pixels[top:bottom, left:right]))
+        assert deviation(found.mesh, mesh[:, :2] - np.array([left, top])).mean() < 0.06

@@ -60,12 +60,19 @@ def find(photo: Photo, *, face: int | None = None) -> Face:
     return faces[index]
 
 
+def no_face(photo: Photo) -> NoFaceFound:
+    """The error of a photo without a usable face."""
+    least = landmarks.smallest(photo.pixels)
+    return NoFaceFound(
+        f"{photo.name}: no face at least {least} px wide; give a photo that shows a whole face, as "
+        "large and sharp as can be"
+    )
+
+
 def _choose(photo: Photo, face: int | None) -> tuple[list[Face], int]:
     faces = landmarks.find_faces(photo.pixels)
     if not faces:
-        raise NoFaceFound(
-            f"{photo.name}: no face at least {landmarks.MIN_SIZE} px wide; try a closer crop"
-        )
+        raise no_face(photo)
     index = 0 if face is None else face
     if not 0 <= index < len(faces):
         raise InputError(f"{photo.name}: no face number {index}; {_numbering(len(faces))}")

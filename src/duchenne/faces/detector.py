@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import openvino
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from .. import cores
 from ..types import Pixels
 from ..weights import store
+from .giving_way import give_way
 
 Array = NDArray[np.float32]
 
@@ -38,6 +39,12 @@ WINDOW_OVERLAP = 0.25
 # upside down the mesh takes care.
 TURNS = (0, 45, -45)
 LAST_TURNS = (90, -90)
+# Width and height together of the largest picture that is searched as it is: 12 megapixels of a
+# phone. Of a larger one the smallest faces are found from about a 63rd of its longer side on.
+SEARCHED = 7200
+# Sides of the windows, over the picture's longer side, when a face may fill it: with less around
+# it the detectors miss most (measured on generated faces cut to their mesh).
+FARTHER = (1.5, 2.0)
 # Two detections of one place whose eye lines differ by more than this are both kept: the mesh, not
 # the detector's score, tells which way up the face is.
 SAME_WAY_UP = math.radians(40)
@@ -189,30 +196,71 @@ def join(parts: Sequence[Detections]) -> Detections:
     )
 
 
+def reduction(width: int, height: int) -> int:
+    """By how much a picture is scaled down before the search, so that any takes as long as most.
+
+    Work grows with the area of the picture turned by 45 degrees, which is (width + height)^2 / 2.
+    """
+    return max(1, math.ceil((width + height) / SEARCHED))
+
+
 def search(pixels: Pixels, min_size: int) -> Detections:
     """Candidate faces of a picture at all scales and turns, best score first.
 
     pixels: uint8 [H, W, 3]. min_size: width in pixels of the smallest face worth finding.
     Candidates may be false; the mesh's presence score is the judge.
     """
-    detections = distinct(join([_turned(pixels, turn, min_size) for turn in TURNS]))
+    looks = _Looks(pixels)
+    sides = _window_sides(max(pixels.shape[:2]), min_size)
+    detections = distinct(join([looks.turned(turn, sides) for turn in TURNS]))
     if len(detections):
         return detections
-    return distinct(join([_turned(pixels, turn, min_size) for turn in LAST_TURNS]))
+    return distinct(join([looks.turned(turn, sides) for turn in LAST_TURNS]))
 
 
-def _turned(pixels: Pixels, turn: float, min_size: int) -> Detections:
-    """All detections in the picture turned by `turn` degrees, in the upright picture's pixels."""
-    picture = Image.fromarray(pixels)
-    looks = []
-    for model in (SHORT_RANGE, FULL_RANGE):
-        for side in _window_sides(max(picture.size), min_size):
-            width, height = (max(1, round(n * model.size / side)) for n in picture.size)
-            small = picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
-            look = small.rotate(turn, Image.Resampling.BILINEAR, expand=True) if turn else small
-            here = merge(join(list(_windows(model, np.asarray(look)))))
-            looks.append(_moved(here, _look_to_picture(look, small, picture, turn)))
-    return join(looks)
+def search_from_afar(pixels: Pixels) -> Detections:
+    """Candidate faces that fill the picture, so that the detectors never saw one whole.
+
+    The picture is looked at in the middle of a larger black one.
+    """
+    looks = _Looks(pixels)
+    sides = [share * max(pixels.shape[:2]) for share in FARTHER]
+    return distinct(join([looks.turned(turn, sides) for turn in (*TURNS, *LAST_TURNS)]))
+
+
+class _Looks:
+    """A picture as the detectors see it, at several scales and turns."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        self._picture = Image.fromarray(pixels)
+        self._scaled: dict[tuple[int, int], Image.Image] = {}
+
+    def turned(self, turn: float, sides: Sequence[float]) -> Detections:
+        """All detections in the picture turned by `turn` degrees, in the upright picture's pixels.
+
+        sides: of the windows, in the picture's pixels.
+        """
+        looks = []
+        for model in (SHORT_RANGE, FULL_RANGE):
+            for side in sides:
+                small = self._small(model, side)
+                look = small.rotate(turn, Image.Resampling.BILINEAR, expand=True) if turn else small
+                margin = [max(0, (model.size - n) // 2) for n in look.size]
+                if side > max(self._picture.size):
+                    look = ImageOps.expand(look, (margin[0], margin[1]))
+                here = merge(join(list(_windows(model, np.asarray(look)))))
+                to_picture = _look_to_picture(look, small, self._picture, turn)
+                looks.append(_moved(here, to_picture))
+        return join(looks)
+
+    def _small(self, model: Model, side: float) -> Image.Image:
+        width, height = (max(1, round(n * model.size / side)) for n in self._picture.size)
+        if (width, height) not in self._scaled:
+            how = Image.Resampling.BILINEAR
+            self._scaled[width, height] = self._picture.resize(
+                (width, height), how, reducing_gap=2.0
+            )
+        return self._scaled[width, height]
 
 
 def _window_sides(longest: int, min_size: int) -> list[float]:
@@ -232,6 +280,7 @@ def _windows(model: Model, look: Pixels) -> Iterator[Detections]:
     height, width = look.shape[:2]
     for top in _starts(height, model.size):
         for left in _starts(width, model.size):
+            give_way()
             window = np.zeros((model.size, model.size, 3), np.float32)
             part = look[top : top + model.size, left : left + model.size]
             window[: part.shape[0], : part.shape[1]] = part

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from ..types import Face, Pixels
 from . import detector
+from .giving_way import give_way
 from .warp import Affine, scale_of, warp
 
 Mesh = NDArray[np.float32]
@@ -53,6 +54,8 @@ UPRIGHT = math.radians(75)
 PRESENCE_TURNED = 0.99
 # The network sees the region found by the detector first, then twice the region of its own points.
 PASSES = 3
+# Candidates whose mesh is fitted, the best first. A crowd has fewer; a picture made for it may not.
+MOST_CANDIDATES = 160
 # A detector's box is about as wide as the mesh; half of the wanted size leaves room for profiles.
 SMALLEST_BOX = 0.5
 # A patch of cloth or a hand may look a little like a face; it counts only where nothing surer is.
@@ -85,20 +88,44 @@ def find_faces(pixels: Pixels, *, min_size: int = MIN_SIZE) -> list[Face]:
     """All usable faces, largest first.
 
     pixels: uint8 [H, W, 3]. min_size: smallest usable width of a face in pixels, measured across
-    the mesh's face oval. Deterministic. An empty list means that there is none.
+    the mesh's face oval. Deterministic. An empty list means that there is none. In pictures of more
+    than about 12 megapixels it must also be about a 63rd of the longer side (`detector.reduction`),
+    so that the search takes as long for any size.
     """
-    detections = detector.search(pixels, min_size)
+    height, width = pixels.shape[:2]
+    factor = detector.reduction(width, height)
+    if factor == 1:
+        return _find(pixels, min_size, min_size)
+    small = np.array(Image.fromarray(pixels).reduce(factor))
+    found = _find(small, MIN_SIZE, min_size / factor)
+    return _largest_first([_enlarged(face, factor, pixels) for face in found])
+
+
+def smallest(pixels: Pixels) -> int:
+    """Width in pixels of the smallest face that is sure to be looked for in a picture."""
+    return max(MIN_SIZE, MIN_SIZE // 2 * detector.reduction(pixels.shape[1], pixels.shape[0]))
+
+
+def _find(pixels: Pixels, searched: int, usable: float) -> list[Face]:
+    """searched: width of the smallest face that is looked for. usable: of the smallest taken."""
+    faces = _judged(pixels, detector.search(pixels, searched), usable)
+    return faces or _judged(pixels, detector.search_from_afar(pixels), usable)
+
+
+def _judged(pixels: Pixels, detections: detector.Detections, usable: float) -> list[Face]:
+    """The candidates in which the mesh network sees a face of that width, each face once."""
     candidates: list[tuple[float, Face]] = []
-    for i in range(len(detections)):
+    for i in range(min(len(detections), MOST_CANDIDATES)):
+        give_way()
         x, y, width, height = (float(value) for value in detections.boxes[i])
-        if width < SMALLEST_BOX * min_size:
+        if width < SMALLEST_BOX * usable:
             continue
         # The detector cannot tell a face from the same face upside down; the mesh can.
         centre, angle = detections.boxes[i, :2].astype(float), float(detections.angles[i])
         looks = (Region(centre, REGION_SCALE * width, a) for a in (angle, angle + math.pi))
         mesh, presence = max((fit_mesh(pixels, look) for look in looks), key=lambda fit: fit[1])
         needed = PRESENCE if abs(face_angle(mesh)) < UPRIGHT else PRESENCE_TURNED
-        if presence >= needed and face_size(mesh)[0] >= min_size:
+        if presence >= needed and face_size(mesh)[0] >= usable:
             box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
             score = float(detections.scores[i])
             candidates.append((presence * score, Face(box, score, mesh)))
@@ -109,7 +136,29 @@ def find_faces(pixels: Pixels, *, min_size: int = MIN_SIZE) -> list[Face]:
     for _, face in candidates:
         if not any(_same(face, other) for other in faces):
             faces.append(face)
+    return _largest_first(faces)
+
+
+def _largest_first(faces: list[Face]) -> list[Face]:
     return sorted(faces, key=lambda face: -math.prod(face_size(face.mesh)))
+
+
+def _enlarged(face: Face, factor: int, pixels: Pixels) -> Face:
+    """A face of a scaled picture in the picture itself, its mesh fitted to all of its pixels."""
+    left, top, right, bottom = (factor * value for value in face.box)
+    mesh = face.mesh * np.float32(factor)
+    region = region_of(mesh)
+    # Only what is near, for a large picture is slow to look at. The square is turned.
+    reach = region.side / math.sqrt(2) + factor
+    low = np.maximum(0, np.floor(region.centre - reach)).astype(int)
+    high = np.ceil(region.centre + reach).astype(int)
+    near = pixels[low[1] : high[1], low[0] : high[0]]
+    if min(near.shape[:2]) > 1:
+        moved = Region(region.centre - low, region.side, region.angle)
+        fitted, presence = fit_mesh(near, moved, passes=1)
+        if presence >= PRESENCE:
+            mesh = fitted + np.array([*low, 0], np.float32)
+    return Face((left, top, right, bottom), face.score, mesh)
 
 
 def fit_mesh(pixels: Pixels, region: Region, passes: int = PASSES) -> tuple[Mesh, float]:

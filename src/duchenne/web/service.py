@@ -11,7 +11,7 @@ import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from PIL import Image
 from .. import facs
 from ..animate import Studio, Subject
 from ..encoding.settings import LOOK_ALIKE, PRESETS, EncodeSettings
-from ..errors import InputError, NoFaceFound
-from ..faces import landmarks, regions
+from ..errors import InputError
+from ..faces import align, landmarks, regions
+from ..faces.giving_way import giving_way
 from ..files import films, pictures
 from ..files.film_formats import FORMATS
 from ..motion.timeline import Timeline
@@ -133,6 +134,15 @@ class Service:
                 if not self._quick:
                     self._calm.set()
 
+    def _let_others(self) -> None:
+        """Called by whoever has the turn: quick questions go first, as in `stand_back`."""
+        if not self._calm.is_set():
+            self._turn.release()
+            try:
+                self.stand_back()
+            finally:
+                self._turn.acquire()
+
     def stand_back(self) -> None:
         """Called by long work between its steps: lets quick questions go first, for a while."""
         self._calm.wait(timeout=2.0)
@@ -158,12 +168,10 @@ class Service:
 
     def find_faces(self, photo: Photo) -> tuple[Face, ...]:
         """All faces, the largest first; NoFaceFound if there is none."""
-        with self._turn:
+        with self._turn, giving_way(self._let_others):
             faces = landmarks.find_faces(photo.pixels)
         if not faces:
-            raise NoFaceFound(
-                f"{photo.name}: no face at least {landmarks.MIN_SIZE} px wide; try a closer crop"
-            )
+            raise align.no_face(photo)
         return tuple(faces)
 
     def encode(
@@ -183,7 +191,10 @@ class Service:
         def stages(name: str) -> Iterator[None]:
             if name != "load":  # it is
                 begins(name)
-            with self._turn if name == "align" else nullcontext():
+            if name != "align":
+                yield
+                return
+            with self._turn, giving_way(self._let_others):
                 yield
 
         def report(done: int, total: int, loss: float) -> None:
