@@ -147,5 +147,5 @@ def test_choosing_a_face() -> None:
 @pytest.mark.weights
 def test_no_face_says_what_to_do() -> None:
     photo = Photo(np.full((120, 90, 3), 50, np.uint8), "wall.jpg")
-    with pytest.raises(NoFaceFound, match=r"wall\.jpg: no face at least 64 px wide; try a closer"):
+    with pytest.raises(NoFaceFound, match=r"wall\.jpg: no face at least 64 px wide; give a photo"):
         align(photo)
