@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from duchenne.animate import Subject
-from duchenne.encoding import features, inversion, losses
+from duchenne.encoding import features, losses
+from duchenne.encoding.cache import VERSION
 from duchenne.encoding.descent import Descent
 from duchenne.encoding.inversion import Inversion
 from duchenne.encoding.problem import Steps
@@ -105,7 +106,7 @@ def _made_by(context: Context, face: Pixels) -> dict[str, Any]:
     return {
         "generator": context.fingerprints["generator"],
         "face": kept.of_pixels(face),
-        "algorithm": inversion.VERSION,
+        "algorithm": VERSION,
         "presets": {name: asdict(settings) for name, settings in PRESETS.items()},
     }
 

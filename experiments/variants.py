@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from duchenne import facs
 from duchenne.animate import Studio, Subject
 from duchenne.editing.boundaries import Boundaries, slot_intensities
-from duchenne.editing.render import editable_rows
+from duchenne.editing.layout import editable_rows
 from duchenne.evaluate import harness
 from duchenne.fit import boundaries as svm
 from duchenne.fit import recipe, responses

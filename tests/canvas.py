@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from duchenne.editing.regional import WINDOW_FROM, RegionalPass, RegionalView, record
-from duchenne.editing.render import editable_rows
+from duchenne.editing.layout import WINDOW_FROM, Layout, editable_rows
+from duchenne.editing.regional import RegionalView, record
 from duchenne.faces.regions import SLOTS, Regions
 from duchenne.files import pictures
 from duchenne.generators.base import Generator
@@ -35,18 +35,21 @@ def regional_view(
     active = offsets.any(axis=(1, 2))
     code = torch.from_numpy(w)[None]
     seen = record(generator, code)
-    net = RegionalPass(generator, editable_rows(generator), seen)
+    rows = editable_rows(generator)
+    net = Layout.of(generator, rows, generator.size, seen)
     return RegionalView(
         code,
         torch.from_numpy(offsets),
-        net.rows,
+        rows,
         masks={s: torch.from_numpy(masks.pyramid(s)) for s in net.mask_sizes},
         blends={s: torch.from_numpy(masks.blend(active, s))[None, None] for s in net.blend_sizes},
-        features=seen.features,
+        features={k: torch.from_numpy(x) for k, x in seen.features.items()},
         noises={},
         window=WHOLE,
-        moments=seen.moments,
-        image=seen.image if seen.summed else None,
+        moments={
+            k: (torch.from_numpy(m), torch.from_numpy(s)) for k, (m, s) in seen.moments.items()
+        },
+        image=torch.from_numpy(seen.image) if seen.summed else None,
     )
 
 

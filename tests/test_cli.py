@@ -191,9 +191,9 @@ def test_one_side_changes_one_half(inputs: Path) -> None:
     ],
 )
 def test_frame_counts(options: list[str], count: int, inputs: Path) -> None:
-    done("animate", "anna.safetensors", "--au", "AU12=0.5", *options, "-o", "frames/")
-    assert len(list(Path("frames").iterdir())) == count
-    with Path("frames.csv").open() as file:
+    done("animate", "anna.safetensors", "--au", "AU12=0.5", *options, "-o", "drawn/")
+    assert len(list(Path("drawn").iterdir())) == count
+    with Path("drawn.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == count
     assert float(rows[0]["AU12"]) == 0.0
@@ -203,8 +203,8 @@ def test_frame_counts(options: list[str], count: int, inputs: Path) -> None:
 @pytest.mark.usefixtures("tiny_studio")
 def test_a_continuum_and_a_sweep(inputs: Path) -> None:
     def values(*options: str) -> list[tuple[float, float]]:
-        done("animate", "anna.safetensors", *options, "-o", "frames/")
-        with Path("frames.csv").open() as file:
+        done("animate", "anna.safetensors", *options, "-o", "drawn/")
+        with Path("drawn.csv").open() as file:
             return [(float(row["AU12"]), float(row["AU4"])) for row in csv.DictReader(file)]
 
     between = values("--from", "AU12=1", "--to", "AU4=C", "--frames", "3")

@@ -17,7 +17,7 @@ from duchenne.faces.align import in_crop
 from duchenne.faces.landmarks import LEFT_EYE, RIGHT_EYE
 from duchenne.files import codes, pictures
 from duchenne.fit import covering as drawing
-from duchenne.moving import covering, suitability
+from duchenne.moving import covering, finder, suitability
 from duchenne.moving.change import SIDE, inside
 from duchenne.moving.moved import Fields
 from duchenne.types import AlignedFace, Photo
@@ -73,7 +73,7 @@ def test_a_fit_is_written_and_read(bare: AlignedFace, tmp_path: Path) -> None:
     small = cv2.resize(bare.pixels, (covering.SEEN,) * 2, interpolation=cv2.INTER_AREA)
     face = drawing.Face(small, in_crop(bare, covering.SEEN), small[::-1])
     network = drawing.fit([face], steps=2, size=2)
-    covering.save(network, tmp_path / "finder.safetensors", {"made_by": "tests"})
+    finder.save(network, tmp_path / "finder.safetensors", {"made_by": "tests"})
     tensors, header = codes.read_tensors(
         tmp_path / "finder.safetensors", covering.FORMAT, "a finder of coverings"
     )

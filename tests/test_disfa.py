@@ -21,8 +21,8 @@ from duchenne import animate, facs
 from duchenne.cli import commands
 from duchenne.editing import boundaries
 from duchenne.editing.edit import signed_distances
-from duchenne.editing.render import editable_rows
-from duchenne.encoding.inversion import EncodeCache
+from duchenne.editing.layout import editable_rows
+from duchenne.encoding.cache import EncodeCache
 from duchenne.encoding.settings import EncodeSettings
 from duchenne.errors import DescriptorError, InputError, NoFaceFound
 from duchenne.faces import landmarks

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from duchenne.encoding import losses, problem, tuning
+from duchenne.encoding.cache import EncodeCache
 from duchenne.encoding.descent import Descent, Orthogonal
 from duchenne.encoding.encoder import Encoder
-from duchenne.encoding.inversion import EncodeCache, Inversion
+from duchenne.encoding.inversion import Inversion
 from duchenne.encoding.problem import Steps
-from duchenne.encoding.settings import INITS, PRESETS, EncodeSettings, preset
+from duchenne.encoding.settings import INITS, LOSSES, PRESETS, EncodeSettings, preset
 from duchenne.errors import SpaceMismatch
 from duchenne.files import codes, pictures
 from duchenne.generators import readout
@@ -99,7 +100,7 @@ def test_settings_are_frozen_and_plain() -> None:
     assert all(isinstance(v, int | float | str) for v in dataclasses.asdict(settings).values())
 
 
-@pytest.mark.parametrize(("field", "known"), [("init", INITS), ("loss", losses.NAMES)])
+@pytest.mark.parametrize(("field", "known"), [("init", INITS), ("loss", LOSSES)])
 def test_unknown_names_are_refused(field: str, known: tuple[str, ...]) -> None:
     for name in known:
         assert getattr(EncodeSettings(**{field: name}), field) == name  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from duchenne import facs
-from duchenne.editing.render import editable_rows
+from duchenne.editing.layout import editable_rows
 from duchenne.errors import InputError
 from duchenne.evaluate.harness import LEVELS, Measured
 from duchenne.evaluate.kept import Kept

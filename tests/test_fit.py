@@ -13,8 +13,8 @@ import tiny
 import torch
 
 from duchenne import facs
+from duchenne.editing.layout import editable_rows
 from duchenne.editing.regional import RegionalView
-from duchenne.editing.render import editable_rows
 from duchenne.errors import InputError
 from duchenne.faces import landmarks, regions
 from duchenne.fit import boundaries, calibrate, probe, recipe, responses
@@ -22,7 +22,7 @@ from duchenne.fit.boundaries import FitSettings, Normals, fit_normals, whitening
 from duchenne.fit.probe import NAMES, Probe, Response
 from duchenne.fit.responses import Responses, collect, identity, load
 from duchenne.generators.base import PlainView, draw_z
-from duchenne.measuring import measures, score, skin
+from duchenne.measuring import measures, patches, score
 from duchenne.measuring.score import Scale
 
 GENERATOR = tiny.GENERATOR
@@ -126,7 +126,7 @@ def test_slopes_agree_with_finite_differences(
         step = torch.zeros(ZONES, GENERATOR.rows, 512)
         step[:, ROWS.start : ROWS.stop] = slope / steepness * 0.001  # the networks have kinks
         rise = (values(step) - values(-step))[measure] / 2
-        kinked = name in skin.FURROWS  # means of absolute values, here of noise
+        kinked = name in patches.FURROWS  # means of absolute values, here of noise
         assert rise == pytest.approx(0.001 * steepness, rel=0.2 if kinked else 0.03), name
 
 

@@ -22,8 +22,9 @@ from torch import Tensor
 from duchenne import animate
 from duchenne.editing import boundaries
 from duchenne.editing.boundaries import Boundaries, built_in, save_boundaries
+from duchenne.editing.layout import editable_rows
 from duchenne.editing.regional import RegionalView, record
-from duchenne.editing.render import Renderer, editable_rows
+from duchenne.editing.render import Renderer
 from duchenne.encoding import encoder, features
 from duchenne.encoding.inversion import Inversion
 from duchenne.encoding.losses import DefaultLoss
@@ -37,7 +38,7 @@ from duchenne.generators.base import Generator, PlainView, as_rows, draw_w, trun
 from duchenne.generators.checkpoints import load_generator
 from duchenne.generators.mobile import MobileStyleGAN
 from duchenne.generators.readout import Readout
-from duchenne.programs import compiling
+from duchenne.programs import tracing
 from duchenne.types import LatentCode
 
 GENERATORS = {
@@ -152,9 +153,9 @@ def test_a_module_in_the_place_of_a_compiled_one(
 
     def as_it_is(_: object, module: Any, example: Any, known: Any = (), sizes: Any = ()) -> Any:
         ran.append(module)
-        return compiling.on_device(module, cpu, known)
+        return tracing.on_device(module, cpu, known)
 
-    monkeypatch.setattr(compiling.Compiler, "compile", as_it_is)
+    monkeypatch.setattr(tracing.Compiler, "compile", as_it_is)
     renderer = Renderer(network, threads=1)
     assert difference(renderer.open(w, tiny.golden_regions).frame(offsets), frame).max() <= 1
     assert difference(renderer.plain(w), compiled.base).max() <= 1

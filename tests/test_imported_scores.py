@@ -16,7 +16,7 @@ from refusal import refusal
 
 from duchenne import facs
 from duchenne.editing import boundaries
-from duchenne.encoding.inversion import EncodeCache
+from duchenne.encoding.cache import EncodeCache
 from duchenne.encoding.settings import EncodeSettings
 from duchenne.errors import InputError, SpaceMismatch
 from duchenne.files import codes, pictures

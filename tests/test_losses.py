@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from duchenne.encoding import features, losses
 from duchenne.encoding.losses import VGG16, DefaultLoss, PaperLoss, PixelLoss, shrink
+from duchenne.encoding.settings import LOSSES
 from duchenne.errors import WeightsError
 from duchenne.weights import store
 
@@ -295,7 +296,7 @@ def small_trunk() -> features.VGG16Trunk:
     return seeded(features.VGG16Trunk())  # type: ignore[return-value]
 
 
-@pytest.fixture(params=losses.NAMES)
+@pytest.fixture(params=LOSSES)
 def loss(request: pytest.FixtureRequest, narrow: None) -> losses.Loss:
     made = {
         "default": lambda: DefaultLoss(small_trunk()),

@@ -122,7 +122,7 @@ def given(settings: RefineSettings = SMALL) -> Given:
 
 
 def _editable() -> tuple[int, int]:
-    from duchenne.editing.render import editable_rows
+    from duchenne.editing.layout import editable_rows
 
     rows = editable_rows(GENERATOR)
     return rows.start, rows.stop

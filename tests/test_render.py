@@ -11,7 +11,8 @@ import tiny
 import torch
 from canvas import difference, offsets_for, regional_view, slots, whole_canvas
 
-from duchenne.editing.render import STAGES, Renderer, Scene, editable_rows, shrunk
+from duchenne.editing.layout import editable_rows
+from duchenne.editing.render import STAGES, Renderer, Scene, shrunk
 from duchenne.errors import InputError, SpaceMismatch
 from duchenne.faces import regions
 from duchenne.faces.regions import CANVAS, SLOTS, Regions

@@ -22,7 +22,7 @@ from duchenne import facs
 from duchenne.errors import InputError, WeightsError
 from duchenne.files import codes
 from duchenne.fit import responses
-from duchenne.measuring import score, skin
+from duchenne.measuring import patches, score
 from duchenne.measuring.measures import (
     BLENDSHAPE_POINTS,
     BLENDSHAPES,
@@ -63,7 +63,7 @@ def test_every_unit_has_evidence_and_every_measure_exists() -> None:
         assert unit.evidence, unit.code
         assert set(unit.evidence) <= set(MEASURES)
         assert all(weight and abs(weight) <= 1 for weight in unit.evidence.values())
-    assert len(set(MEASURES)) == len(MEASURES) == len(SHAPES) + len(GEOMETRY) + len(skin.FURROWS)
+    assert len(set(MEASURES)) == len(MEASURES) == len(SHAPES) + len(GEOMETRY) + len(patches.FURROWS)
 
 
 def test_the_blendshape_networks_tables() -> None:
@@ -295,7 +295,7 @@ def scorer(symmetric: tuple[np.ndarray, np.ndarray]) -> Scorer:
     template, mirror = symmetric
     ones = np.ones(len(MEASURES))
     neutral = Scorer(Scale(template, mirror, 0 * ones, ones, ones)).measure_points(template)
-    step = np.repeat([0.4, 0.08, 0.4], [len(SHAPES), len(GEOMETRY), len(skin.FURROWS)])
+    step = np.repeat([0.4, 0.08, 0.4], [len(SHAPES), len(GEOMETRY), len(patches.FURROWS)])
     return Scorer(Scale(template, mirror, neutral, step, step))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from duchenne import facs
 from duchenne.faces import warp
-from duchenne.measuring import measures, score, skin
+from duchenne.measuring import measures, patches, score, skin
 
 FACE = Path(__file__).parent / "data" / "generated_face_21.jpg"
 SIDE = 256
@@ -61,7 +61,7 @@ def face() -> tuple[Tensor, Tensor]:
 
 
 def test_every_point_exists_and_left_mirrors_right() -> None:
-    for quads in (*skin.FURROWS.values(), *skin.SHADED.values()):
+    for quads in (*patches.FURROWS.values(), *patches.SHADED.values()):
         for quad in quads:
             assert len(set(quad)) == 4
             assert max(quad) < measures.POINTS
@@ -75,8 +75,10 @@ def test_a_patch_is_the_bilinear_surface_of_its_corners() -> None:
     ramp[0, 0], ramp[0, 1] = (torch.arange(SIDE) + 0.5), (torch.arange(SIDE) + 0.5)[:, None]
     points = torch.tensor([[20.0, 30.0], [80.0, 40.0], [90.0, 120.0], [10.0, 100.0]])
     found = skin.patch(ramp, points, (0, 1, 2, 3))
-    assert found.shape == (3, skin.GRID, skin.GRID)
-    middle = found[:2, skin.GRID // 2 - 1 : skin.GRID // 2 + 1, skin.GRID // 2 - 1 :][:, :, :2]
+    assert found.shape == (3, patches.GRID, patches.GRID)
+    middle = found[:2, patches.GRID // 2 - 1 : patches.GRID // 2 + 1, patches.GRID // 2 - 1 :][
+        :, :, :2
+    ]
     np.testing.assert_allclose(middle.mean(dim=(1, 2)), points.mean(dim=0), rtol=1e-5)
     np.testing.assert_allclose(found[:2, 0, 0], [20.0 + 1.0, 30.0 + 1.6], atol=0.3)
 
@@ -84,7 +86,7 @@ def test_a_patch_is_the_bilinear_surface_of_its_corners() -> None:
 def test_stripes_across_are_furrows_and_stripes_along_are_not() -> None:
     points = face_points()
     across, along = (skin.furrows(stripes(a), points) for a in (0, math.pi / 2))
-    turned = torch.tensor([name == "dimple" for name in skin.FURROWS])  # it runs down the face
+    turned = torch.tensor([name == "dimple" for name in patches.FURROWS])  # it runs down the face
     across, along = torch.where(turned, along, across), torch.where(turned, across, along)
     assert (across > 0.5).all()
     assert (along < -0.3).all()
@@ -95,19 +97,19 @@ def test_stripes_across_are_furrows_and_stripes_along_are_not() -> None:
 def test_shades_by_hand() -> None:
     colour = torch.tensor([0.6, 0.4, 0.2])
     shades = skin.shades(colour[None, :, None, None].expand(1, 3, SIDE, SIDE), face_points())
-    places = len(skin.SHADED)
-    assert shades.shape == (len(skin.SHADES),) == (3 * places,)
-    luma = sum(w * c for w, c in zip(skin.LUMA, colour.tolist(), strict=True))
-    np.testing.assert_allclose(shades[:places], math.log(luma + skin.DARK), rtol=1e-5)
+    places = len(patches.SHADED)
+    assert shades.shape == (len(patches.SHADES),) == (3 * places,)
+    luma = sum(w * c for w, c in zip(patches.LUMA, colour.tolist(), strict=True))
+    np.testing.assert_allclose(shades[:places], math.log(luma + patches.DARK), rtol=1e-5)
     np.testing.assert_allclose(shades[places : 2 * places], math.log(0.62 / 0.42), rtol=1e-4)
-    np.testing.assert_allclose(shades[2 * places :], math.log(skin.FAINT), atol=1e-2)
+    np.testing.assert_allclose(shades[2 * places :], math.log(patches.FAINT), atol=1e-2)
 
 
 def painted(look: Tensor, points: Tensor, name: str, depth: float) -> Tensor:
     """Three dark lines across every patch of a furrow, as soft as wrinkles are."""
     y, x = torch.meshgrid(torch.arange(SIDE) + 0.5, torch.arange(SIDE) + 0.5, indexing="ij")
     shade = torch.zeros(SIDE, SIDE)
-    for quad in skin.FURROWS[name]:
+    for quad in patches.FURROWS[name]:
         inner_top, outer_top, outer, inner = points[list(quad), :2]
         for part in (0.3, 0.5, 0.7):
             start, end = inner_top.lerp(inner, part), outer_top.lerp(outer, part)
@@ -122,7 +124,7 @@ def painted(look: Tensor, points: Tensor, name: str, depth: float) -> Tensor:
 
 def wrinkled(look: Tensor, points: Tensor) -> Tensor:
     """Wrinkles of middling depth on every patch."""
-    for name in skin.FURROWS:
+    for name in patches.FURROWS:
         look = painted(look, points, name, 0.3)
     return look
 
@@ -134,7 +136,7 @@ def test_deeper_wrinkles_raise_their_units(
     face: tuple[Tensor, Tensor], code: str, name: str
 ) -> None:
     look, points = face
-    row = list(skin.FURROWS).index(name)
+    row = list(patches.FURROWS).index(name)
     depths = (0.0, 0.1, 0.2, 0.3, 0.4)
     found = [float(skin.furrows(painted(look, points, name, d), points)[row]) for d in depths]
     assert all(a < b for a, b in itertools.pairwise(found)), found
@@ -192,7 +194,10 @@ def test_a_mirrored_face_measures_the_same(face: tuple[Tensor, Tensor]) -> None:
 def test_slopes_are_those_of_the_picture(face: tuple[Tensor, Tensor]) -> None:
     look, points = face
     look = look.clone().requires_grad_()
-    for measure, names in ((skin.furrows, list(skin.FURROWS)), (skin.shades, list(skin.SHADES))):
+    for measure, names in (
+        (skin.furrows, list(patches.FURROWS)),
+        (skin.shades, list(patches.SHADES)),
+    ):
         for i in (0, len(names) - 1):
             slope = torch.autograd.grad(measure(look, points)[i], look)[0]
             step = 4e-4 * slope / slope.abs().max()

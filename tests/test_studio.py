@@ -23,7 +23,7 @@ import tiny
 from starlette.testclient import TestClient
 
 from duchenne import facs
-from duchenne.encoding.inversion import EncodeCache
+from duchenne.encoding.cache import EncodeCache
 from duchenne.encoding.settings import EncodeSettings
 from duchenne.files import films
 from duchenne.files.film_formats import FORMATS

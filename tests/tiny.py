@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from duchenne import animate, facs
-from duchenne.editing import render
+from duchenne.editing import layout
 from duchenne.editing.boundaries import Boundaries
-from duchenne.encoding.inversion import Progress
+from duchenne.encoding.cache import Progress
 from duchenne.encoding.settings import EncodeSettings
 from duchenne.faces import align, regions
 from duchenne.faces.warp import apply, invert
@@ -88,7 +88,7 @@ def boundaries(generator: TinyGenerator) -> Boundaries:
     """Random unit normals on the editable rows, of a length that shows."""
     rng = np.random.default_rng(0)
     normals = np.zeros((len(facs.CODES), generator.rows, 512), np.float32)
-    edited = list(render.editable_rows(generator))
+    edited = list(layout.editable_rows(generator))
     normals[:, edited] = rng.standard_normal((len(facs.CODES), len(edited), 512))
     normals /= np.linalg.norm(normals.reshape(len(normals), -1), axis=1)[:, None, None]
     return Boundaries(

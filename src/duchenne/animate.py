@@ -10,6 +10,7 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,9 @@ from . import facs
 from .editing import boundaries, edit
 from .editing.boundaries import Boundaries, in_slots, slot_intensities
 from .editing.render import Renderer, Scene
-from .encoding import encoder, tuning
-from .encoding.encoder import Encoder
-from .encoding.inversion import EncodeCache, Inversion, Progress
+from .encoding.cache import EncodeCache, Inverts, Progress
+from .encoding.encoder_file import offered_version
+from .encoding.look_alike import LookAlike
 from .encoding.settings import LOOK_ALIKE, EncodeSettings
 from .errors import InputError, NoFaceFound, WeightsError
 from .faces import align, landmarks, regions
@@ -31,8 +32,8 @@ from .files import codes, pictures
 from .files.films import Clip
 from .files.pictures import SourceType
 from .files.transparency import off_white
-from .generators import mobile
-from .generators.base import Generator, draw_w, truncate
+from .generators.built_in import BuiltIn
+from .generators.spec import Spec
 from .measuring import likeness, target
 from .measuring.score import Scorer, average_mesh
 from .measuring.target import Reached
@@ -43,6 +44,10 @@ from .moving.clear import canvas_of
 from .moving.covering import Covering
 from .moving.moved import Fields, MovedPhoto, at_side, resized
 from .types import WIDTH, AlignedFace, LatentCode, Photo, Pixels
+
+if TYPE_CHECKING:  # PyTorch, which many a face does without
+    from .encoding.encoder import Encoder
+    from .generators.base import Generator
 
 logger = logging.getLogger(__name__)
 
@@ -77,8 +82,22 @@ class Studio:
         self._load_scorer = functools.cache(Scorer)
 
     @cached_property
+    def spec(self) -> Spec:
+        """Which generator it is and its shape; the built-in one loads no network for that."""
+        return self._built_in if self._generator is None else self.generator
+
+    @cached_property
+    def _built_in(self) -> BuiltIn:
+        return BuiltIn()
+
+    @cached_property
     def generator(self) -> Generator:
-        generator = self._generator or mobile.load()
+        """The network itself; needs PyTorch."""
+        generator = self._generator
+        if generator is None:
+            from .generators import mobile
+
+            generator = mobile.load(self._built_in.weights)
         if generator.w_mean.shape != (WIDTH,):
             width = generator.w_mean.shape[-1]
             raise WeightsError(
@@ -93,13 +112,13 @@ class Studio:
         if self._settings is not None:
             return self._settings
         built_in = self._generator is None  # whose encoder the package has
-        has_encoder = built_in or self._encoder or encoder.offered_version(self.generator)
+        has_encoder = built_in or self._encoder or offered_version(self.generator)
         return LOOK_ALIKE if has_encoder else EncodeSettings()
 
     @cached_property
     def boundaries(self) -> Boundaries:
-        chosen = self._boundaries or boundaries.offered(self.generator)
-        chosen.require_space(self.generator.fingerprint)
+        chosen = self._boundaries or boundaries.offered(self.spec)
+        chosen.require_space(self.spec.fingerprint)
         return chosen
 
     @property
@@ -110,10 +129,15 @@ class Studio:
 
     @cached_property
     def renderer(self) -> Renderer:
-        return Renderer(self.generator, threads=self._threads)
+        generator = self._built_in if self._generator is None else self.generator
+        return Renderer(generator, threads=self._threads)
 
     @cached_property
-    def inversion(self) -> Inversion:
+    def inversion(self) -> Inverts:
+        if self._generator is None and self._encoder is None and self.settings == LOOK_ALIKE:
+            return LookAlike(self._built_in, self._threads)
+        from .encoding.inversion import Inversion
+
         return Inversion(self.generator, self.settings, self._encoder)
 
     @cached_property
@@ -125,7 +149,7 @@ class Studio:
         self, *, boundaries: Boundaries | None = None, settings: EncodeSettings | None = None
     ) -> Studio:
         """A studio with other boundaries or settings; it shares all else, loaded once."""
-        _ = self.generator, self.renderer
+        _ = self.spec, self.renderer
         other = copy(self)
         if boundaries is not None:
             other._boundaries = boundaries
@@ -160,7 +184,7 @@ class Studio:
             photo = pictures.as_photo(source)
             kept = None if keep is None else covering.read_mask(keep, photo)
         with stages("align"):
-            aligned = align.align(photo, size=self.generator.size, face=index)
+            aligned = align.align(photo, size=self.spec.size, face=index)
         if found:
             found(aligned)
         with stages("encode"):
@@ -172,6 +196,8 @@ class Studio:
 
     def sample(self, seed: int, *, truncation: float = 0.7) -> Subject:
         """A synthetic person: the same seed gives the same face."""
+        from .generators.base import draw_w, truncate
+
         w = truncate(draw_w(self.generator, seed), self.generator.w_mean, truncation)
         rows = np.repeat(w.cpu().numpy(), self.generator.rows, axis=0)
         provenance = {"made_by": "sample", "seed": seed, "truncation": truncation}
@@ -203,6 +229,8 @@ class Subject:
         """The studio's, or one of this face's own where its code carries a tuning."""
         if self.code.tuning is None:
             return self.studio.renderer
+        from .encoding import tuning
+
         bent = tuning.tuned(self.studio.generator, self.code.tuning)
         return Renderer(bent, threads=self.studio._threads)
 
@@ -235,7 +263,7 @@ class Subject:
         """The regions of influence on the face that is shown."""
         if not self.moves:
             return self.scene.regions
-        size = self.studio.generator.size
+        size = self.studio.spec.size
         return regions.find(expected_mesh(self.aligned, size), size)
 
     @cached_property

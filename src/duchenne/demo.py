@@ -6,7 +6,7 @@ from pathlib import Path
 
 from . import facs
 from .animate import Studio
-from .encoding.inversion import Progress
+from .encoding.cache import Progress
 from .engine.stages import Stages
 from .errors import InputError
 from .files import films, pictures, sheets, writing

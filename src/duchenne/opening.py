@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from . import animate
 from .editing import boundaries
-from .encoding import encoder
 from .encoding.settings import EncodeSettings
 
 
@@ -37,10 +34,14 @@ class Opening:
         """InputError, or WeightsError, for a file that is not what it should be."""
         options: dict[str, Any] = {"settings": self.settings, "threads": threads}
         if self.encoder_file is not None:
+            from .encoding import encoder
+
             options["encoder"] = encoder.load_encoder(Path(self.encoder_file))
         if self.boundaries_file is not None:
             options["boundaries"] = boundaries.load_boundaries(Path(self.boundaries_file))
         if self.generator_file is not None:
+            import torch
+
             from .generators.checkpoints import load_generator
 
             device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")

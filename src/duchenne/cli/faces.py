@@ -297,7 +297,7 @@ def opening_of(encoding: Encoding | None = None, **options: str | None) -> Openi
 
 def describe_generator(run: Run, studio: Studio, *, edits: bool = False) -> None:
     """Load the generator (and the boundaries) and record which they are."""
-    run.facts["generator"] = studio.generator.fingerprint
+    run.facts["generator"] = studio.spec.fingerprint
     if edits:
         provenance = json.dumps(dict(studio.boundaries.provenance), sort_keys=True)
         digest = hashlib.sha256(provenance.encode()).hexdigest()

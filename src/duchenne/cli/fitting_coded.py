@@ -45,7 +45,7 @@ def fit_coded(
 ) -> None:
     from ..editing import boundaries
     from ..editing.edit import signed_distances
-    from ..encoding.inversion import EncodeCache
+    from ..encoding.cache import EncodeCache
     from ..files import codes
     from ..fit import labelled
     from ..weights.store import cache_root

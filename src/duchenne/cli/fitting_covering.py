@@ -29,7 +29,7 @@ def fit_covering(run: Run, output: str, faces: int, steps: int, seed: int) -> No
     """
     from ..files import codes, pictures
     from ..fit import covering
-    from ..moving.covering import save
+    from ..moving.finder import save
 
     pictures.check_writable(output, (codes.SUFFIX,))
     record = Path(output).with_suffix(".json")

@@ -20,7 +20,7 @@ from ..errors import OutputError
 from . import streams
 
 if TYPE_CHECKING:
-    from ..encoding.inversion import Progress
+    from ..encoding.cache import Progress
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from ..files import codes
 from ..types import WIDTH
 
 if TYPE_CHECKING:
-    from ..generators.base import Generator
+    from ..generators.spec import Spec
 
 logger = logging.getLogger(__name__)
 
@@ -258,7 +258,7 @@ def built_in() -> Boundaries:
         return load_boundaries(path)
 
 
-def offered(generator: Generator) -> Boundaries:
+def offered(generator: Spec) -> Boundaries:
     """The boundaries that a generator gets unless others are given.
 
     The built-in ones for the built-in generator; for a StyleGAN2 of 1024 px the same, transferred,
@@ -266,7 +266,7 @@ def offered(generator: Generator) -> Boundaries:
     """
     ours = built_in()
     if generator.fingerprint != ours.generator and generator.row_sizes == DISTILLED_FROM:
-        from ..generators import mobile
+        from ..generators import built_in as ours_is
 
         logger.warning(
             "%s: boundaries are %s: they were fitted on the built-in generator, which shares its "
@@ -274,12 +274,12 @@ def offered(generator: Generator) -> Boundaries:
             generator.fingerprint,
             TRANSFERRED,
         )
-        return transferred(ours, mobile.MobileStyleGAN.row_sizes, generator)
+        return transferred(ours, ours_is.ROW_SIZES, generator)
     ours.require_space(generator.fingerprint)
     return ours
 
 
-def transferred(source: Boundaries, row_sizes: tuple[int, ...], target: Generator) -> Boundaries:
+def transferred(source: Boundaries, row_sizes: tuple[int, ...], target: Spec) -> Boundaries:
     """Boundaries of a generator with the same W, its rows mapped by resolution.
 
     row_sizes: of the source's generator. Each row of the target gets the normal of the source's row

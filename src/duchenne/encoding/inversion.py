@@ -7,36 +7,24 @@ small that compares VGG features and pixels of the drawn and the given picture (
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import DuchenneError, OutputError
-from ..files import codes, pictures, writing
+from ..files import pictures
 from ..generators.base import Generator, draw_w
 from ..types import LatentCode, Pixels
-from ..weights import store
 from . import encoder, tuning
+from .cache import VERSION, Progress
 from .descent import Descent
 from .encoder import Encoder
+from .encoder_file import offered_version
 from .losses import Loss
 from .problem import Problem, Steps
 from .settings import EncodeSettings
-
-log = logging.getLogger(__name__)
-
-VERSION = 3  # of the algorithm: codes that another one found are not taken from the cache
-
-Progress = Callable[[int, int, float], None]
-"""Called after every step with (steps done, steps in all at most, loss)."""
 
 
 class Inversion:
@@ -73,7 +61,7 @@ class Inversion:
         """Which v(I) it starts from (`Encoder.version`); "" where it starts elsewhere."""
         if self.settings.init != "encoder":
             return ""
-        return self._given.version if self._given else encoder.offered_version(self.generator)
+        return self._given.version if self._given else offered_version(self.generator)
 
     @cached_property
     def _encoder(self) -> Encoder | None:
@@ -147,34 +135,3 @@ class Inversion:
         else:
             return generator.w_mean.expand(generator.rows, -1), "mean"
         return w.expand(generator.rows, -1), "random"
-
-
-class EncodeCache:
-    """Codes of faces that were encoded before, by pixels, settings, generator and v(I)."""
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder or store.cache_root() / "codes"
-
-    def path(self, face: Pixels, inversion: Inversion) -> Path:
-        settings = json.dumps(asdict(inversion.settings), sort_keys=True)
-        digest = hashlib.sha256(face.tobytes())
-        networks = f"{inversion.generator.fingerprint}{inversion.encoder_version}"
-        digest.update(f"{VERSION}{face.shape}{settings}{networks}".encode())
-        return self.folder / f"{digest.hexdigest()[:32]}{codes.SUFFIX}"
-
-    def get(self, face: Pixels, inversion: Inversion) -> LatentCode | None:
-        """The stored code, or None; a file that cannot be read counts as absent."""
-        try:
-            return codes.read_code(self.path(face, inversion))
-        except (DuchenneError, OSError):
-            return None
-
-    def put(self, face: Pixels, inversion: Inversion, code: LatentCode) -> None:
-        """Keep a code; a cache that cannot be written costs time later, not the result."""
-        path = self.path(face, inversion)
-        try:
-            with writing.reporting_disk_errors(path):
-                self.folder.mkdir(parents=True, exist_ok=True)
-            codes.write_code(code, path)
-        except OutputError as error:
-            log.warning("%s; the face is encoded, but not kept for the next time", error)

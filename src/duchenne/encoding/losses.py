@@ -16,9 +16,8 @@ from torch.nn import functional as F
 
 from ..errors import WeightsError
 from ..weights import store
-from . import features
+from . import features, vgg
 
-NAMES = ("default", "paper", "pixel")
 SMALLEST = 32  # pixels; smaller pictures are enlarged for VGG-16, which halves the side four times
 PIXEL_WEIGHT, COARSE_WEIGHT = (
     2.0,
@@ -52,7 +51,7 @@ class Loss(ABC):
 
 
 def make(name: str, device: torch.device) -> Loss:
-    """One of NAMES, on a device. Loads the weights it needs; WeightsError if they are not there."""
+    """One of `settings.LOSSES`, on a device. Loads its weights; WeightsError if they lack."""
     if name == "pixel":
         return PixelLoss()
     if name == "paper":
@@ -141,15 +140,15 @@ class VGG16(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for block in features.CONVOLUTIONS:
+        for block in vgg.CONVOLUTIONS:
             for inputs, outputs in block:
                 layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(inplace=True)]
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
-        side = VGG_SIDE >> len(features.CONVOLUTIONS)
+        side = VGG_SIDE >> len(vgg.CONVOLUTIONS)
         # Dropout does nothing when features are read; the places keep the file's layer numbers.
         self.classifier = nn.Sequential(
-            nn.Linear(features.CONVOLUTIONS[-1][-1][1] * side * side, HIDDEN),
+            nn.Linear(vgg.CONVOLUTIONS[-1][-1][1] * side * side, HIDDEN),
             nn.ReLU(inplace=True),
             nn.Identity(),
             nn.Linear(HIDDEN, HIDDEN),

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from .. import cores
 from ..generators.base import Generator, PlainView, many_w, w_deviation
 from ..generators.readout import Readout
-from ..programs import compiling, derivative
+from ..programs import compiling, derivative, tracing
 from ..programs.derivative import Derivative
 from . import losses
 from .losses import Loss, shrink
@@ -165,7 +165,7 @@ class Steps:
     def _true_program(self) -> compiling.Program:
         generator = self.problem.generator
         w = generator.w_mean.expand(1, generator.rows, -1)
-        compiler = compiling.Compiler(w.device, cores.torch_threads())
+        compiler = tracing.Compiler(w.device, cores.torch_threads())
         return compiler.compile(_TruePicture(self.problem), w.numpy())
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from . import losses
-
 INITS = ("encoder", "mean", "random")
+LOSSES = ("default", "paper", "pixel")  # see `losses`
 
 
 @dataclass(frozen=True)
@@ -14,7 +13,7 @@ class EncodeSettings:
     """How a face is encoded. Every default lives here; `preset` gives the named ones.
 
     init: where it starts. encoder: v(I), or the mean for a generator that has no network; mean; or
-        random: a face drawn with `seed`. loss: one of `losses.NAMES`.
+        random: a face drawn with `seed`. loss: one of `LOSSES`.
     steps: optimisation steps at most. rate: learning rate in units of the latent's deviation,
         reached after `warmup` steps; it falls along a cosine at the end.
     draft_part: the part of them, at the start, that sees a small read-out (128 px); the others see
@@ -44,7 +43,7 @@ class EncodeSettings:
     tuning_steps: int = 0
 
     def __post_init__(self) -> None:
-        for name, known in (("init", INITS), ("loss", losses.NAMES)):
+        for name, known in (("init", INITS), ("loss", LOSSES)):
             if getattr(self, name) not in known:
                 raise ValueError(
                     f"{name} {getattr(self, name)!r}: expected one of {', '.join(known)}"

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from .. import cores
+from ..programs import kept
 from ..types import Pixels
 from ..weights import store
 from .giving_way import give_way
@@ -102,9 +103,10 @@ FULL_RANGE = Model("face-detector-full", 192, ((48, 1),), 0.6)
 
 @functools.cache
 def compiled(name: str) -> openvino.CompiledModel:
-    """The stored network `name`, compiled for the CPU once per process."""
-    core = openvino.Core()
-    return core.compile_model(core.read_model(store.locate(name)), "CPU", cores.for_openvino())
+    """The stored network `name`, compiled for the CPU once per process at most."""
+    path, digest = store.locate(name), store.entry(name).sha256
+    options = cores.for_openvino()
+    return kept.compiled(name, digest, lambda: openvino.Core().read_model(path), options)
 
 
 @functools.cache

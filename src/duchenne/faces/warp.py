@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch.nn import functional
 
 from ..types import Pixels
 
@@ -30,6 +29,7 @@ OVERSAMPLING = 2.5
 MOST_UPSAMPLING = 3.0
 # Reach of the cubic kernel in pixels of the coarser grid, plus one for rounding.
 REACH = 3
+_BORDERS = {"reflection": cv2.BORDER_REFLECT, "border": cv2.BORDER_REPLICATE}
 
 
 def invert(matrix: Affine) -> Affine:
@@ -69,7 +69,7 @@ class Warp:
         *,
         border: Literal["reflection", "border"] = "reflection",
     ) -> None:
-        self._border = border
+        self._border = _BORDERS[border]
         step = scale_of(to_source)  # source pixels per output pixel
         self._window = _seen(source, to_source, size, max(1.0, step))
         top, bottom, left, right = self._window
@@ -77,24 +77,30 @@ class Warp:
         fine = np.maximum(1, np.ceil(seen * min(OVERSAMPLING / step, MOST_UPSAMPLING)))
         coarse = np.clip(np.round(seen * CUTOFF / step), 1, seen)
         self._resizes = [(int(h), int(w)) for w, h in (coarse, fine)]
-        # grid_sample wants the source to span [-1, 1].
         y, x = np.mgrid[: size[0], : size[1]]
         points = apply(to_source, np.stack([x, y], axis=2) + 0.5) - [left, top]
-        self._grid = torch.from_numpy((points / seen * 2 - 1).astype(np.float32))[None]
+        # OpenCV counts from the centre of the first pixel.
+        self._at = (points * (fine / seen) - 0.5).astype(np.float32)
 
     def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """[H, W, C] numbers -> float32 [h, w, C], same scale (cubic overshoot is possible)."""
         top, bottom, left, right = self._window
-        seen = np.ascontiguousarray(pixels[top:bottom, left:right].transpose(2, 0, 1), np.float32)
-        image = torch.from_numpy(seen)[None]
+        image = np.asarray(pixels[top:bottom, left:right], np.float32)
         for size in self._resizes:
-            if tuple(image.shape[2:]) != size:
-                # antialias=True also selects a = -0.5 when enlarging, as Pillow does.
-                image = functional.interpolate(image, size, mode="bicubic", antialias=True)
-        sampled = functional.grid_sample(
-            image, self._grid, mode="bilinear", padding_mode=self._border, align_corners=False
+            image = _resized(image, size)
+        sampled = cv2.remap(
+            image, self._at[..., 0], self._at[..., 1], cv2.INTER_LINEAR, borderMode=self._border
         )
-        return np.ascontiguousarray(sampled[0].permute(1, 2, 0).numpy())
+        return np.asarray(sampled, np.float32).reshape(*self._at.shape[:2], image.shape[2])
+
+
+def _resized(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """float32 [H, W, C] -> [h, w, C] by Pillow's cubic filter, which is Keys' with a = -0.5."""
+    if image.shape[:2] == size:
+        return image
+    planes = (Image.fromarray(np.ascontiguousarray(plane)) for plane in np.moveaxis(image, 2, 0))
+    side = (size[1], size[0])
+    return np.stack([np.asarray(p.resize(side, Image.Resampling.BICUBIC)) for p in planes], axis=2)
 
 
 def warp(

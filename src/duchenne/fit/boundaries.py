@@ -27,11 +27,11 @@ import torch
 from numpy.typing import NDArray
 
 from .. import facs
-from ..editing.render import editable_rows
+from ..editing.layout import editable_rows
 from ..errors import InputError
 from ..faces import regions
 from ..generators.base import Generator, draw_w
-from ..measuring import skin
+from ..measuring import patches
 from ..types import WIDTH
 from .probe import NAMES
 from .responses import Responses
@@ -122,8 +122,8 @@ def spread(values: Array) -> Array:
     more in that than a face may change without looking wrong.
     """
     values = values.copy()
-    first = NAMES.index(skin.SHADES[0])
-    for places in np.split(np.arange(first, first + len(skin.SHADES)), len(skin.KINDS)):
+    first = NAMES.index(patches.SHADES[0])
+    for places in np.split(np.arange(first, first + len(patches.SHADES)), len(patches.KINDS)):
         values[:, places] -= values[:, places].mean(axis=1, keepdims=True)
     return np.asarray(values.std(axis=0))
 

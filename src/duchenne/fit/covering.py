@@ -23,7 +23,8 @@ from ..editing.edit import transfer
 from ..faces.align import LEFT_EYE, RIGHT_EYE
 from ..faces.landmarks import FACE_OVAL
 from ..faces.warp import shrink
-from ..moving.covering import SEEN, WINDOW, Finder
+from ..moving.covering import SEEN, WINDOW
+from ..moving.finder import Finder
 from ..stimuli.screening import glasses
 from ..types import Pixels, StepProgress
 from . import degrade

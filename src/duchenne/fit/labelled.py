@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 from .. import facs
 from ..editing.boundaries import Boundaries
 from ..editing.edit import signed_distances
-from ..editing.render import Renderer, editable_rows
+from ..editing.layout import editable_rows
+from ..editing.render import Renderer
 from ..errors import InputError
 from ..generators.base import Generator
 from ..measuring import score

@@ -24,7 +24,8 @@ from ..errors import InputError
 from ..files import codes, writing
 from ..generators.base import Generator, PlainView, draw_w, w_deviation
 from ..generators.readout import Readout
-from ..programs.compiling import Compiler, Program
+from ..programs.compiling import Program
+from ..programs.tracing import Compiler
 from ..types import WIDTH, StepProgress
 
 FORMAT = "duchenne-pairs-1"

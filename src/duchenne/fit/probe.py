@@ -17,21 +17,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..editing.regional import WINDOW_FROM, Recorder, RegionalView
-from ..editing.render import editable_rows
+from ..editing.layout import WINDOW_FROM, editable_rows
+from ..editing.regional import Recorder, RegionalView
 from ..errors import NoFaceFound
 from ..faces import landmarks, regions
 from ..faces.warp import Affine, apply, scale_of
 from ..files import pictures
 from ..generators.base import Generator, PlainView
 from ..generators.readout import Readout
-from ..measuring import measures, score, skin
+from ..measuring import measures, patches, score, skin
 from ..types import WIDTH, Pixels
 from .graph import TorchGraph
 
 Array = NDArray[np.float64]
 
-NAMES: tuple[str, ...] = (*measures.MEASURES, *skin.SHADES)
+NAMES: tuple[str, ...] = (*measures.MEASURES, *patches.SHADES)
 """The measures, and beside them nuisances: light, colour and texture of the skin by place."""
 
 

@@ -18,7 +18,7 @@ from .. import animate, facs
 from ..animate import Studio
 from ..editing import edit
 from ..editing.boundaries import in_slots, slot_intensities
-from ..encoding import encoder
+from ..encoding.encoder_file import offered_version
 from ..encoding.settings import LOOK_ALIKE
 from ..errors import NoFaceFound
 from ..faces import align, landmarks, regions
@@ -95,11 +95,11 @@ class FilmSubject:
 
     def __init__(self, studio: Studio, source: FilmSource, face: int = 0) -> None:
         if studio.settings != LOOK_ALIKE:
-            if not encoder.offered_version(studio.generator):
+            if not offered_version(studio.spec):
                 logger.warning(
                     "%s has no v(I), so the average face's change is shown; --encoder FILE gives "
                     "one",
-                    studio.generator.fingerprint,
+                    studio.spec.fingerprint,
                 )
             studio = studio.replace(settings=LOOK_ALIKE)  # no frame is encoded by a descent
         source.require_editable()
@@ -188,7 +188,7 @@ class FilmSubject:
         studio, boundaries = self.studio, self.studio.boundaries
         photo = Photo(moment.seen.sighting.frame.pixels)
         aligned = align.cut(photo, _face_of(moment.seen.mesh), size=SIDE)
-        code = studio.inversion.encode(resized(aligned.pixels, min(SIDE, studio.generator.size)))
+        code = studio.inversion.encode(resized(aligned.pixels, min(SIDE, studio.spec.size)))
         near = moment.mesh.astype(np.float32)
         areas = regions.find(near, SIDE)
         offsets = edit.local_transfer(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from . import skin
+from . import patches
 
 Array = NDArray[np.float64]
 
@@ -82,7 +82,7 @@ SHAPES = (
     *("mouthFunnel", "mouthRollUpper"),
 )
 MESH_MEASURES: tuple[str, ...] = (*SHAPES, *GEOMETRY)
-MEASURES: tuple[str, ...] = (*MESH_MEASURES, *skin.FURROWS)
+MEASURES: tuple[str, ...] = (*MESH_MEASURES, *patches.FURROWS)
 
 
 def geometry_matrix() -> Array:

@@ -31,7 +31,6 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
-import torch
 from numpy.typing import NDArray
 
 from .. import cores, facs
@@ -39,9 +38,9 @@ from ..errors import InputError
 from ..faces import align, landmarks
 from ..faces.warp import Affine, apply, invert, scale_of, warp
 from ..files import codes
+from ..programs import kept, shipped
 from ..types import Pixels
 from ..weights import store
-from . import skin
 from .measures import (
     BLENDSHAPE_POINTS,
     MEASURES,
@@ -177,7 +176,8 @@ class Scorer:
         self.scale = scale or built_in_scale()
         # Requests of their own: scorers in several threads share what is compiled.
         networks = _compiled(store.locate("face-landmarker-task").resolve())
-        self._landmarks, self._blendshapes = (model.create_infer_request() for model in networks)
+        requests = (model.create_infer_request() for model in networks)
+        self._landmarks, self._blendshapes, self._furrows = requests
         self._geometry, self._shapes = geometry_matrix(), shape_matrix()
 
     def scores(self, pixels: Pixels, mesh: landmarks.Mesh) -> Array:
@@ -198,8 +198,8 @@ class Scorer:
     def read(self, pixels: Pixels, mesh: landmarks.Mesh) -> Reading:
         """Points and measures at once, for the price of one."""
         points, look, raw = self.look(pixels, mesh)
-        planes = torch.from_numpy(look.transpose(2, 0, 1))[None]
-        folds = skin.furrows(planes, torch.from_numpy(raw)).double().numpy()
+        planes = np.ascontiguousarray(look.transpose(2, 0, 1))[None]
+        folds = np.array(self._furrows.infer([planes, raw])[0], np.float64)
         return Reading(points, self.measure_points(points, folds))
 
     def measure_points(self, points: Array, furrows: Array | None = None) -> Array:
@@ -253,7 +253,18 @@ def read_networks() -> tuple[Any, Any]:
 
 
 @cache
-def _compiled(task: Path) -> tuple[Any, ...]:
-    """The networks, compiled once in a process. task: where their file lies, which is read anew."""
-    hints = cores.for_openvino(INFERENCE_PRECISION_HINT="f32")
-    return tuple(ov.Core().compile_model(model, "CPU", hints) for model in read_networks())
+def _compiled(task: Path) -> tuple[ov.CompiledModel, ...]:
+    """Landmarks, blendshapes and `skin.furrows`, compiled once in a process.
+
+    task: where the networks' file lies, which is read anew.
+    """
+    models = cache(read_networks)
+    digest = store.entry("face-landmarker-task").sha256
+    exact = cores.for_openvino(INFERENCE_PRECISION_HINT="f32")
+    return (
+        kept.compiled("landmarks", digest, lambda: models()[0], exact),
+        kept.compiled("blendshapes", digest, lambda: models()[1], exact),
+        kept.compiled(
+            "furrows", shipped.digest("furrows"), lambda: shipped.load("furrows", {}), exact
+        ),
+    )

@@ -1,29 +1,29 @@
 """Where a photo stays as it is: what its user keeps, and what covers the face.
 
 Around it motion, shading and what appears fade to nothing, so that there is no seam. Masks
-and some other things are found by a small network that was fitted on generated faces with things
-drawn over them (`fit.covering`); glasses by the bridge over the nose (`measuring.glasses`).
+and some other things are found by a small network (`finder`) that was fitted on generated faces
+with things drawn over them (`fit.covering`); glasses by the bridge over the nose
+(`measuring.glasses`).
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import cv2
 import numpy as np
-import torch
+import openvino as ov
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..errors import InputError
 from ..faces.align import in_crop
+from ..faces.detector import sigmoid
 from ..faces.landmarks import (
     FACE_OVAL,
     INNER_LIPS,
@@ -35,6 +35,7 @@ from ..faces.landmarks import (
 from ..faces.warp import scale_of, shrink
 from ..files import codes, pictures
 from ..measuring.glasses import SURELY_GLASSES, bridge
+from ..programs import compiling, kept, shipped
 from ..types import AlignedFace, Photo
 from .change import SIDE, inside, ramp
 from .correspondence import Array, pixel_centres, sample
@@ -72,51 +73,6 @@ PLACES: Mapping[str, tuple[int, ...]] = MappingProxyType(
 )  # fmt: skip
 BUILT_IN = resources.files("duchenne") / "data/covering.safetensors"
 FORMAT = "duchenne-covering-1"
-WIDTHS = (24, 40, 64)  # channels at a quarter, an eighth and a sixteenth of SEEN
-
-
-class Finder(nn.Module):
-    """Aligned crops -> where something covers the face: a small U-Net (Ronneberger et al. 2015)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        fine, middle, coarse = WIDTHS
-        self.fine = nn.Sequential(_layer(3 * 16 + 2, fine), _layer(fine, fine))
-        self.middle = nn.Sequential(_layer(fine, middle, stride=2), _layer(middle, middle))
-        self.coarse = nn.Sequential(
-            _layer(middle, coarse, stride=2), _layer(coarse, coarse, dilation=2)
-        )
-        self.to_middle, self.to_fine = nn.Conv2d(coarse, middle, 1), nn.Conv2d(middle, fine, 1)
-        self.join_middle, self.join_fine = _layer(middle, middle), _layer(fine, fine)
-        self.last = nn.Conv2d(fine, 16, 1)
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """[B, 3, SEEN, SEEN] in [-1, 1] -> logits [B, 1, h, w], of WINDOW."""
-        x = F.pixel_unshuffle(pictures[..., *WINDOW], 4)
-        along = (torch.linspace(-1, 1, n) for n in x.shape[-2:])
-        places = torch.stack(torch.meshgrid(*along, indexing="ij"))
-        fine = self.fine(torch.cat([x, places.expand(len(x), -1, -1, -1)], dim=1))
-        middle = self.middle(fine)
-        coarse = self.to_middle(self.coarse(middle))
-        middle = self.join_middle(F.interpolate(coarse, scale_factor=2) + middle)
-        fine = self.join_fine(F.interpolate(self.to_fine(middle), scale_factor=2) + fine)
-        return F.pixel_shuffle(self.last(fine), 4)
-
-
-@cache
-def finder() -> Finder:
-    """The built-in one."""
-    with resources.as_file(BUILT_IN) as path:
-        tensors, _ = codes.read_tensors(path, FORMAT, "a finder of coverings")
-    network = Finder()
-    network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in tensors.items()})
-    return network.eval()
-
-
-def save(network: Finder, path: Path, provenance: Mapping[str, Any]) -> None:
-    """Write a finder as safetensors. Atomic."""
-    tensors = {k: v.detach().half().numpy() for k, v in network.state_dict().items()}
-    codes.write_tensors(tensors, {"format": FORMAT}, provenance, path)
 
 
 @dataclass(frozen=True)
@@ -137,13 +93,32 @@ class Covering:
         return f"something covers the face ({where}); it is kept as it is, and moves less around it"
 
 
+@cache
+def _finder() -> ov.CompiledModel:
+    """The built-in `finder.Finder` for two pictures."""
+    name = "covering"
+    return kept.compiled(
+        name,
+        f"{shipped.digest(name)} {hashlib.sha256(BUILT_IN.read_bytes()).hexdigest()}",
+        lambda: shipped.load(name, arrays()),
+        compiling.exact(),
+    )
+
+
+def arrays() -> dict[str, Array]:
+    """The weights of the built-in finder, by name."""
+    with resources.as_file(BUILT_IN) as path:
+        tensors, _ = codes.read_tensors(path, FORMAT, "a finder of coverings")
+    return {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
+
+
 def find(aligned: AlignedFace) -> Covering:
     """What covers an aligned face, inside the outline of its mesh, eyes and mouth apart."""
-    planes = torch.from_numpy(pictures.to_planes(shrink(aligned.pixels, (SEEN, SEEN))))
-    with torch.inference_mode():  # the face and its mirror image
-        told = torch.sigmoid(finder()(torch.stack([planes, planes.flip(-1)])))[:, 0]
+    planes = pictures.to_planes(shrink(aligned.pixels, (SEEN, SEEN)))
+    both = np.stack([planes, planes[..., ::-1]])  # the face and its mirror image
+    told = sigmoid(np.asarray(_finder()(both)[0]))[:, 0]
     sure = np.zeros((SEEN, SEEN), np.float32)
-    sure[WINDOW] = ((told[0] + told[1].flip(-1)) / 2).numpy()
+    sure[WINDOW] = (told[0] + told[1][..., ::-1]) / 2
     mesh = in_crop(aligned, SIDE)
     face = inside(mesh, FACE_OVAL, 1, grow=GROW) > 0.5
     for contour in (INNER_LIPS, LEFT_EYE, RIGHT_EYE):  # teeth and irises are no skin either
@@ -200,11 +175,6 @@ def _near(mask: NDArray[np.bool_], place: NDArray[np.floating], radius: float) -
     disc = np.zeros(mask.shape, np.uint8)
     cv2.circle(disc, tuple(np.rint(place).astype(int)), max(1, round(radius)), 1, -1)
     return bool((mask & (disc > 0)).any())
-
-
-def _layer(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    convolution = nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation)
-    return nn.Sequential(convolution, nn.GroupNorm(4, outputs), nn.SiLU())
 
 
 def read_mask(mask: Mask, photo: Photo) -> NDArray[np.bool_]:

@@ -1,24 +1,16 @@
-"""PyTorch modules -> fast functions of numpy arrays: OpenVINO on the CPU, PyTorch on a GPU.
-
-A module is traced and converted once, for windows of any size. Compiling it for one window then
-takes a fraction of a second: all inputs that stay the same become constants, so OpenVINO lays them
-out once as its convolutions want them, and works out once what depends on nothing else.
-"""
+"""OpenVINO models -> fast functions of numpy arrays."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import openvino as ov
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 Array = NDArray[np.float32]
 Program = Callable[[Array], Array]
@@ -29,68 +21,48 @@ Program = Callable[[Array], Array]
 _OPTIONS = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
 
 
-class Compiler:
-    """Compiles modules for one device. threads: cores of the CPU to use."""
+def exact(threads: int | None = None) -> dict[str, Any]:
+    """Options of OpenVINO for float32 throughout, on so many cores; None is all of them."""
+    return {**_OPTIONS, **({} if threads is None else {"INFERENCE_NUM_THREADS": threads})}
 
-    def __init__(self, device: torch.device, threads: int) -> None:
-        self._device = device
-        self._options = {**_OPTIONS, "INFERENCE_NUM_THREADS": threads}
-        self._core = ov.Core()
-        self._converted: dict[nn.Module, ov.Model] = {}
 
-    def compile(
-        self,
-        module: nn.Module,
-        example: Array,
-        known: Sequence[NDArray[Any]] = (),
-        sizes: Sequence[int | None] = (),
-    ) -> Program:
-        """module(array, *known) as a function of `array`, which has the shape of `example`.
+def compiled_with(
+    model: ov.Model, example: Array, known: Sequence[NDArray[Any]], threads: int
+) -> Program:
+    """A program of `array`, shaped as `example`, where the other inputs of the model are `known`.
 
-        sizes: resolution of each input; those that have one may have another height and width the
-            next time the same module is compiled.
-        """
-        if self._device.type != "cpu":
-            return on_device(module, self._device, known)
-        inputs = [example, *known]
-        if module not in self._converted:
-            free = [size is not None for size in sizes] or [False] * len(inputs)
-            self._converted[module] = _convert(module, inputs, free)
-        for variable in (_VARIABLE, len(inputs)):
-            model = _with_constants(self._converted[module], inputs, variable)
-            compiled = self._core.compile_model(model, "CPU", self._options)
-            program = _runner(compiled, known[: variable - 1])
-            # OpenVINO 2026.4 sometimes adds to a constant in place, which the next call reads: seen
-            # where a network's code was a constant too.
-            if not known or np.array_equal(program(example), program(example)):
-                break
-        return program
+    What is known becomes constant, so OpenVINO lays it out once as its convolutions want it, and
+    works out once what depends on nothing else.
+    """
+    inputs = [example, *known]
+    for variable in (_VARIABLE, len(inputs)):
+        fixed = _with_constants(model, inputs, variable)
+        program = _runner(compiled(fixed, threads, precise=True), known[: variable - 1])
+        # OpenVINO 2026.4 sometimes adds to a constant in place, which the next call reads: seen
+        # where a network's code was a constant too.
+        if not known or np.array_equal(program(example), program(example)):
+            break
+    return program
 
-    def open(self, module: nn.Module, inputs: Sequence[Array]) -> Callable[..., Array]:
-        """module(*arrays) as a function of all its inputs, which have the shapes of these.
 
-        For what changes with every call; a program of `compile` is faster where most stays.
-        """
-        if self._device.type != "cpu":
-            return on_device(module, self._device)
-        model = _convert(module, inputs, [False] * len(inputs))
-        compiled = self._core.compile_model(model, "CPU", self._options)
+def open_program(program: ov.CompiledModel) -> Callable[..., Array]:
+    """A compiled model as a function of all its inputs."""
 
-        def run(*arrays: Array) -> Array:
-            return np.asarray(compiled(list(arrays))[0])
+    def run(*arrays: Array) -> Array:
+        return np.asarray(program(list(arrays))[0])
 
-        return run
+    return run
 
 
 # The network's code is the second input. Kept one, although it stays the same; see above.
 _VARIABLE = 2
 
 
-def compiled(model: ov.Model, threads: int, *, exact: bool) -> ov.CompiledModel:
-    """A model on the CPU. exact: float32 throughout; else bfloat16 where the processor has it."""
+def compiled(model: ov.Model, threads: int, *, precise: bool) -> ov.CompiledModel:
+    """A model on the CPU. precise: float32 throughout; else bfloat16 where the processor has it."""
     core = ov.Core()
-    options = {**_OPTIONS, "INFERENCE_NUM_THREADS": threads}
-    if not exact and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    options = exact(threads)
+    if not precise and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         options["INFERENCE_PRECISION_HINT"] = "bf16"
     return core.compile_model(model, "CPU", options)
 
@@ -114,25 +86,6 @@ def _runner(compiled: ov.CompiledModel, known: Sequence[NDArray[Any]]) -> Progra
     return run
 
 
-def _convert(module: nn.Module, inputs: Sequence[NDArray[Any]], free: Sequence[bool]) -> ov.Model:
-    """Trace a module with these inputs; where `free`, any height and width will do."""
-    example = tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in inputs)
-    shapes = []
-    for array, any_size in zip(inputs, free, strict=True):
-        dims: list[Any] = list(array.shape)
-        if any_size:
-            dims[-2:] = [-1] * len(dims[-2:])
-        shapes.append(ov.PartialShape(dims))
-    with torch.no_grad(), warnings.catch_warnings():
-        # Deprecated in torch for its exporter, which OpenVINO does not read as well yet.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        # What the generators decide by a shape is the same in every window.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
-        # Tracing here and not in convert_model: that one runs the network three times to check.
-        traced = torch.jit.trace(module.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
-        return ov.convert_model(traced, example_input=example, input=shapes)
-
-
 def _with_constants(model: ov.Model, inputs: Sequence[NDArray[Any]], variable: int) -> ov.Model:
     """A copy of a converted module with the shapes of these inputs, constant from `variable` on."""
     model = model.clone()
@@ -148,18 +101,3 @@ def _with_constants(model: ov.Model, inputs: Sequence[NDArray[Any]], variable: i
         model.remove_parameter(parameter)
     model.validate_nodes_and_infer_types()
     return model
-
-
-def on_device(
-    module: nn.Module, device: torch.device, known: Sequence[NDArray[Any]] = ()
-) -> Callable[..., Array]:
-    """The module where it is, with the known inputs beside those it is called with."""
-    kept = [torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in known]
-
-    def run(*arrays: Array) -> Array:
-        given = (torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays)
-        with torch.no_grad():
-            image: torch.Tensor = module(*given, *kept)
-        return image.cpu().numpy()
-
-    return run

@@ -73,7 +73,7 @@ def as_program(
         reason = " ".join(str(error).split())[:200]
         raise Untraceable(f"{type(error).__name__}: {reason}") from error
     compiling.give_back_memory()
-    compiled = compiling.compiled(model, threads, exact=exact)
+    compiled = compiling.compiled(model, threads, precise=exact)
     del model
     compiling.give_back_memory()
     program = _runner(compiled, count)

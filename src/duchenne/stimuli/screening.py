@@ -19,7 +19,7 @@ from ..files import pictures
 from ..generators.base import Generator, PlainView
 from ..generators.readout import Readout
 from ..measuring.glasses import SURELY_GLASSES, SURELY_NONE, bridge
-from ..programs import compiling
+from ..programs import compiling, tracing
 from ..types import Pixels
 from .design import People
 from .matching import lightness
@@ -108,7 +108,7 @@ class _Screen:
     @cached_property
     def _drawn_small(self) -> compiling.Program:
         generator = self._studio.generator
-        compiler = compiling.Compiler(generator.w_mean.device, cores.torch_threads())
+        compiler = tracing.Compiler(generator.w_mean.device, cores.torch_threads())
         w = np.zeros((1, generator.rows, generator.w_mean.shape[-1]), np.float32)
         return compiler.compile(_Quarter(generator), w)
 

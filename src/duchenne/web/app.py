@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..animate import Studio
-from ..encoding.inversion import EncodeCache
+from ..encoding.cache import EncodeCache
 from ..encoding.settings import EncodeSettings
 from ..errors import DuchenneError, InputError
 from .connections import Crowd

@@ -1,0 +1,95 @@
+"""The passes of a generator that rendering needs, and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from ..generators import built_in
+from ..generators.built_in import BuiltIn
+from ..programs import compiling, kept, shipped
+from ..programs.compiling import Array, Program
+from .layout import Layout, Recording, blend_layers
+
+
+class Passes(Protocol):
+    """What a renderer asks of a generator."""
+
+    def record(self, w: Array) -> Recording:
+        """The unedited pass of one code [L, 512]."""
+        ...
+
+    def drawn(self, w: Array) -> Array:
+        """[1, 3, H, W], the image of `record` to the bit."""
+        ...
+
+    def plain(self, w: Array) -> Array:
+        """The same within rounding, by what is quick for many codes."""
+        ...
+
+    def local(self, w: Array, offsets: Array, masks: Sequence[Array]) -> Array:
+        """[1, 3, H, W], edited on the whole canvas (`regional.LocalView`)."""
+        ...
+
+    def regional(self, layout: Layout, example: Array, known: Sequence[NDArray[Any]]) -> Program:
+        """The edited pass: offsets, shaped as `example`, -> image of the window."""
+        ...
+
+
+class ShippedPasses:
+    """Those of the built-in generator, which come with the package: no PyTorch is needed."""
+
+    def __init__(self, generator: BuiltIn, threads: int) -> None:
+        self._generator, self._threads = generator, threads
+        self._models: dict[int, ov.Model] = {}
+
+    def record(self, w: Array) -> Recording:
+        image, *features = self._recording([w[None], *self._noises])
+        layers = blend_layers(self._generator)
+        return Recording(
+            image,
+            dict(zip(layers, features, strict=True)),
+            dict(enumerate(self._noises)),
+            {},
+            False,
+        )
+
+    def drawn(self, w: Array) -> Array:
+        return self._recording([w[None], *self._noises])[0]
+
+    plain = drawn
+
+    def local(self, w: Array, offsets: Array, masks: Sequence[Array]) -> Array:
+        return np.array(self._local([w[None], offsets, *masks, *self._noises])[0])
+
+    def regional(self, layout: Layout, example: Array, known: Sequence[NDArray[Any]]) -> Program:
+        if layout.size not in self._models:
+            arrays = self._generator.weights.arrays
+            self._models[layout.size] = shipped.load(f"regional-{layout.size}", arrays)
+        return compiling.compiled_with(self._models[layout.size], example, known, self._threads)
+
+    @cached_property
+    def _noises(self) -> list[Array]:
+        arrays = self._generator.weights.arrays
+        return [arrays[name] for name in built_in.NOISES]
+
+    def _recording(self, inputs: list[Array]) -> list[Array]:
+        # The program goes when its work is done: kept, it would hold as much as all the features.
+        return [np.array(value) for value in self._compiled("recording")(inputs).values()]
+
+    @cached_property
+    def _local(self) -> ov.CompiledModel:
+        return self._compiled("local")
+
+    def _compiled(self, name: str) -> ov.CompiledModel:
+        return kept.compiled(
+            name,
+            f"{shipped.digest(name)} {self._generator.fingerprint}",
+            lambda: shipped.load(name, self._generator.weights.arrays),
+            compiling.exact(self._threads),
+        )
