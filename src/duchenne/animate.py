@@ -34,9 +34,6 @@ from .files.pictures import SourceType
 from .files.transparency import off_white
 from .generators.built_in import BuiltIn
 from .generators.spec import Spec
-from .measuring import likeness, target
-from .measuring.score import Scorer, average_mesh
-from .measuring.target import Reached
 from .motion.timeline import Timeline
 from .moving import between, covering
 from .moving.change import SIDE
@@ -48,6 +45,8 @@ from .types import WIDTH, AlignedFace, LatentCode, Photo, Pixels
 if TYPE_CHECKING:  # PyTorch, which many a face does without
     from .encoding.encoder import Encoder
     from .generators.base import Generator
+    from .measuring.score import Scorer
+    from .measuring.target import Reached
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ class Studio:
         self._generator, self._boundaries, self._encoder = generator, boundaries, encoder
         self._settings, self._threads = settings, threads
         self.cache = cache or EncodeCache()
-        self._load_scorer = functools.cache(Scorer)
+        self._load_scorer = functools.cache(_scorer)
 
     @cached_property
     def spec(self) -> Spec:
@@ -317,10 +316,14 @@ class Subject:
 
     def measure_sides(self, frame: Pixels) -> NDArray[np.float64]:
         """[U, 3], the same of the whole face, its left side and its right (`target.COLUMNS`)."""
+        from .measuring import likeness
+
         return likeness.of_crop(self.studio.scorer, frame)
 
     def reach(self, targets: Mapping[str, float]) -> Reached:
         """Offsets for `edit` with which this face measures the targets; see `measuring.target`."""
+        from .measuring import target
+
         return target.reach(targets, lambda offsets: self.measure_sides(self.edit(offsets)))
 
     def animate(self, timeline: Timeline, *, paste: bool = False, size: int | None = None) -> Clip:
@@ -416,6 +419,12 @@ class Subject:
         return frames if photo.rgba is None else (off_white(frame, photo) for frame in frames)
 
 
+def _scorer() -> Scorer:
+    from .measuring.score import Scorer
+
+    return Scorer()
+
+
 def find_regions(face: Pixels) -> regions.Regions:
     """Regions of influence of a rendered face; NoFaceFound if the mesh sees none."""
     mesh = find_mesh(face)
@@ -432,6 +441,8 @@ def find_mesh(face: Pixels, near: landmarks.Mesh | None = None) -> landmarks.Mes
 def expected_mesh(aligned: AlignedFace | None, size: int) -> NDArray[np.float32]:
     """[468, 2] where an aligned photo, or else the average face, has its face, at `size` px."""
     if aligned is None:
+        from .measuring.score import average_mesh
+
         return average_mesh(size)
     mesh = aligned.face.mesh[:, :2].astype(float)
     return apply(invert(aligned.to_photo), mesh).astype(np.float32)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from ..errors import InputError, NoFaceFound
 from ..files.transparency import photo_of
@@ -163,5 +163,6 @@ def _fade_outside(
 def blur(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     """Gaussian blur of [H, W, C] with reflected borders, sigma in pixels."""
     radius = min(int(np.ceil(3 * sigma)), min(image.shape[:2]) - 1)
-    blurred = gaussian_filter(image, sigma, axes=(0, 1), mode="mirror", radius=radius)
-    return np.asarray(blurred, np.float32)
+    sides = (2 * radius + 1,) * 2
+    blurred = cv2.GaussianBlur(image, sides, sigma, borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(blurred, np.float32).reshape(image.shape)

@@ -25,7 +25,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from scipy.spatial import ConvexHull
 
 from .. import facs
 
@@ -154,7 +153,7 @@ def find(mesh: Array, size: int) -> Regions:
 
 def _soft_hull(points: NDArray[np.float64], grow: float, feather: float) -> NDArray[np.float64]:
     """[C, C]: 1 inside the grown convex hull, falling smoothly to 0 over `feather` pixels."""
-    corners = points[ConvexHull(points).vertices]
+    corners = cv2.convexHull(points.astype(np.float32))[:, 0].astype(float)
     scale = 4  # drawn large, so that the edge is placed to a quarter of a pixel
     canvas = Image.new("1", (CANVAS * scale, CANVAS * scale))
     ImageDraw.Draw(canvas).polygon([tuple(p * scale) for p in corners], fill=1)

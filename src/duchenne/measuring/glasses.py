@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, maximum_filter1d
 
 from ..faces import align
 from ..faces.warp import warp
@@ -38,11 +38,11 @@ def bridge(light: NDArray[np.floating], mesh: NDArray[np.floating]) -> float:
     width, height = 2 * half
     planes = light[..., None].astype(np.float32)
     seen = warp(planes, to_face, (height, width), border="border")[..., 0]
-    seen = gaussian_filter(seen, BLUR)
+    seen[:] = cv2.GaussianBlur(seen, (0, 0), BLUR, borderType=cv2.BORDER_REFLECT)
     line = np.max(
         [np.abs(seen - (np.roll(seen, k, 0) + np.roll(seen, -k, 0)) / 2) for k in LINE], axis=0
     )
-    line = maximum_filter1d(line, SLOPE, axis=0)
+    line = cv2.dilate(line, np.ones((SLOPE, 1), np.uint8))
     inside = line[4 * max(LINE) : -4 * max(LINE), 4 * max(LINE) : -4 * max(LINE)]
     # The weakest fifth of a row's places tells whether the line goes all the way across.
     return float(np.percentile(inside, 20, axis=1).max())

@@ -8,7 +8,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import RBFInterpolator
 
 Array = NDArray[np.float32]
 
@@ -64,8 +63,21 @@ def _at_knots(
     knots = np.arange(side // STEP + 1, dtype=float) * STEP
     grid = np.stack(np.meshgrid(knots, knots), axis=-1).reshape(-1, 2)
     fixed = np.concatenate([places, border])
-    through = RBFInterpolator(fixed, moves, kernel="thin_plate_spline", smoothing=SMOOTHING)
-    return np.asarray(through(grid), np.float32)
+    # [K + s I, P; P^T, 0] [bends; plane] = [moves; 0]: scipy's RBFInterpolator, but its import
+    # takes longer than all the rest of this module's work.
+    plane = np.column_stack([np.ones(len(fixed)), fixed])
+    system = np.block(
+        [[_bend(fixed, fixed) + SMOOTHING * np.eye(len(fixed)), plane], [plane.T, np.zeros((3, 3))]]
+    )
+    weights = np.linalg.solve(system, np.concatenate([moves, np.zeros((3, moves.shape[1]))]))
+    known = np.column_stack([_bend(grid, fixed), np.ones(len(grid)), grid])
+    return np.asarray(known @ weights, np.float32)
+
+
+def _bend(at: NDArray[np.float64], of: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[A, B]: r^2 log r of the distances between two sets of places, [A, 2] and [B, 2]."""
+    squares = np.square(at[:, None] - of).sum(axis=2)
+    return np.asarray(squares * np.log(np.maximum(squares, np.finfo(float).tiny)) / 2)
 
 
 def _between_knots(coarse: Array, side: int) -> Array:
