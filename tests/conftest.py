@@ -97,11 +97,12 @@ def generator() -> MobileStyleGAN:
 
 
 @pytest.fixture(scope="session")
-def mobile_renderer(generator: MobileStyleGAN) -> Renderer:
+def mobile_renderer() -> Renderer:
     """The built-in generator, compiled once, on one core."""
     from duchenne.editing.render import Renderer
+    from duchenne.generators.built_in import BuiltIn
 
-    return Renderer(generator, threads=1)
+    return Renderer(BuiltIn(), threads=1)
 
 
 @pytest.fixture(scope="session")

@@ -20,10 +20,8 @@ import duchenne
 from duchenne import facs
 from duchenne.cli import commands
 from duchenne.editing.render import Renderer
-from duchenne.encoding.inversion import Inversion
 from duchenne.files import codes, films
 from duchenne.files.pictures import SourceType, read_synthetic_mark, save_image
-from duchenne.types import LatentCode
 from duchenne.weights import store
 from experiments.__main__ import experiments
 
@@ -170,20 +168,9 @@ def test_the_readmes_python_runs(folder: Path) -> None:
 def test_the_readmes_python_runs_with_the_real_weights(
     folder: Path,
     mobile_renderer: Renderer,
-    mobile_sample: np.ndarray,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A sampled code stands for the photo's: encoding takes minutes, and has tests of its own.
-
-    The renderer is the one of the other tests, which is compiled already.
-    """
-
-    def sampled(self: Inversion, face: np.ndarray, **_: Any) -> LatentCode:
-        assert face.shape == (1024, 1024, 3)
-        return LatentCode(mobile_sample, self.generator.fingerprint)
-
-    monkeypatch.setattr(Inversion, "encode", sampled)
-    monkeypatch.setattr("duchenne.animate.mobile.load", lambda: mobile_renderer.generator)
+    """The renderer is the one of the other tests, which is compiled already."""
     monkeypatch.setattr("duchenne.animate.Renderer", lambda *_, **__: mobile_renderer)
     exec(python_block(), {})
     assert read_synthetic_mark("happiness.mp4") is not None

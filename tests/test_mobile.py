@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from duchenne.generators import mobile
+from duchenne.generators import built_in, mobile
 from duchenne.generators.base import as_rows, draw_z, truncate
 from duchenne.generators.mobile import MobileStyleGAN, inverse_haar
 from duchenne.weights import store
@@ -190,12 +190,12 @@ def test_every_weight_is_accounted_for(generator: MobileStyleGAN) -> None:
 def test_an_ir_with_a_missing_layer_is_refused(
     generator: MobileStyleGAN, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = mobile._synthesis_state
+    read = built_in._synthesis_state
 
-    def without_one(model: ov.Model) -> dict[str, torch.Tensor]:
+    def without_one(model: ov.Model) -> dict[str, np.ndarray]:
         return {n: t for n, t in read(model).items() if n != "blocks.3.conv2.pointwise.weight"}
 
-    monkeypatch.setattr(mobile, "_synthesis_state", without_one)
+    monkeypatch.setattr(built_in, "_synthesis_state", without_one)
     with pytest.raises(RuntimeError, match=r"blocks\.3\.conv2\.pointwise\.weight"):
         mobile.load()
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from .. import cores
-from ..errors import DuchenneError, OutputError
+from ..errors import DuchenneError, InputError, OutputError
 from . import (
     animation,
     checking,
@@ -31,6 +31,7 @@ from . import (
     judging,
     many,
     numbering,
+    programs,
     samples,
     scoring,
     serve,
@@ -57,6 +58,11 @@ COMMANDS: tuple[click.Command, ...] = (
     demo.demo,
     generators.generator,
     weights.weights,
+    programs.programs,
+)
+NEEDS_TORCH = (
+    "this needs PyTorch, as all but edits of photos and of saved codes with the built-in generator "
+    "do; pip install 'duchenne[torch]' gets it"
 )
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 TERMINATED = 143  # 128 + SIGTERM
@@ -70,6 +76,10 @@ class OneLineErrors(click.Command):
             return super().invoke(ctx)
         except DuchenneError as error:
             raise _failure(f"error: {error}", error.exit_code) from error
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise _failure(f"error: {NEEDS_TORCH}", InputError.exit_code) from error
         except KeyboardInterrupt as error:
             done = ctx.obj.appeared() if isinstance(ctx.obj, Run) else []
             what = f"complete are {', '.join(done)}" if done else "nothing was written"

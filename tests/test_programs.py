@@ -1,0 +1,205 @@
+"""Programs that come with the package, and compiled ones that are kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import openvino as ov
+import pytest
+import torch
+from canvas import difference, offsets_for, slots
+from click.testing import CliRunner
+from openvino import opset13 as ops
+from PIL import Image
+
+from duchenne.cli import commands
+from duchenne.editing.passes import ShippedPasses
+from duchenne.editing.render import Renderer
+from duchenne.encoding import encoder, look_alike
+from duchenne.errors import WeightsError
+from duchenne.faces.regions import SLOTS
+from duchenne.generators import built_in, mobile
+from duchenne.generators.built_in import BuiltIn
+from duchenne.measuring import skin
+from duchenne.moving import covering, finder
+from duchenne.programs import kept, shipped
+
+if TYPE_CHECKING:
+    from duchenne.generators.mobile import MobileStyleGAN
+
+X = np.arange(4, dtype=np.float32)
+
+
+def doubling() -> ov.Model:
+    x = ops.parameter([4], np.float32)
+    return ov.Model([ops.multiply(x, ops.constant(np.full(4, 2, np.float32)))], [x])
+
+
+def refuse() -> ov.Model:
+    raise AssertionError("it was compiled before")
+
+
+def use(read: Callable[[], ov.Model], digest: str = "a") -> np.ndarray:
+    return np.array(kept.compiled("test", digest, read, {})(X)[0])
+
+
+# Kept
+
+
+def test_a_program_is_compiled_once() -> None:
+    np.testing.assert_array_equal(use(doubling), 2 * X)
+    (path,) = kept.files()
+    np.testing.assert_array_equal(use(refuse), 2 * X)
+    assert kept.files() == [path]
+    with pytest.raises(AssertionError, match="before"):  # another network, another key
+        use(refuse, "b")
+
+
+@pytest.mark.parametrize("content", [b"", b"half", None])
+def test_a_damaged_one_is_made_again(content: bytes | None) -> None:
+    use(doubling)
+    (path,) = kept.files()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-7] + b"damaged" if content is None else whole[:50] + content)
+    np.testing.assert_array_equal(use(doubling), 2 * X)
+    assert path.read_bytes() == whole
+
+
+def test_one_that_openvino_refuses_is_made_again() -> None:
+    use(doubling)
+    (path,) = kept.files()
+    whole = path.read_bytes()
+    other = b"of another version"
+    path.write_bytes(kept._DIGEST(other).digest() + other)
+    np.testing.assert_array_equal(use(doubling), 2 * X)
+    assert path.read_bytes() == whole
+
+
+def test_a_folder_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:
+    kept.folder().parent.mkdir(parents=True, exist_ok=True)
+    kept.folder().write_text("a file where the folder should be")
+    np.testing.assert_array_equal(use(doubling), 2 * X)
+    assert kept.files() == []
+
+
+def test_the_least_recently_used_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    for age, digest in enumerate("abc"):
+        use(doubling, digest)
+        newest = max(kept.files(), key=lambda path: path.stat().st_ctime_ns)
+        os.utime(newest, (1000 + age, 1000 + age))
+    size = sum(path.stat().st_size for path in kept.files())
+    use(refuse, "a")  # used again, so it stays
+    monkeypatch.setattr(kept, "MOST", size)
+    use(doubling, "d")
+    use(refuse, "a")
+    with pytest.raises(AssertionError):
+        use(refuse, "b")
+
+
+def test_the_command_lists_and_clears() -> None:
+    use(doubling)
+    listed = CliRunner().invoke(commands, ["programs", "list"])
+    assert kept.files()[0].name in listed.output
+    cleared = CliRunner().invoke(commands, ["programs", "clear"])
+    assert cleared.output.startswith("1 removed")
+    assert kept.files() == []
+
+
+# Shipped
+
+
+def test_a_program_takes_its_large_constants_from_arrays(tmp_path: Path) -> None:
+    weights = {"w": np.random.default_rng(0).normal(size=(40, 30)).astype(np.float32)}
+    x = ops.parameter([30], np.float32)
+    turned = ops.constant(np.ascontiguousarray(weights["w"].T))
+    y = ops.matmul(ops.matmul(ops.constant(weights["w"]), x, False, False), turned, False, True)
+    path = tmp_path / "program.safetensors"
+    left = shipped.save(ov.Model([y], [x]), weights, path, {})
+    assert left < shipped.SMALL
+    assert path.stat().st_size < weights["w"].nbytes
+
+
+def test_weights_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(WeightsError, match=r"recording needs the array .*, which is not there"):
+        shipped.load("recording", {})
+    arrays = {"fine.0.0.weight": np.zeros(3, np.float32)}
+    with pytest.raises(WeightsError, match="bytes, expected|not there"):
+        shipped.load("covering", arrays)
+
+
+def test_the_finder_is_its_program() -> None:
+    pictures = np.random.default_rng(1).uniform(-1, 1, (2, 3, 256, 256)).astype(np.float32)
+    with torch.inference_mode():
+        expected = finder.built_in()(torch.from_numpy(pictures)).numpy()
+    np.testing.assert_allclose(covering._finder()(pictures)[0], expected, atol=1e-3)
+
+
+def test_furrows_are_their_program() -> None:
+    rng = np.random.default_rng(2)
+    look = rng.uniform(0, 1, (1, 3, 256, 256)).astype(np.float32)
+    points = rng.uniform(0, 256, (478, 3)).astype(np.float32)
+    program = ov.Core().compile_model(shipped.load("furrows", {}), "CPU")
+    expected = skin.furrows(torch.from_numpy(look), torch.from_numpy(points)).numpy()
+    np.testing.assert_allclose(program([look, points])[0], expected, atol=1e-4)
+
+
+@pytest.mark.weights
+def test_the_look_alike_is_the_encoders(generator: MobileStyleGAN) -> None:
+    rng = np.random.default_rng(3)
+    face = np.kron(rng.integers(0, 256, (16, 16, 3)), np.ones((64, 64, 1))).astype(np.uint8)
+    found = look_alike.LookAlike(BuiltIn()).encode(face)
+    planes = torch.from_numpy(face.transpose(2, 0, 1).astype(np.float32) / 127.5 - 1)[None]
+    expected = encoder.load_encoder().predict(planes, generator)[0].numpy()
+    assert found.generator == generator.fingerprint
+    np.testing.assert_allclose(found.w, expected, atol=2e-3)
+
+
+@pytest.mark.weights
+def test_the_mean_of_w_is_the_networks(generator: MobileStyleGAN) -> None:
+    estimated = mobile.estimated_mean(generator).numpy()
+    np.testing.assert_allclose(built_in.mean(), estimated, atol=1e-4)
+
+
+@pytest.mark.weights
+def test_the_passes_are_the_networks(
+    generator: MobileStyleGAN, mobile_sample: np.ndarray, mobile_renderer: Renderer
+) -> None:
+    """Every size, one region; the rest of the network's behaviour is tested on the network."""
+    from duchenne.animate import find_regions
+
+    assert isinstance(mobile_renderer.passes, ShippedPasses)
+    traced = Renderer(generator, threads=1).open(mobile_sample, find_regions)
+    scene = mobile_renderer.open(mobile_sample, find_regions)
+    assert difference(scene.base, traced.base).max() <= 1
+    offsets = offsets_for(generator, "mouth", size=0.3)
+    for size in (1024, 512, 256):
+        one = scene.frame(offsets, size=size, active=slots("mouth"))
+        other = traced.frame(offsets, size=size, active=slots("mouth"))
+        assert difference(one, other).max() <= 2
+        assert difference(one, scene._base(size)).max() > 20
+    assert len(SLOTS) == len(offsets)
+
+
+@pytest.mark.weights
+def test_a_photo_is_edited_without_pytorch(tmp_path: Path, astronaut: np.ndarray) -> None:
+    Image.fromarray(astronaut).save(tmp_path / "photo.png")
+    blocked = "import sys; sys.modules['torch'] = None; from duchenne.cli import main; main()"
+    edit = ["edit", "photo.png", "--au", "AU12=1", "-o", "smile.png"]
+    done = subprocess.run(
+        [sys.executable, "-c", blocked, *edit], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert difference(np.asarray(Image.open(tmp_path / "smile.png")), astronaut).max() > 50
+    needs = ["encode", "photo.png", "-o", "code.safetensors"]
+    done = subprocess.run(
+        [sys.executable, "-c", blocked, *needs], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 3
+    assert done.stderr.startswith("duchenne: error: this needs PyTorch")
+    assert done.stderr.count("\n") == 1
