@@ -13,17 +13,14 @@ import numpy as np
 import openvino as ov
 import pytest
 import torch
-from canvas import difference, offsets_for, slots
+from canvas import difference
 from click.testing import CliRunner
 from openvino import opset13 as ops
 from PIL import Image
 
 from duchenne.cli import commands
-from duchenne.editing.passes import ShippedPasses
-from duchenne.editing.render import Renderer
 from duchenne.encoding import encoder, look_alike
 from duchenne.errors import WeightsError
-from duchenne.faces.regions import SLOTS
 from duchenne.generators import built_in, mobile
 from duchenne.generators.built_in import BuiltIn
 from duchenne.measuring import skin
@@ -68,17 +65,16 @@ def test_a_damaged_one_is_made_again(content: bytes | None) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:-7] + b"damaged" if content is None else whole[:50] + content)
     np.testing.assert_array_equal(use(doubling), 2 * X)
-    assert path.read_bytes() == whole
+    np.testing.assert_array_equal(use(refuse), 2 * X)
 
 
 def test_one_that_openvino_refuses_is_made_again() -> None:
     use(doubling)
     (path,) = kept.files()
-    whole = path.read_bytes()
     other = b"of another version"
     path.write_bytes(kept._DIGEST(other).digest() + other)
     np.testing.assert_array_equal(use(doubling), 2 * X)
-    assert path.read_bytes() == whole
+    np.testing.assert_array_equal(use(refuse), 2 * X)
 
 
 def test_a_folder_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:
@@ -129,7 +125,7 @@ def test_weights_that_do_not_fit_are_refused() -> None:
     with pytest.raises(WeightsError, match=r"recording needs the array .*, which is not there"):
         shipped.load("recording", {})
     arrays = {"fine.0.0.weight": np.zeros(3, np.float32)}
-    with pytest.raises(WeightsError, match="bytes, expected|not there"):
+    with pytest.raises(WeightsError, match=r"bytes, expected|not there"):
         shipped.load("covering", arrays)
 
 
@@ -164,26 +160,6 @@ def test_the_look_alike_is_the_encoders(generator: MobileStyleGAN) -> None:
 def test_the_mean_of_w_is_the_networks(generator: MobileStyleGAN) -> None:
     estimated = mobile.estimated_mean(generator).numpy()
     np.testing.assert_allclose(built_in.mean(), estimated, atol=1e-4)
-
-
-@pytest.mark.weights
-def test_the_passes_are_the_networks(
-    generator: MobileStyleGAN, mobile_sample: np.ndarray, mobile_renderer: Renderer
-) -> None:
-    """Every size, one region; the rest of the network's behaviour is tested on the network."""
-    from duchenne.animate import find_regions
-
-    assert isinstance(mobile_renderer.passes, ShippedPasses)
-    traced = Renderer(generator, threads=1).open(mobile_sample, find_regions)
-    scene = mobile_renderer.open(mobile_sample, find_regions)
-    assert difference(scene.base, traced.base).max() <= 1
-    offsets = offsets_for(generator, "mouth", size=0.3)
-    for size in (1024, 512, 256):
-        one = scene.frame(offsets, size=size, active=slots("mouth"))
-        other = traced.frame(offsets, size=size, active=slots("mouth"))
-        assert difference(one, other).max() <= 2
-        assert difference(one, scene._base(size)).max() > 20
-    assert len(SLOTS) == len(offsets)
 
 
 @pytest.mark.weights
