@@ -81,7 +81,7 @@ OTHER_PROCESSES = ("duchenne stimuli", "duchenne batch")
 TOO_LONG = ("duchenne fit", "duchenne evaluate", *OTHER_PROCESSES)
 TOO_LONG += ("duchenne serve",)  # runs until it is stopped: test_studio_serve.py
 REAL_FACE = ("--target", "--like", "--drive film.mp4")
-GROUPS = {"duchenne", "duchenne weights", "duchenne fit", "duchenne generator"}
+GROUPS = {f"duchenne{group}" for group in ("", " weights", " fit", " generator", " programs")}
 
 
 @pytest.fixture
