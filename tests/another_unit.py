@@ -1,5 +1,8 @@
 """What another Action Unit in the table reaches; `test_facs.py` runs it in a copy."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import tiny
 from starlette.testclient import TestClient
@@ -13,7 +16,8 @@ from duchenne.faces.regions import SLOTS
 from duchenne.fit import boundaries, calibrate, labelled
 from duchenne.measuring.measures import MEASURES, POINTS
 from duchenne.measuring.score import Scale
-from duchenne.motion.coders import OPENFACE
+from duchenne.motion.coded import read_table
+from duchenne.motion.layouts import OPENFACE
 from duchenne.motion.timeline import from_descriptor
 from duchenne.stimuli import papers, screening
 from duchenne.web.app import create_app
@@ -39,7 +43,10 @@ assert "AU6, AU9" in str(vector.help)  # type: ignore[attr-defined]
 slots = slot_intensities({"AU13": 1.0})
 assert [SLOTS[i] for i in np.flatnonzero(slots[at])] == ["mouthR", "mouthL"]
 assert from_descriptor({"AU13": 1.0}, frames=2).intensities[-1, at] == 1
-assert OPENFACE.columns({"AU13_r": 3, "AU12_r": 4}) == {"AU13": 3, "AU12": 4}
+with TemporaryDirectory() as folder:
+    recorded = Path(folder, "recorded.csv")
+    recorded.write_text("frame,timestamp,confidence,success,AU12_r,AU13_r\n1,0,1,1,4,3\n")
+    assert read_table(recorded, [OPENFACE]).values[0, at].tolist() == [0.6, 0.6]
 
 # Scores, fits, evaluation
 ones = np.ones(len(MEASURES))

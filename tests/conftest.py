@@ -39,17 +39,13 @@ def _own_cache(
         real = store.cache_root() / "weights"
         real.mkdir(parents=True, exist_ok=True)
         (cache / "weights").symlink_to(real, target_is_directory=True)
-        (cache / "programs").symlink_to(_programs(tmp_path_factory), target_is_directory=True)
+        programs = tmp_path_factory.getbasetemp() / "programs"  # no network is compiled twice
+        programs.mkdir(exist_ok=True)
+        (cache / "programs").symlink_to(programs, target_is_directory=True)
     else:
         monkeypatch.delenv("DUCHENNE_WEIGHTS", raising=False)
         monkeypatch.setenv("DUCHENNE_OFFLINE", "1")
     monkeypatch.setenv("DUCHENNE_CACHE", str(cache))
-
-
-@functools.cache
-def _programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is compiled in this run of the tests, so that no network is compiled twice."""
-    return tmp_path_factory.mktemp("programs")
 
 
 @functools.cache

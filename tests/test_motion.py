@@ -118,7 +118,8 @@ def test_a_film_goes_to_what_the_target_needs(monkeypatch: pytest.MonkeyPatch) -
 
     def reach(subject: object, targets: dict[str, float]) -> target.Reached:
         def respond(offsets: dict[str, float]) -> np.ndarray:
-            return 0.5 + np.array([offsets.get(code, 0.0) for code in facs.CODES])
+            added = [offsets.get(code, 0.0) for code in facs.CODES]
+            return 0.5 + np.array([added] * len(target.COLUMNS)).T
 
         return target.reach(targets, respond)
 
