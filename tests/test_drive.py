@@ -259,3 +259,19 @@ def test_layouts_know_all_units():
     header = tables.Header(Path("of.csv"), names)
     found = drive.OPENFACE.found(header)
     assert [f"AU{number}" for number, _ in found] == list(facs.CODES)
+
+
+def test_values_above_the_scale_are_told(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("timestamp,AU12_r\n0,0\n0.1,5.5\n0.2,6\n")
+    recording = read_recording(path, Drive(baseline=None))
+    assert "2 values of AU12 above 5, up to 6: taken as 5" in recording.notes
+    assert recording.timeline.sides.max() == 1.0
+
+
+def test_a_minute_of_smoothing_takes_seconds_and_keeps_what_is_still(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("timestamp,AU12_r,AU4_r\n" + "".join(f"{i},{i % 2},2\n" for i in range(500)))
+    motion = read_recording(path, Drive(fps=240, smooth=60, baseline=None)).timeline
+    assert np.allclose(motion.table()["AU4"], 0.4, atol=0)
+    assert np.allclose(motion.table()["AU12"], 0.1, atol=1e-3)

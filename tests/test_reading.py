@@ -15,7 +15,7 @@ from refusal import refusal
 from duchenne import errors, facs
 from duchenne.errors import DescriptorError, InputError
 from duchenne.motion.timeline import frame_rate
-from duchenne.reading import numbers
+from duchenne.reading import numbers, texts
 
 NO_NUMBERS = [
     "",
@@ -142,3 +142,46 @@ def test_no_message_is_long_and_its_end_stays() -> None:
     assert len(message) == errors.MOST_MESSAGE
     assert message.endswith("a: give another")
     assert str(InputError(Path("x"))) == "x"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a" + ".a" * 100_000 + " = 1", "a key of more than 50 parts"),
+        ("a = " + "[" * 100_000, "nested too deep"),
+        ("a = " + "9" * 5000, "Exceeds the limit"),
+        ("a = 2026-02-31", "not valid TOML"),
+        ("#" * 1_000_001, "larger than 1 MB"),
+        ('"' * 100_000, "not valid TOML"),
+    ],
+)
+def test_toml_that_would_stop_the_program(text: str, expected: str) -> None:
+    begun = time.perf_counter()
+    message = refusal(InputError, texts.parse_toml, text, "design.toml")
+    assert expected in message
+    assert len(message) < 250
+    assert time.perf_counter() - begun < 5
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000, '{"a": ', b"\xff"])
+def test_json_that_would_stop_the_program(text: str | bytes) -> None:
+    assert "x.json: not valid JSON" in refusal(InputError, texts.parse_json, text, "x.json")
+
+
+def test_text_files_have_limits_that_the_message_names(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.toml"
+    with path.open("wb") as file:
+        file.truncate(6 << 30)
+    message = refusal(InputError, texts.read_text, path, "a design in TOML")
+    assert "larger than 4 MB; expected a design in TOML" in message
+    path.write_bytes(b"\xff\xfe\x00")
+    assert "not a text file" in refusal(InputError, texts.read_text, path, "a design")
+    assert "no such file" in refusal(InputError, texts.read_text, tmp_path / "none", "a design")
+    assert "directory" in refusal(InputError, texts.read_text, tmp_path, "a design")
+    for device in ("/dev/zero", "a" * 5000, "a\0b"):
+        assert "a design" in refusal(InputError, texts.read_text, Path(device), "a design")
+
+
+def test_cells_have_a_limit() -> None:
+    with pytest.raises(InputError, match=r"keys\.csv line 1: not a CSV"):
+        list(texts.csv_cells(["a" * 200_000], "keys.csv"))

@@ -375,3 +375,38 @@ def test_a_continuum_goes_from_one_face_to_another():
     assert line.descriptor(0) == pytest.approx({"AU12": 0.8, "AU4": 0.2})
     assert line.descriptor(2) == pytest.approx({"AU12": 0.4, "AU4": 0.6})
     assert line.descriptor(4) == pytest.approx({"AU4": 1.0})
+
+
+@pytest.mark.parametrize("longer", ["ping_pong", "loop", "hold", "resample"])
+def test_nothing_is_made_that_is_too_long(longer):
+    timeline = from_descriptor({"AU12": 1}, frames=200_000, fps=24)
+    ways = {
+        "ping_pong": timeline.ping_pong,
+        "loop": lambda: timeline.loop(2),
+        "hold": lambda: timeline.hold(86_400),
+        "resample": lambda: timeline.resample(240),
+    }
+    with pytest.raises(InputError, match="frames are too many; at most 250000"):
+        ways[longer]()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["AU12 = [[0, 0]]\nau12 = [[1, 1]]", "AU12 = [[0, 0]]\n12 = [[1, 1]]",
+     "AU12 = [[0, 0]]\nAU12L = [[1, 1]]", "AU43L = [[0, 0]]\nAU46L = [[1, 1]]"],
+)  # fmt: skip
+def test_one_unit_has_one_list(tmp_path, text):
+    with pytest.raises(DuchenneError, match="line 2.*(same Action Unit|whole and by its sides)"):
+        from_keyframes(written(tmp_path, text))
+
+
+def test_many_keys_are_read_in_seconds_and_too_many_refused(tmp_path):
+    rows = [f"AU12,{i / 1000},{i % 2}\n" for i in range(100_001)]
+    path = written(tmp_path, "au,time,value\n" + "".join(rows[:-1]), "keys.csv")
+    begun = time.perf_counter()
+    timeline = from_keyframes(path, fps=100)
+    assert time.perf_counter() - begun < 10
+    assert timeline.intensities[:, facs.INDEX["AU12"]].max() <= 1
+    path.write_text("au,time,value\n" + "".join(rows))
+    with pytest.raises(InputError, match="more than 100000 keys"):
+        from_keyframes(path)

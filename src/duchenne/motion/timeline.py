@@ -80,7 +80,8 @@ def require_frames(count: int, most: int = MAX_FRAMES) -> None:
     """InputError for more frames than `most`; asked before anything of that length is made."""
     if count > most:
         raise InputError(
-            f"{count} frames are too many; at most {most}: make it shorter or lower the frame rate"
+            f"{quoted(count)} frames are too many; at most {most}: make it shorter or lower the "
+            "frame rate"
         )
 
 

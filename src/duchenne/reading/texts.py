@@ -17,7 +17,6 @@ from ..errors import InputError, cut, quoted
 
 MOST_TEXT = 4_000_000  # bytes of a file that is read as one text
 MOST_TOML = 1_000_000  # bytes; a second
-MOST_LINE = 1_000_000  # bytes; a row of OpenFace's 714 columns has some 6,000
 MOST_PARTS = 50  # of a key of TOML (a.b.c); the reader's time grows with their square
 # Possessive, and from the beginning of a word only: its time grows with the length of the text.
 _LONG_KEY = re.compile(rf"""(?<![\w"'.-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){{{MOST_PARTS}}}""")
@@ -40,31 +39,6 @@ def read_text(path: Path, expected: str, most: int = MOST_TEXT) -> str:
     if "\0" in text:
         raise InputError(f"{path}: not a text file in UTF-8; expected {expected}")
     return text
-
-
-def read_lines(path: Path, expected: str, most: int) -> Iterator[str]:
-    """The lines of a text file of at most `most` bytes, one at a time, with their ends.
-
-    Raises InputError as `read_text`, and for a line of more than MOST_LINE bytes.
-    """
-    total = 0
-    with opened(path, expected) as file:
-        for number in range(1, most + 2):
-            line = file.readline(MOST_LINE + 1)
-            if not line:
-                return
-            total += len(line)
-            if len(line) > MOST_LINE:
-                raise InputError(f"{path} line {number}: longer than {MOST_LINE / 1e6:g} MB")
-            if total > most:
-                raise InputError(f"{path}: larger than {most / 1e6:g} MB; expected {expected}")
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError:
-                text = "\0"
-            if "\0" in text:
-                raise InputError(f"{path} line {number}: not text in UTF-8; expected {expected}")
-            yield text
 
 
 def csv_cells(lines: Iterable[str], name: object) -> Iterator[tuple[int, list[str]]]:
