@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from PIL import Image
 from test_batch import contents, golden_mesh, manifest, run, tiny_workers
 
 from duchenne import facs
-from duchenne.errors import DescriptorError, InputError
+from duchenne.errors import DescriptorError, DuchenneError, InputError
 from duchenne.faces.warp import shrink
 from duchenne.files import pictures
 from duchenne.files.pictures import SourceType, read_synthetic_mark
@@ -72,7 +73,7 @@ def test_sides_kinds_and_patterns() -> None:
         ({"people": {}}, "names nobody"),
         ({"people": {"synthetic": "8"}}, r"\[people\] synthetic: expected int, not '8'"),
         ({"people": {"synthetic": True}}, "expected int, not True"),
-        ({"people": {"synthetic": -1}}, "must not be negative"),
+        ({"people": {"synthetic": -1}}, "synthetic=-1: must lie between"),
         ({"people": {"synthetic": 1, "truncation": 2}}, "must lie between 0 and 1"),
         ({"people": {"photos": "a.jpg"}}, r"\[people\] photos: expected list"),
         ({"conditions": {"a/b": "AU1"}}, "use letters"),
@@ -102,10 +103,10 @@ def test_a_wrong_descriptor_and_a_wrong_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_design(tmp_path / "none.toml")
     (tmp_path / "d.toml").write_text("title = ")
-    with pytest.raises(InputError, match="not a design in TOML"):
+    with pytest.raises(InputError, match="not valid TOML"):
         read_design(tmp_path / "d.toml")
     (tmp_path / "d.toml").write_text("[people]\nsynthetic = 1\n[conditions]\nx = 'AU99'\n")
-    with pytest.raises(DescriptorError, match=r"d\.toml: unknown Action Unit"):
+    with pytest.raises(DescriptorError, match=r"d\.toml: \[conditions\] x: unknown Action Unit"):
         read_design(tmp_path / "d.toml")
 
 
@@ -423,3 +424,42 @@ def test_glasses_are_seen(mobile_renderer: Any, generator: Any) -> None:
 
 def test_designs_can_be_changed_in_code() -> None:
     assert len(replace(design(), intensities=(0.25, 0.5)).cells()) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[output]\nframes = -5",
+        "[output]\nhold = nan",
+        '[output]\neasing = "zzz"',
+        '[output]\nfps = "1e999999999"',
+        "[match]\nluminance = -1e9",
+        f"[people]\nseeds = [{2**70}]",
+        f"[people]\nfirst_seed = {2**70}",
+        '[output]\npattern = "{identity.foo}"',
+        '[output]\npattern = "{identity:>300000000}"',
+        '[output]\npattern = "{identity!r}"',
+        '[output]\npattern = "{identity[0]}"',
+        '[output]\npattern = "{"',
+        '[output]\npattern = "{identity}' + "a" * 300 + '"',
+        "intensities = []",
+        "sides = []",
+        'conditions = {a = "AU12=0,5"}',
+        "conditions = {a = {AU12 = nan}}",
+        "intensities = ["
+        + ",".join(f"{i}e-4" for i in range(1, 10_000))
+        + "]\n[conditions]\n"
+        + "\n".join(f'c{i} = "AU12"' for i in range(100)),
+        "title = " + "9" * 5000,
+        "title = " + "[" * 100_000,
+    ],
+)
+def test_a_design_is_checked_whole_before_the_first_file(tmp_path, text):
+    path = tmp_path / "d.toml"
+    known = "" if "[people]" in text else "[people]\nsynthetic = 1\n"
+    path.write_text(f"{text}\n{known}")
+    begun = time.perf_counter()
+    with pytest.raises(DuchenneError) as caught:
+        read_design(path)
+    assert len(str(caught.value)) < 500
+    assert time.perf_counter() - begun < 10

@@ -1,5 +1,6 @@
 """D of Eq. 5: values by hand, exact times, files with mistakes."""
 
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from refusal import refusal
 
 from duchenne import facs
-from duchenne.errors import DescriptorError, InputError
+from duchenne.errors import DescriptorError, DuchenneError, InputError
 from duchenne.motion import timeline
 from duchenne.motion.easing import EASINGS
 from duchenne.motion.keyframes import from_keyframes
@@ -396,17 +397,17 @@ def test_nothing_is_made_that_is_too_long(longer):
      "AU12 = [[0, 0]]\nAU12L = [[1, 1]]", "AU43L = [[0, 0]]\nAU46L = [[1, 1]]"],
 )  # fmt: skip
 def test_one_unit_has_one_list(tmp_path, text):
-    with pytest.raises(DuchenneError, match="line 2.*(same Action Unit|whole and by its sides)"):
+    with pytest.raises(DuchenneError, match=r"line 2.*(same Action Unit|whole and by its sides)"):
         from_keyframes(written(tmp_path, text))
 
 
 def test_many_keys_are_read_in_seconds_and_too_many_refused(tmp_path):
-    rows = [f"AU12,{i / 1000},{i % 2}\n" for i in range(100_001)]
+    rows = [f"AU12,{i / 1000},{i % 2}\n" for i in range(20_001)]
     path = written(tmp_path, "au,time,value\n" + "".join(rows[:-1]), "keys.csv")
     begun = time.perf_counter()
     timeline = from_keyframes(path, fps=100)
     assert time.perf_counter() - begun < 10
     assert timeline.intensities[:, facs.INDEX["AU12"]].max() <= 1
     path.write_text("au,time,value\n" + "".join(rows))
-    with pytest.raises(InputError, match="more than 100000 keys"):
+    with pytest.raises(InputError, match="more than 20000 keys"):
         from_keyframes(path)

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from .. import facs
 from ..errors import DescriptorError, InputError, SpaceMismatch
 from ..faces.regions import SLOTS
-from ..files import codes
+from ..files import arrays, codes
+from ..files.arrays import Expected
+from ..reading import numbers
 from ..types import WIDTH
 
 if TYPE_CHECKING:
@@ -197,30 +199,18 @@ def load_boundaries(path: Path) -> Boundaries:
             f"{', '.join(units)[:200]}"
         )
     count = len(units)
-    normals, lengths = tensors.get("normals"), tensors.get("lengths")
-    shapes_ok = (
-        normals is not None
-        and normals.ndim == 3
-        and normals.shape[0] == count
-        and normals.shape[2] == WIDTH
-        and tensors.get("biases", np.zeros(0)).shape == (count,)
-        and lengths is not None
-        and lengths.ndim == 2
-        and lengths.shape[0] == count
-        and lengths.shape[1] > 0
-        and tensors.get("centre", np.zeros(WIDTH)).shape == (WIDTH,)
-        and tensors.get("stretch", np.zeros(2)).shape == (2,)
-        and tensors.get("photo_gain", np.zeros(count)).shape == (count,)
-        and ("centre" in tensors) == ("stretch" in tensors)
-    )
-    if not shapes_ok or not all(np.isfinite(t).all() for t in tensors.values()):
-        raise InputError(f"{path}: expected {expected}, but its tensors have other shapes")
-    assert normals is not None
-    normals = normals.astype(np.float32)
+    arrays.check(tensors, _arrays_of(count), path, expected)
+    if ("centre" in tensors) != ("stretch" in tensors):
+        raise InputError(f"{path}: expected {expected}, but has only one of `centre`, `stretch`")
+    if not isinstance(metadata.get("regional", True), bool):
+        raise InputError(f"{path}: expected {expected}, but `regional` is not true or false")
+    normals = tensors["normals"].astype(np.float32)
     norms = np.linalg.norm(normals.reshape(count, -1), axis=1)
     missing = np.isin(units, str(metadata.get("missing", "")).split(","))
     if missing.all() or norms[missing].any() or not np.all(np.abs(norms[~missing] - 1) < 0.01):
         raise InputError(f"{path}: the normals do not have unit length; the file is damaged")
+    if not tensors["lengths"][~missing].all():
+        raise InputError(f"{path}: expected {expected}, but some of its `lengths` are 0")
     norms[missing] = 1
     gain = tensors.get("photo_gain")
     return Boundaries(
@@ -235,6 +225,23 @@ def load_boundaries(path: Path) -> Boundaries:
     )
 
 
+def _arrays_of(count: int) -> dict[str, Expected]:
+    """The arrays of a file with so many Action Units.
+
+    The ranges are wide: the built-in lengths go from 1.3 to 12.7, its radius is 6.5, its power 0.7,
+    its gains go from 1 to 2; another generator's W may be larger.
+    """
+    most = codes.MOST_LATENT
+    return {
+        "normals": Expected((count, "L", WIDTH), -1.01, 1.01, longest=codes.MOST_ROWS),
+        "biases": Expected((count,), -1000, 1000),
+        "lengths": Expected((count, "K"), 0, 5 * most, longest=100),
+        "centre": Expected((WIDTH,), -most, most, needed=False),
+        "stretch": Expected((2,), 0, most, needed=False),
+        "photo_gain": Expected((count,), 0.1, 10, needed=False),
+    }
+
+
 def _in_order(units: list[str], values: Array, otherwise: float = 0.0) -> Array:
     """A file's values in the order of `facs.CODES`; `otherwise` for the units that it lacks."""
     result = np.full((len(facs.CODES), *values.shape[1:]), otherwise, np.float32)
@@ -246,8 +253,12 @@ def _stretch(tensors: Mapping[str, NDArray[Any]], path: Path) -> Stretch | None:
     if "stretch" not in tensors:
         return None
     radius, power = tensors["stretch"].tolist()
-    if radius <= 0:
-        raise InputError(f"{path}: the radius of a typical face is {radius:g}; expected above 0")
+    if not 0.1 <= radius <= codes.MOST_LATENT:
+        raise InputError(
+            f"{path}: the radius of a typical face is {radius:g}; it lies between 0.1 and "
+            f"{codes.MOST_LATENT:g}"
+        )
+    numbers.number(f"{path}: the power of the stretch", power, 0, 2)
     return Stretch(tensors["centre"].astype(np.float32), radius, power)
 
 

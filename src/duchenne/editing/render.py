@@ -117,6 +117,12 @@ class Renderer:
                 f"the code belongs to {code.generator}, the generator is "
                 f"{self.spec.fingerprint}; encode the photo again or choose its generator"
             )
+        expected = (self.generator.rows, WIDTH)
+        if code.w.shape != expected:
+            raise SpaceMismatch(
+                f"the code has the shape {list(code.w.shape)}, this generator's have "
+                f"{list(expected)}; encode the photo again"
+            )
         return code.w
 
 

@@ -12,14 +12,20 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from ..errors import InputError
-from ..types import LatentCode
-from . import pictures, writing
+from ..errors import InputError, quoted
+from ..reading import texts
+from ..types import WIDTH, LatentCode
+from . import arrays, pictures, writing
+from .arrays import Expected
 
 FORMAT = "duchenne-code-1"
 SUFFIX = ".safetensors"
 HEADER = "duchenne"
 TUNING = "tuning."  # before the names of the generator's parameters
+MOST_BYTES = 512_000_000  # of a file that is given; the largest we write, an encoder, has 25 MB
+MOST_LATENT = 100.0  # of a number in W+: the farthest codes of photos have some 10
+MOST_ROWS = 64  # of W+; 18 at 1024 px
+LONGEST_NAME = 200  # characters of a generator's fingerprint
 
 
 def write_code(code: LatentCode, path: Path) -> None:
@@ -32,44 +38,56 @@ def write_code(code: LatentCode, path: Path) -> None:
 
 def read_code(path: Path) -> LatentCode:
     """Load a code written by `write_code`; InputError names what is wrong with another file."""
-    tensors, metadata = read_tensors(path, FORMAT, "a latent code from `encode` or `sample`")
-    w = tensors.get("w")
-    if w is None or w.ndim != 2 or 0 in w.shape or not _is_finite(w):
-        raise InputError(f"{path}: expected finite numbers `w` of shape [L, 512]")
+    expected = "a latent code from `encode` or `sample`"
+    tensors, metadata = read_tensors(path, FORMAT, expected)
+    w = Expected(("L", WIDTH), -MOST_LATENT, MOST_LATENT, longest=MOST_ROWS)
+    arrays.check(tensors, {"w": w}, path, f"finite numbers `w` of shape [L, {WIDTH}], {expected}")
     if "generator" not in metadata:
         raise InputError(f"{path}: the file does not say which generator its code belongs to")
     delta = {k.removeprefix(TUNING): v for k, v in tensors.items() if k.startswith(TUNING)}
-    if not all(_is_finite(array) for array in delta.values()):
-        raise InputError(f"{path}: the tuning holds numbers that are not finite; encode again")
+    for name, array in delta.items():
+        if not np.isfinite(array.astype(np.float64)).all():
+            raise InputError(f"{path}: the tuning holds numbers that are not finite; encode again")
+        change = Expected(array.shape, -MOST_LATENT, MOST_LATENT)
+        arrays.check(tensors, {f"{TUNING}{name}": change}, path, expected)
     return LatentCode(
-        w.astype(np.float32), metadata["generator"], metadata["provenance"], delta or None
+        tensors["w"].astype(np.float32),
+        metadata["generator"],
+        metadata["provenance"],
+        delta or None,
     )
 
 
-def _is_finite(array: NDArray[Any]) -> bool:
-    """Whether every number is one in float32 too."""
-    with np.errstate(over="ignore"):
-        return bool(np.isfinite(array.astype(np.float32)).all())
-
-
 def read_tensors(
-    path: Path, file_format: str, expected: str
+    path: Path, file_format: str, expected: str, most: int | None = MOST_BYTES
 ) -> tuple[dict[str, Any], Mapping[str, Any]]:
-    """Tensors and header of a safetensors file whose header names `file_format`."""
+    """Tensors and header of a safetensors file whose header names `file_format`.
+
+    most: bytes of the file; a larger one is not read. What the tensors must be is for `arrays`.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected {expected}")
+    if most is not None and path.stat().st_size > most:
+        raise InputError(f"{path}: larger than {most / 1e6:g} MB; expected {expected}")
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = json.loads((file.metadata() or {}).get(HEADER, "{}"))
+            header = (file.metadata() or {}).get(HEADER, "{}")
+            metadata = texts.parse_json(header, f"expected {expected}, but its header is")
             named = metadata.get("format", "none") if isinstance(metadata, dict) else "none"
             if named != file_format:
-                raise InputError(f"{path}: expected {expected}, but its format is {named!r}")
+                raise InputError(f"expected {expected}, but its format is {quoted(named)}")
             if not isinstance(metadata.setdefault("provenance", {}), dict):
-                raise InputError(f"{path}: expected {expected}, but its provenance is no table")
+                raise InputError(f"expected {expected}, but its provenance is no table")
+            generator = metadata.get("generator", "")
+            if not isinstance(generator, str) or len(generator) > LONGEST_NAME:
+                raise InputError(f"expected {expected}, but its generator is no name")
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
-    # TypeError: a number format that numpy lacks.
-    except (SafetensorError, OSError, json.JSONDecodeError, TypeError) as error:
-        raise InputError(f"{path}: expected {expected}, but cannot read it ({error})") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    # TypeError and its like: a number format that numpy lacks.
+    except (SafetensorError, OSError, TypeError, ValueError, LookupError, AttributeError) as error:
+        reason = quoted(str(error), bare=True, most=160)
+        raise InputError(f"{path}: expected {expected}, but cannot read it ({reason})") from error
 
 
 def read_kept(
@@ -78,7 +96,7 @@ def read_kept(
     """`read_tensors` of what an earlier run may have left; None if it is missing or damaged, or if
     it is another generator's than the one with this fingerprint."""
     try:
-        tensors, metadata = read_tensors(path, file_format, expected)
+        tensors, metadata = read_tensors(path, file_format, expected, most=None)
     except InputError:
         return None
     return (tensors, metadata) if generator in (None, metadata.get("generator")) else None

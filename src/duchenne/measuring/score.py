@@ -37,7 +37,8 @@ from .. import cores, facs
 from ..errors import InputError
 from ..faces import align, landmarks
 from ..faces.warp import Affine, apply, invert, scale_of, warp
-from ..files import codes
+from ..files import arrays, codes
+from ..files.arrays import Expected
 from ..programs import kept, shipped
 from ..types import Pixels
 from ..weights import store
@@ -127,12 +128,20 @@ def load_scale(path: Path) -> Scale:
     names = (metadata.get("measures"), metadata.get("action_units"))
     if names != (",".join(MEASURES), ",".join(facs.CODES)):
         raise InputError(f"{path}: was made for other measures or Action Units; fit it again")
-    shapes = {"template": (POINTS, 3), "mirror": (POINTS,)}
-    shapes |= {name: (len(MEASURES),) for name in ("neutral", "rise", "fall")}
-    shapes["full"] = (len(facs.CODES),)
-    for name, shape in shapes.items():
-        if name not in tensors or tensors[name].shape != shape:
-            raise InputError(f"{path}: expected {expected}, but `{name}` is missing or misshapen")
+    measures = (len(MEASURES),)
+    arrays.check(
+        tensors,
+        {
+            "template": Expected((POINTS, 3), -10, 10),  # in distances of the eyes
+            "mirror": Expected((POINTS,), 0, POINTS - 1, kind="i"),
+            "neutral": Expected(measures, -10, 10),
+            "rise": Expected(measures, 1e-5, 10),
+            "fall": Expected(measures, 1e-5, 10),
+            "full": Expected((len(facs.CODES),), 0.05, 10),
+        },
+        path,
+        expected,
+    )
     if not np.array_equal(np.sort(tensors["mirror"]), np.arange(POINTS)):
         raise InputError(f"{path}: expected {expected}, but `mirror` is no permutation")
     return Scale(

@@ -201,12 +201,12 @@ def _drop_empty_units(table: CodedTable, notes: list[str]) -> CodedTable:
 def _note_cut(table: CodedTable, notes: list[str]) -> None:
     """Say which intensities lie above the scale: they count as its end."""
     values = table.values[table.trusted]
-    above = values > 1
-    if above.any():
-        codes = (code for code, any_ in zip(facs.CODES, above.any(axis=(0, 2)), strict=True) if any_)
+    _, units, _ = np.nonzero(values > 1)
+    if len(units):
+        codes = ", ".join(facs.CODES[unit] for unit in np.unique(units))
         full = table.layout.full
         notes.append(
-            f"{int(above.any(axis=2).sum())} values of {', '.join(codes)} above {full:g}, up to "
+            f"{len(units) // len(facs.SIDES)} values of {codes} above {full:g}, up to "
             f"{float(np.nanmax(values)) * full:g}: taken as {full:g}"
         )
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-import tomllib
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .. import facs
-from ..errors import DescriptorError, InputError, meant
+from ..errors import DescriptorError, InputError, meant, quoted
 from ..files.film_formats import set_suffixes
 from ..files.pictures import STILLS
 from ..measuring.identity import DLIB
+from ..motion.easing import find_easing
+from ..motion.timeline import as_seconds, frame_rate, require_frames
+from ..reading import numbers, texts
+from .limits import FIELDS, MOST_CELLS, MOST_FILES, MOST_NAME, MOST_PEOPLE, RANGES, WHOLE
 
 BOTH_OR_ONE = ("both", "left", "right")
 NEUTRAL = "neutral"
@@ -187,12 +191,7 @@ def _on_side(code: str, side: str) -> str:
 def read_design(path: str | Path) -> Design:
     """Read and check a design; InputError names the entry that is wrong and what it should be."""
     path = Path(path)
-    try:
-        table = tomllib.loads(path.read_text("utf-8-sig"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected a design in TOML") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path}: not a design in TOML ({error})") from None
+    table = texts.parse_toml(texts.read_text(path, "a design in TOML"), path)
     try:
         return parse(table, path.parent)
     except (InputError, DescriptorError) as error:
@@ -228,15 +227,16 @@ def _section(kind: type[T], table: Mapping[str, Any], name: str) -> T:
     values: dict[str, Any] = {}
     for key, value in given.items():
         default, where = getattr(plain, key), f"[{name}] {key}"
-        if isinstance(default, tuple):
-            entry = int if key in ("seeds", "exclude") else str
-            values[key] = tuple(_list(value, entry, where))
-        elif key in ("frontal", "neutral", "different", "luminance", "contrast"):
-            values[key] = float(_typed(value, (int, float), where))
+        if key in ("seeds", "exclude"):
+            values[key] = tuple(_whole(where, entry, 0) for entry in _list(value, int, where))
+        elif isinstance(default, tuple):
+            values[key] = tuple(_list(value, str, where))
+        elif key in RANGES:
+            values[key] = _number(where, value, *RANGES[key])
+        elif key in WHOLE:
+            values[key] = _whole(where, value, *WHOLE[key])
         elif key == "glasses":
             values[key] = _typed(value, bool, where)
-        elif isinstance(default, float):
-            values[key] = float(_typed(value, (int, float), where))
         elif key == "fps":
             values[key] = str(_typed(value, (str, int, float), where))
         else:
@@ -248,16 +248,21 @@ def _conditions(table: Any) -> dict[str, Mapping[str, float]]:
     """Name -> descriptor: a preset, a text like AU12=1,AU6=0.8, or a table of AUs."""
     conditions: dict[str, Mapping[str, float]] = {}
     for name, value in _typed(table, dict, "[conditions]").items():
-        where = f"[conditions] {name}"
-        if not _NAME.fullmatch(name) or name == NEUTRAL:
-            raise InputError(f"{where}: use letters, digits, _ and -, and not {NEUTRAL!r}")
-        if isinstance(value, str):
-            conditions[name] = facs.named(value)
-        elif isinstance(value, dict):
-            conditions[name] = facs.check(
-                {key: float(_typed(v, (int, float), where)) for key, v in value.items()}
+        where = f"[conditions] {quoted(name, bare=True)}"
+        if not _NAME.fullmatch(name) or name == NEUTRAL or len(name) > MOST_NAME:
+            raise InputError(
+                f"{where}: use letters, digits, _ and -, at most {MOST_NAME}, and not {NEUTRAL!r}"
             )
-        else:
+        try:
+            if isinstance(value, str):
+                conditions[name] = facs.named(value)
+            elif isinstance(value, dict):
+                conditions[name] = facs.check(
+                    {key: _typed(v, (int, float), where) for key, v in value.items()}
+                )
+        except DescriptorError as error:
+            raise DescriptorError(f"{where}: {error}") from None
+        if not isinstance(value, str | dict):
             raise InputError(f'{where}: expected "happiness", "AU12=1,AU6=0.8" or a table of AUs')
     return conditions
 
@@ -267,17 +272,26 @@ def _check(design: Design) -> None:
     people, output = design.people, design.output
     if not (people.photos or people.codes or people.seeds or people.synthetic):
         raise InputError("[people] names nobody; give synthetic = 8, seeds, photos or codes")
-    if min(people.synthetic, people.first_seed, *people.seeds) < 0:
-        raise InputError("[people] synthetic, first_seed and seeds must not be negative")
-    if not 0 <= people.truncation <= 1:
-        raise InputError(f"[people] truncation {people.truncation:g}: must lie between 0 and 1")
+    named = people.photos + people.codes + people.seeds
+    if len(named) + people.synthetic > MOST_PEOPLE:
+        raise InputError(f"[people] more than {MOST_PEOPLE} people")
     if not (design.conditions or design.neutral):
         raise InputError("nothing to draw; give [conditions] or neutral = true")
-    if not all(0 < value <= 1 for value in design.intensities):
+    if not all(design.intensities):
         raise InputError("intensities must lie above 0 and up to 1; `neutral = true` draws 0")
     unknown = [side for side in design.sides if side not in BOTH_OR_ONE]
-    if unknown or not design.sides:
-        raise InputError(f"sides {unknown}: known are {', '.join(BOTH_OR_ONE)}")
+    if unknown:
+        raise InputError(f"sides {quoted(unknown)}: known are {', '.join(BOTH_OR_ONE)}")
+    for name, given in (("sides", design.sides), ("intensities", design.intensities)):
+        if not given or len(set(given)) < len(given):
+            raise InputError(f"{name}: expected a list of different entries, at least one")
+    cells = len(design.conditions) * len(design.sides) * len(design.intensities)
+    if cells > MOST_CELLS or cells * (len(named) + people.synthetic) > MOST_FILES:
+        raise InputError(
+            f"conditions x sides x intensities: {cells} cells for each of "
+            f"{len(named) + people.synthetic} people; at most {MOST_CELLS} cells and "
+            f"{MOST_FILES} files"
+        )
     _check_output(design)
     if design.target and any(
         code[-1] in facs.SIDES for cell in design.cells() for code in cell.descriptor
@@ -299,26 +313,50 @@ def _check_output(design: Design) -> None:
         )
     if not (output.still or output.film):
         raise InputError("[output] still and film are both empty; give one of them")
-    if output.size is not None and not 64 <= output.size <= 4096:
-        raise InputError(f"[output] size {output.size}: must lie between 64 and 4096 pixels")
-    try:
-        names = [design.file_of("identity", cell) for cell in design.cells()]
-    except (KeyError, IndexError, ValueError) as error:
-        raise InputError(
-            f"[output] pattern {design.pattern!r} ({error}): use "
-            "{identity}, {condition}, {side}, {intensity} and {percent}"
-        ) from None
+    find_easing(output.easing)
+    rate = frame_rate(output.fps)
+    held = output.frames + round(as_seconds("hold", output.hold) * rate)
+    require_frames(held * (2 if output.ping_pong else 1))
+    _check_pattern(design.pattern)
+    names = [design.file_of("identity", cell) for cell in design.cells()]
+    longest = max((len(part.encode()) for name in names for part in Path(name).parts), default=0)
+    if longest > 200:  # 255 may be, and an identity is longer than "identity"
+        raise InputError(f"[output] pattern: makes file names of {longest} bytes; at most 200")
     if len(set(names)) < len(names) or "{identity" not in design.pattern:
-        raise InputError(f"[output] pattern {design.pattern!r} gives two files the same name")
+        raise InputError(f"[output] pattern {quoted(design.pattern)} gives two files the same name")
     if any(Path(name).is_absolute() or ".." in Path(name).parts for name in names):
-        raise InputError(f"[output] pattern {design.pattern!r} leads out of the set's folder")
+        raise InputError(f"[output] pattern {quoted(design.pattern)} leads out of the set's folder")
+
+
+def _check_pattern(pattern: str) -> None:
+    """Only plain fields: no attributes, no formats, no conversions."""
+    try:
+        fields = [(name, spec, how) for _, name, spec, how in string.Formatter().parse(pattern)]
+    except ValueError:  # a bracket that is not closed
+        fields = [("", "", None)]
+    if any(name is not None and (name not in FIELDS or spec or how) for name, spec, how in fields):
+        raise InputError(f"[output] pattern {quoted(pattern)}: {_PLAIN}")
+    if any(ord(c) < 32 for c in pattern):
+        raise InputError(f"[output] pattern {quoted(pattern)}: a file name is one line")
+
+
+_PLAIN = "use {identity}, {condition}, {side}, {intensity} and {percent}, as they are"
+
+
+def _number(where: str, value: Any, low: float, high: float) -> float:
+    return numbers.number(where, _typed(value, (int, float), where), low, high)
+
+
+def _whole(where: str, value: Any, low: int, high: int = numbers.MOST_WHOLE) -> int:
+    return numbers.whole(where, _typed(value, int, where), low, high)
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: str) -> None:
     unknown = sorted(set(table) - known)
     if unknown:
+        name = quoted(unknown[0], bare=True)
         raise InputError(
-            f"{where}{unknown[0]}: unknown entry; known are {', '.join(sorted(known))}"
+            f"{where}{name}: unknown entry; known are {', '.join(sorted(known))}"
             + meant(unknown[0], known)
         )
 
@@ -328,7 +366,7 @@ def _typed(value: Any, kind: Any, where: str) -> Any:
     # True is an int to Python; here it is not.
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         expected = " or ".join(one.__name__ for one in kinds)
-        raise InputError(f"{where}: expected {expected}, not {value!r}")
+        raise InputError(f"{where}: expected {expected}, not {quoted(value)}")
     return value
 
 
@@ -337,4 +375,5 @@ def _list(value: Any, kind: Any, where: str) -> list[Any]:
 
 
 def _numbers(value: Any, where: str) -> tuple[float, ...]:
-    return tuple(float(entry) for entry in _list(value, (int, float), where))
+    given = _list(value, (int, float), where)
+    return tuple(numbers.number(where, entry, 0, 1) for entry in given)
