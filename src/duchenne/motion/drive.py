@@ -22,7 +22,7 @@ from .coded import MIN_CONFIDENCE, CodedTable, read_table
 from .following import follow, note_jumps
 from .layouts import ARKIT, FILM, LIBREFACE, OPENFACE, OPENFACE3, OPENFACE3_UNITS, PYFEAT
 from .moments import read_moments, seconds
-from .timeline import DEFAULT_FPS, Array, Rate, Timeline, frame_rate, interpolate
+from .timeline import DEFAULT_FPS, MAX_FRAMES, Array, Rate, Timeline, frame_rate, interpolate
 
 log = logging.getLogger(__name__)
 

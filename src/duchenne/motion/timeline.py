@@ -208,8 +208,9 @@ class Timeline:
 
     def loop(self, n: int) -> Timeline:
         """The same, n times in a row."""
-        if n < 1 or n * len(self) > MAX_FRAMES:
-            raise InputError(f"{n} repeats of {len(self)} frames: give 1 or more, not too many")
+        if n < 1:
+            raise InputError(f"{n} repeats: give 1 or more")
+        require_frames(n * len(self))
         return Timeline(np.concatenate([self.sides] * n), self.fps)
 
     def ping_pong(self) -> Timeline:
