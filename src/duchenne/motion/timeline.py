@@ -210,7 +210,11 @@ class Timeline:
         """The same, n times in a row."""
         if n < 1:
             raise InputError(f"{n} repeats: give 1 or more")
-        require_frames(n * len(self))
+        if n * len(self) > MAX_FRAMES:
+            raise InputError(
+                f"{quoted(n)} repeats: {quoted(n * len(self))} frames are too many; at most "
+                f"{MAX_FRAMES}"
+            )
         return Timeline(np.concatenate([self.sides] * n), self.fps)
 
     def ping_pong(self) -> Timeline:
