@@ -46,8 +46,10 @@ def quoted(given: object, most: int = MOST_QUOTED, *, bare: bool = False) -> str
     return cut(_Short(most).repr(given), most)
 
 
-def meant(given: str, known: Iterable[str]) -> str:
+def meant(given: object, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: `; did you mean ...?`, or nothing."""
+    if not isinstance(given, str):  # a file may hold a number in a name's place
+        return ""
     names = list(known)
     lower = [name.lower() for name in names]
     close = difflib.get_close_matches(given[:MOST_QUOTED].lower(), lower, 2, 0.7)
