@@ -24,7 +24,7 @@ from ..files import pictures
 from ..generators.built_in import BuiltIn
 from ..generators.spec import Spec
 from ..programs.compiling import Array, Program
-from ..types import LatentCode, Pixels
+from ..types import WIDTH, LatentCode, Pixels
 from .layout import EDITED_TO, WINDOW_FROM, Layout, Recording, editable_rows, mask_sizes
 from .passes import Passes, ShippedPasses
 
@@ -117,7 +117,7 @@ class Renderer:
                 f"the code belongs to {code.generator}, the generator is "
                 f"{self.spec.fingerprint}; encode the photo again or choose its generator"
             )
-        expected = (self.generator.rows, WIDTH)
+        expected = (self.spec.rows, WIDTH)
         if code.w.shape != expected:
             raise SpaceMismatch(
                 f"the code has the shape {list(code.w.shape)}, this generator's have "
