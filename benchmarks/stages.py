@@ -31,7 +31,7 @@ def main(args: list[str]) -> None:
         from duchenne.animate import Studio
 
         studio = Studio(threads=options.threads)
-        _ = studio.generator, studio.boundaries
+        _ = studio.spec, studio.boundaries
         return studio
 
     studio = timed("import, load the generator and the boundaries", load)

@@ -81,11 +81,9 @@ def fetch(run: Run, names: tuple[str, ...], everything: bool) -> None:
     if not failed:
         return
     run.finish()  # the record says what came, also when the command fails
-    *others, last = failed.values()
-    for earlier in others:
-        run.note(f"duchenne: error: {earlier}")
-    count = f" ({len(failed)} of {len(wanted)} files could not be fetched)" if others else ""
-    raise WeightsError(f"{last}{count}")
+    *others, last = failed
+    also = f" (nor could {', '.join(others)} be fetched)" if others else ""
+    raise WeightsError(f"{failed[last]}{also}")
 
 
 @weights.command()
