@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from duchenne.encoding import encoder as initial
-from duchenne.encoding import features
+from duchenne.encoding import features, vgg
 from duchenne.encoding.encoder import Encoder
 from duchenne.errors import InputError
 from duchenne.files import codes
@@ -47,7 +47,7 @@ def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder, "HELD_OUT", HELD_OUT)
     monkeypatch.setattr(encoder, "PCA_PICTURES", 2 * SHARD)
     monkeypatch.setattr(encoder, "BATCH_OF_TRUNK", 8)
-    monkeypatch.setattr(features, "CONVOLUTIONS", NARROW)
+    monkeypatch.setattr(vgg, "CONVOLUTIONS", NARROW)
     for module in (initial, encoder):
         monkeypatch.setattr(module, "COMPONENTS", (6, 8, 8))
     monkeypatch.setattr(features, "load", seeded_trunk)

@@ -15,7 +15,7 @@ from refusal import refusal
 from torch import Tensor
 from torch.nn import functional as F
 
-from duchenne.encoding import encoder, features, losses
+from duchenne.encoding import encoder, features, losses, vgg
 from duchenne.encoding.encoder import Cells, Encoder, Head
 from duchenne.encoding.inversion import Inversion
 from duchenne.encoding.settings import EncodeSettings
@@ -41,7 +41,7 @@ COMPONENTS = (5, 6, 6)
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A seeded trunk with all layers of VGG-16 and a few channels in each."""
-    monkeypatch.setattr(features, "CONVOLUTIONS", NARROW)
+    monkeypatch.setattr(vgg, "CONVOLUTIONS", NARROW)
     monkeypatch.setattr(encoder, "COMPONENTS", COMPONENTS)
     monkeypatch.setattr(features, "load", lambda: seeded(features.VGG16Trunk()))
 

@@ -15,7 +15,7 @@ from refusal import refusal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from duchenne.encoding import features, losses
+from duchenne.encoding import features, losses, vgg
 from duchenne.encoding.losses import VGG16, DefaultLoss, PaperLoss, PixelLoss, shrink
 from duchenne.encoding.settings import LOSSES
 from duchenne.errors import WeightsError
@@ -44,7 +44,7 @@ def picture(seed: int, side: int = 48) -> Tensor:
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """VGG-16 with all its layers, but a few channels in each: a file of kilobytes."""
-    monkeypatch.setattr(features, "CONVOLUTIONS", NARROW)
+    monkeypatch.setattr(vgg, "CONVOLUTIONS", NARROW)
     monkeypatch.setattr(losses, "HIDDEN", 10)
     monkeypatch.setattr(losses, "CLASSES", 7)
 

@@ -190,10 +190,8 @@ def test_taskset_is_seen_by_what_renders() -> None:
     try:
         os.sched_setaffinity(0, {min(mine)})
         assert cores.usable() == 1
-        assert (
-            render.Renderer(tiny.TinyStudio().generator)._compiler._options["INFERENCE_NUM_THREADS"]
-            == 1
-        )
+        passes = render.Renderer(tiny.GENERATOR).passes
+        assert passes._compiler._threads == 1  # type: ignore[attr-defined]
     finally:
         os.sched_setaffinity(0, mine)
 

@@ -44,7 +44,7 @@ def test_gains_are_kept_in_the_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(kept, BOUNDS.photo_gain)
     short = replace(BOUNDS, photo_gain=np.ones(3, np.float32))
     boundaries.save_boundaries(short, tmp_path / "short.safetensors")
-    with pytest.raises(InputError, match="shapes"):
+    with pytest.raises(InputError, match="shape"):
         boundaries.load_boundaries(tmp_path / "short.safetensors")
 
 

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from . import vgg
-from .vgg import CONVOLUTIONS
 
 
 class VGG16Trunk(nn.Module):
@@ -23,7 +22,8 @@ class VGG16Trunk(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
-            nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in block) for block in CONVOLUTIONS
+            nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in block)
+            for block in vgg.CONVOLUTIONS
         )
         self.register_buffer("mean", torch.tensor(vgg.BGR_MEAN).view(1, 3, 1, 1))
 
