@@ -23,7 +23,7 @@ from duchenne import animate
 from duchenne.editing import boundaries
 from duchenne.editing.boundaries import Boundaries, built_in, save_boundaries
 from duchenne.editing.layout import editable_rows
-from duchenne.editing.regional import RegionalView, record
+from duchenne.editing.regional import RegionalView, record, unedited
 from duchenne.editing.render import Renderer
 from duchenne.encoding import encoder, features
 from duchenne.encoding.inversion import Inversion
@@ -487,7 +487,7 @@ def test_a_pass_stays_on_its_device(name: str, folder: Path, tmp_path: Path) -> 
     small = Readout(network, cache=tmp_path)
     network, small.matrix = network.to("meta"), small.matrix.to("meta")
     w = torch.empty(1, network.rows, 512, device="meta")
-    seen = record(network, w)
+    _, seen = unedited(network, w)
     offsets = torch.zeros(len(SLOTS), network.rows, 512, device="meta", requires_grad=True)
     view = RegionalView(
         w,
@@ -498,7 +498,7 @@ def test_a_pass_stays_on_its_device(name: str, folder: Path, tmp_path: Path) -> 
         features={},
         noises={},
         window=(WHOLE[0].to("meta"), WHOLE[1].to("meta")),
-        moments=seen.moments,
+        moments=seen.known_moments,
     )
     passes = [network.synthesize(w), network.synthesize(w, noise="none"), network.run(view)]
     passes += [small.picture(PlainView(w)), truncate(draw_w(network, 1), network.w_mean, 0.5)]

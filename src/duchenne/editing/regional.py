@@ -202,13 +202,19 @@ class Recorder(PlainView):
         return image
 
 
-def record(generator: Generator, w: Tensor) -> Recording:
-    """The unedited pass of one code, without gradients. w: [1, L, 512]."""
+def unedited(generator: Generator, w: Tensor) -> tuple[Tensor, Recorder]:
+    """The unedited pass of one code, where it is, without gradients. w: [1, L, 512]."""
     view = Recorder(w, blend_layers(generator))
     with torch.no_grad():
         image = generator.run(view)
     if view.summed:
         del view.features[view.layers[-1]]
+    return image, view
+
+
+def record(generator: Generator, w: Tensor) -> Recording:
+    """The same as arrays. w: [1, L, 512]."""
+    image, view = unedited(generator, w)
     return Recording(
         image.cpu().numpy(),
         {layer: x.cpu().numpy() for layer, x in view.features.items()},
