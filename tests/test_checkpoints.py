@@ -235,7 +235,7 @@ def test_conversion_stores_data_only(files: dict[str, Path]) -> None:
 
 
 def test_conversion_is_all_or_nothing(files: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="could not be written"):
         convert(files["genforce.pth"], tmp_path / "missing" / "out.safetensors")
     target = tmp_path / "taken"
     target.mkdir()

@@ -94,7 +94,10 @@ def inputs(folder: Path) -> Path:
     codes.write_code(code, folder / "anna.safetensors")
     Image.new("L", (512, 512)).save(folder / "mask.png")
     with Image.open(folder / "photo.jpg") as photo:
-        films.write_frames([np.asarray(photo)] * 2, folder / "film.mp4", fps=10)
+        films.write_frames(
+            [np.asarray(photo)] * 2, folder / "film.mp4", fps=10,
+            timeline=timeline.from_descriptor({"AU12": 1.0}, frames=2, fps=10),
+        )  # fmt: skip
         (folder / "frames").mkdir()
         photo.save(folder / "frames" / "photo.png")
     (folder / "ffhq.pkl").write_bytes(foreign.nvidia_bytes(foreign.nvidia_generator()))

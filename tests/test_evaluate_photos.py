@@ -228,6 +228,8 @@ def test_one_person_towards_another_photo(
     measured[True][[au4, au12, au26]] = 1.4, 0.8, -0.5  # of the other photo
     measured[False][[au4, au12, au26]] = 1.1, 0.1, 0.0
     monkeypatch.setattr(Subject, "measure", lambda self, _: measured[self is darker])
+    sides = {which: np.stack([values] * 3, axis=1) for which, values in measured.items()}
+    monkeypatch.setattr(Subject, "measure_sides", lambda self, _: sides[self is darker])
     found = edits.towards(subject, darker, judges)
     assert found["targets"] == {"AU12": 0.8}
     assert set(found["offsets"]) == {"AU12"}

@@ -301,9 +301,11 @@ def _model(run: Run, place: str) -> Photo:
 
 
 def _file_of(place: str | None) -> str | None:
+    if place is None:
+        return None
     from ..measuring import likeness
 
-    return None if place is None else likeness.source_of(place)
+    return likeness.source_of(place)
 
 
 def _like(run: Run, subject: Subject, model: Photo) -> facs.Descriptor:

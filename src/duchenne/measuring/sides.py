@@ -10,13 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from .. import facs
 from ..faces import landmarks
 from ..types import Pixels
-from . import skin
 from .measures import frontalise, mirror_points
 from .score import Array, Scale, Scorer
 
@@ -58,6 +56,10 @@ class Sides:
 def read(scorer: Scorer, pixels: Pixels, mesh: landmarks.Mesh) -> Sides:
     """Measure a face and its halves. The arguments of `Scorer.read`."""
     points, look, raw = scorer.look(pixels, mesh)
+    import torch  # not for the rest of measuring, which does without
+
+    from . import skin
+
     patches = skin.folds(torch.from_numpy(look.transpose(2, 0, 1))[None], torch.from_numpy(raw))
     furrows = torch.stack([both.mean() for both in patches]).double().numpy()
     scale = scorer.scale
