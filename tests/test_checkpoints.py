@@ -239,7 +239,7 @@ def test_conversion_is_all_or_nothing(files: dict[str, Path], tmp_path: Path) ->
         convert(files["genforce.pth"], tmp_path / "missing" / "out.safetensors")
     target = tmp_path / "taken"
     target.mkdir()
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="could not be written"):
         convert(files["genforce.pth"], target)
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]  # no temporary file is left
 
