@@ -13,7 +13,7 @@ from command_line import run
 from PIL import Image
 
 from duchenne.errors import InputError
-from duchenne.files import kinds
+from duchenne.files import folders, kinds
 from duchenne.files.pictures import load_photo
 from duchenne.stimuli import batch
 
@@ -169,7 +169,7 @@ def test_a_batch_counts_what_it_leaves_out(tmp_path: Path) -> None:
     assert [given.stem for given in inputs] == ["a", "b", "c", "d", "deep/e"]
     left = {"hidden": 2, ".mp4": 2, "without suffix": 1, ".txt": 1}
     assert batch.left_out(str(tmp_path)) == left
-    assert batch.left_out_text(left) == "2 hidden, 2 .mp4, 1 without suffix, 1 .txt"
+    assert folders.counts_text(left) == "2 hidden, 2 .mp4, 1 without suffix, 1 .txt"
     assert batch.left_out(f"{tmp_path}/*.mp4") == {".mp4": 1}
     with pytest.raises(InputError, match=r"no photos or codes there, only 1 \.txt;"):
         batch.find_inputs(f"{tmp_path}/*.txt*", SMILE)
@@ -196,3 +196,18 @@ def test_the_command_says_what_it_leaves_out(
     result = run("batch", tmp_path, "--au", "AU12", "-o", tmp_path / "out")
     assert result.exit_code == 3
     assert "no photos or codes there, only 1 .mov" in result.stderr
+
+
+def test_photos_of_a_folder_come_with_a_word_on_the_rest(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("b.jpg", "a.heic", "c.mp4", "._b.jpg", "README"):
+        (tmp_path / name).touch()
+    (tmp_path / "deep.png").mkdir()
+    assert [path.name for path in folders.photos_in(tmp_path)] == ["a.heic", "b.jpg"]
+    for left_out in ("1 .mp4", "1 hidden", "1 without suffix", "not photos"):
+        assert left_out in caplog.text
+    for name in ("a.heic", "b.jpg"):
+        (tmp_path / name).unlink()
+    with pytest.raises(InputError, match="no pictures; give a folder with"):
+        folders.photos_in(tmp_path)

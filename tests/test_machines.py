@@ -161,7 +161,7 @@ def test_libraries_are_held_within_a_quota_and_else_left_alone(
     monkeypatch.setenv("MKL_NUM_THREADS", "7")
     monkeypatch.setattr(cores, "quota", lambda: 1.0)
     cores.hold_libraries()
-    assert [os.environ.pop(name) for name in cores.THREAD_VARIABLES] == ["1", "1", "7"]
+    assert [os.environ.pop(name) for name in cores.THREAD_VARIABLES] == ["1", "1", "7", "1"]
     assert cores.for_openvino(A="b") == {"A": "b", "INFERENCE_NUM_THREADS": 1}
     import torch
 

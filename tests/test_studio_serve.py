@@ -18,7 +18,7 @@ from click.testing import CliRunner
 import duchenne
 from duchenne import facs
 from duchenne.cli import commands
-from duchenne.cli.serve import serve
+from duchenne.cli.serve import _password, serve
 from duchenne.errors import InputError
 from duchenne.web import recipe, suggest
 from duchenne.web.settings import PORT, Access, is_loopback, require_safe
@@ -84,10 +84,16 @@ def test_an_empty_password_is_none() -> None:
         require_safe(Access("0.0.0.0", password=""), waived=False)
 
 
+@pytest.mark.parametrize("code", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_password_file_comes_as_editors_save_it(code: str, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_bytes("gänseblümchen\r\n".encode(code))
+    assert _password(str(tmp_path / "secret.txt"), "") == "gänseblümchen"
+
+
 def test_a_missing_password_file_is_named() -> None:
     result = CliRunner().invoke(commands, ["serve", "--password-file", "nowhere.txt"])
     assert result.exit_code == 3
-    assert "nowhere.txt: the password cannot be read" in result.stderr
+    assert "nowhere.txt: no such file; expected a text file with the password" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -54,14 +54,11 @@ def photos_gains(
       duchenne fit photos --units AU7,AU10 -o boundaries.safetensors
     """
     from ..editing import boundaries
-    from ..files import codes, pictures
-    from ..files.kinds import PHOTO_SUFFIXES
+    from ..files import codes, folders, pictures
     from ..fit import photos as fitting
 
     pictures.check_writable(output, (codes.SUFFIX,))
-    files = sorted(
-        p for p in (Path(photos).iterdir() if photos else ()) if p.suffix.lower() in PHOTO_SUFFIXES
-    )
+    files = folders.photos_in(photos) if photos else []
     if not files and not people:
         raise click.UsageError("no people and no photos: give --people N, --photos FOLDER or both")
     studio = new_studio(run, boundaries_file=boundaries_file, generator_file=generator_file)

@@ -92,7 +92,7 @@ def evaluate(
     from ..evaluate import harness, report
     from ..evaluate import photos as photo_edits
     from ..evaluate.kept import Kept
-    from ..files import writing
+    from ..files import folders, writing
     from ..measuring.identity import JUDGES
 
     if not (identities or photos or folder_of_photos):
@@ -108,7 +108,7 @@ def evaluate(
     people = {"generated identities": harness.held_out(studio, identities)} if identities else {}
     with run.stages("encode"):
         if folder_of_photos is not None:
-            photos += tuple(_photos_in(Path(folder_of_photos)))
+            photos += tuple(map(str, folders.photos_in(folder_of_photos)))
         ways = _ways_of_photos(studios, photos, generated)
     with run.stages("evaluate"), progress_bars() as tell:
         measured = _measure(studios, people, judges, results, tell)
@@ -191,18 +191,6 @@ def _sheets_of_photos(
             picture = photo_report.sheet(places, beside, found)
             pictures.save_image(picture, path, source=pictures.SourceType.EDITED)
             yield path
-
-
-def _photos_in(folder: Path) -> tuple[str, ...]:
-    """The pictures of a folder by name; InputError if there is none."""
-    from ..errors import InputError
-    from ..files.kinds import PHOTO_SUFFIXES
-
-    found = folder.glob("*") if folder.is_dir() else ()
-    photos = tuple(str(p) for p in sorted(found) if p.suffix.lower() in PHOTO_SUFFIXES)
-    if not photos:
-        raise InputError(f"{folder}: no photos; give a folder with {', '.join(PHOTO_SUFFIXES)}")
-    return photos
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

@@ -176,7 +176,7 @@ def batch(
       duchenne batch photos/ --expression happiness -o happy/
       duchenne batch "codes/*.safetensors" --au AU12=0.6 --size 256 -o smiles/
     """
-    from ..files import pictures
+    from ..files import folders, pictures
     from ..files.film_formats import set_suffixes
     from ..stimuli import batch as batches
     from ..stimuli import papers
@@ -194,7 +194,7 @@ def batch(
     inputs = batches.find_inputs(source, asked, keep)
     if others := batches.left_out(source):
         run.facts["left_out"] = others
-        run.note(f"{source}: left out {batches.left_out_text(others)}: neither photos nor codes")
+        run.note(f"{source}: left out {folders.counts_text(others)}: neither photos nor codes")
     if generated and any(given.keep is not None for given in inputs):
         raise click.UsageError("masks of --keep are for photos' own pixels, not for --generated")
     form = Output(size=size, paste_back=paste is not False, generated=generated)

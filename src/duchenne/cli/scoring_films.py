@@ -159,10 +159,10 @@ def _measure(run: Run, source: Path, face: int, kept: KeptRows) -> str:
 def _what_it_is(source: Path) -> Any:
     """What tells that a film or a folder is still the same one. InputError if it is not there."""
     from ..errors import InputError
-    from ..files.sequences import pictures_in
+    from ..files.folders import photos_in
 
     try:
-        files = pictures_in(source) if source.is_dir() else [source]
+        files = photos_in(source, tell=False) if source.is_dir() else [source]
         stats = [(file.name, file.stat()) for file in files]
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({error.strerror}); give a film") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ..errors import InputError
+from ..reading import texts
 from .faces import steps_option
 from .run import Run, recorded
 
@@ -83,9 +84,4 @@ def _password(file: str | None, variable: str) -> str | None:
     """The password of the file or, without one, of the environment; None if neither is there."""
     if file is None:
         return os.environ.get(variable)
-    try:
-        return Path(file).read_text(encoding="utf-8-sig").rstrip("\r\n")
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{file}: the password cannot be read ({getattr(error, 'strerror', None) or error})"
-        ) from None
+    return texts.read_text(Path(file), "a text file with the password", 10_000).rstrip("\r\n")

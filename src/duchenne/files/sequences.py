@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..types import Pixels
 from . import pictures
 from .film_source import open_film
-from .kinds import PHOTO_SUFFIXES
+from .folders import photos_in
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,9 @@ class Shown:
         return self._read()
 
 
-def pictures_in(folder: str | os.PathLike[str]) -> list[Path]:
-    """The pictures of a folder in the order of their names. InputError if there is none."""
-    try:
-        files = [path for path in Path(folder).iterdir() if path.name[0] != "."]
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror}); give a folder") from None
-    found = sorted(path for path in files if path.suffix.lower() in PHOTO_SUFFIXES)
-    if not found:
-        raise InputError(f"{folder}: no pictures; give a folder with {', '.join(PHOTO_SUFFIXES)}")
-    return found
-
-
 def count_of(path: str | os.PathLike[str]) -> int:
     """How many there are, about; 0 where a film does not say. Raises InputError."""
-    return len(pictures_in(path)) if Path(path).is_dir() else open_film(path).frame_count
+    return len(photos_in(path, tell=False)) if Path(path).is_dir() else open_film(path).frame_count
 
 
 def frames_of(path: str | os.PathLike[str]) -> Iterator[Shown]:
@@ -56,7 +44,7 @@ def frames_of(path: str | os.PathLike[str]) -> Iterator[Shown]:
     Raises InputError for what is no film, and in the middle of a film that is cut or damaged.
     """
     if Path(path).is_dir():
-        for number, file in enumerate(pictures_in(path), 1):
+        for number, file in enumerate(photos_in(path), 1):
             yield Shown(number, 0.0, file.name, partial(_still, file))
         return
     film = open_film(path)

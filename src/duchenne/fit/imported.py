@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..animate import Studio
 from ..errors import InputError, NoFaceFound
-from ..files import codes
+from ..files import codes, folders
 from ..files.kinds import PHOTO_SUFFIXES
 from ..motion.coders import Scores, stem
 from ..types import StageProgress
@@ -33,7 +33,7 @@ def find_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
         raise InputError(f"{folder}: no such folder; give the one with the faces")
     files: dict[str, Path] = {}
     for path in sorted((*folder.glob("*"), *folder.glob("*/*"))):
-        if path.suffix.lower() not in suffixes or not path.is_file():
+        if path.suffix.lower() not in suffixes or path.name.startswith(".") or not path.is_file():
             continue
         if path.stem in files:
             raise InputError(
@@ -67,6 +67,8 @@ def collect(
     files = find_files(folder, (codes.SUFFIX,)) or find_files(folder, PHOTO_SUFFIXES)
     if not files:
         raise InputError(f"{folder}: holds neither saved codes nor pictures")
+    there = (path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.is_file())
+    folders.warn_of_others(folder, (path.relative_to(folder) for path in there), (codes.SUFFIX,))
     known = scores.by_stem()
     matched = [name for name in files if name in known]
     _tell_unmatched(folder, files, known, matched)

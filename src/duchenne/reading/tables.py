@@ -9,7 +9,6 @@ then it is one in the whole table.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import itertools
 import math
@@ -30,11 +29,6 @@ Array = NDArray[np.float64]
 
 MOST_BYTES = 1_000_000_000  # of a table: two hours of OpenFace's 714 columns
 SEPARATORS = (",", ";", "\t")
-_MARKS = (  # the longer ones first: UTF-32's begins as UTF-16's
-    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
-)  # fmt: skip
 _WORKBOOKS = {b"PK\x03\x04": "a workbook (.xlsx, .ods)", b"\xd0\xcf\x11\xe0": "a workbook (.xls)"}
 # Empty cells as C, Python, R and spreadsheets write them.
 _MISSING = frozenset(
@@ -276,17 +270,11 @@ def _encoding(path: Path, give: str, most: int) -> str:
         start = file.read(4096)
         if os.fstat(file.fileno()).st_size > most:
             raise InputError(f"{path}: larger than {most / 1e6:g} MB; give {give}")
-    for mark, encoding in _MARKS:
-        if start.startswith(mark):
-            return encoding
     for magic, what in _WORKBOOKS.items():
         if start.startswith(magic):
             raise InputError(f"{path}: is {what}, not a text table; save its sheet as CSV (UTF-8)")
-    if b"\0" not in start:
-        return "utf-8"
-    zeros = [start[i::2].count(0) for i in (0, 1)]  # of every second byte, in Latin text
-    if not min(zeros) and max(zeros) > len(start) // 4:
-        return "utf-16-le" if zeros[1] else "utf-16-be"
+    if encoding := texts.encoding(start):
+        return encoding
     raise InputError(f"{path}: cannot be read (not a CSV text file); give {give}")
 
 

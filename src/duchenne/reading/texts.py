@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import os
@@ -18,6 +19,11 @@ from ..errors import InputError, cut, quoted
 MOST_TEXT = 4_000_000  # bytes of a file that is read as one text
 MOST_TOML = 1_000_000  # bytes; a second
 MOST_PARTS = 50  # of a key of TOML (a.b.c); the reader's time grows with their square
+_MARKS = (  # the longer ones first: UTF-32's begins as UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
 # Possessive, and from the beginning of a word only: its time grows with the length of the text.
 _LONG_KEY = re.compile(rf"""(?<![\w"'.-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){{{MOST_PARTS}}}""")
 
@@ -33,12 +39,28 @@ def read_text(path: Path, expected: str, most: int = MOST_TEXT) -> str:
     if len(content) > most:
         raise InputError(f"{path}: larger than {most / 1e6:g} MB; expected {expected}")
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode(encoding(content[:4096]) or "ascii")
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
         raise InputError(f"{path}: not a text file in UTF-8; expected {expected}")
     return text
+
+
+def encoding(start: bytes) -> str | None:
+    """Of a text that begins so: UTF-8, or what Windows' editors call Unicode; None if it is none.
+
+    It is told by the mark in front, UTF-16 in Latin letters without one too.
+    """
+    for mark, name in _MARKS:
+        if start.startswith(mark):
+            return name
+    if b"\0" not in start:
+        return "utf-8"
+    zeros = [start[i::2].count(0) for i in (0, 1)]  # of every second byte, in Latin text
+    if not min(zeros) and max(zeros) > len(start) // 4:
+        return "utf-16-le" if zeros[1] else "utf-16-be"
+    return None
 
 
 def csv_cells(lines: Iterable[str], name: object) -> Iterator[tuple[int, list[str]]]:

@@ -15,8 +15,7 @@ from .. import facs
 from ..engine.base import Engine, Item, Outcome, Slots, Throughput
 from ..engine.folder import OutputFolder, sha256_of
 from ..errors import DescriptorError, InputError
-from ..files import codes
-from ..files.kinds import PHOTO_SUFFIXES
+from ..files import codes, folders
 from ..reading import tables
 from . import papers
 from .design import Cell, Output
@@ -88,7 +87,7 @@ def find_inputs(
         there = _there(source)
         inputs = [_input(str(p), p, inside, descriptor) for p, inside, why in there if not why]
     if not inputs:
-        others = left_out_text(left_out(source))
+        others = folders.counts_text(left_out(source))
         raise InputError(
             f"{source}: no photos or codes there{f', only {others}' if others else ''}; give a "
             "folder, a glob or a CSV"
@@ -113,12 +112,7 @@ def left_out(source: str) -> dict[str, int]:
     """Files of a folder or a glob that `find_inputs` leaves out: suffix -> how many, most first."""
     if Path(source).suffix.lower() == ".csv" and not Path(source).is_dir():
         return {}
-    return dict(Counter(why for *_, why in _there(source) if why).most_common())
-
-
-def left_out_text(counts: Mapping[str, int]) -> str:
-    """As `7 .mp4, 3 .txt`."""
-    return ", ".join(f"{count} {suffix}" for suffix, count in counts.items())
+    return folders.counted(why for *_, why in _there(source))
 
 
 def _there(source: str) -> list[tuple[Path, Path, str]]:
@@ -134,15 +128,11 @@ def _there(source: str) -> list[tuple[Path, Path, str]]:
     else:
         paths = sorted(map(Path, glob.glob(source, recursive=True)))  # noqa: PTH207
         found = [(p, Path(p.name)) for p in paths]
-    return [(p, inside, _why_not(inside)) for p, inside in found if not p.is_dir()]
-
-
-def _why_not(inside: Path) -> str:
-    """Why a file is neither photo nor code: its suffix, or that it is hidden; "" if it is one."""
-    if any(part.startswith(".") for part in inside.parts):
-        return "hidden"
-    suffix = inside.suffix.lower()
-    return "" if suffix in (*PHOTO_SUFFIXES, codes.SUFFIX) else suffix or "without suffix"
+    return [
+        (p, inside, folders.why_not(inside, (codes.SUFFIX,)))
+        for p, inside in found
+        if not p.is_dir()
+    ]
 
 
 def _input(
