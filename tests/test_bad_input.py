@@ -29,6 +29,8 @@ def refused(folder: Path, exit_code: int, expected: str, *arguments: str) -> Non
     result = CliRunner().invoke(commands, list(arguments), catch_exceptions=False)
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1, result.stderr
+    assert len(result.stderr) <= 500
+    assert result.stderr[:-1].isprintable()
     assert result.stderr.startswith("duchenne: error: ")
     assert expected in result.stderr
     assert result.exit_code == exit_code
@@ -181,6 +183,35 @@ def test_wrong_motion_files(
     if content is not None:
         (folder / name).write_text(content)
     refused(folder, exit_code, expected, "animate", "photo.jpg", option, name, "-o", "out.mp4")
+
+
+@pytest.mark.parametrize("option", ["--frames", "--loop", "--hold", "--size", "--steps", "--face"])
+@pytest.mark.parametrize("value", ["1_0", "١٢", "9" * 5000, "1e999999999", "½", "", "0x10"])
+def test_numbers_of_the_command_line_have_the_strict_form(
+    option: str, value: str, folder: Path
+) -> None:
+    line = ["animate", "photo.jpg", "--au", "AU12", option, value, "-o", "out.mp4"]
+    if (option, value) == ("--hold", "1e999999999"):
+        value = "1e999999"
+    refused(folder, 2, f"{option}: ", *line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["x" * 100_000],
+        ["animate", "--" + "x" * 100_000],
+        ["animate", "photo.jpg", "x\ny" * 30_000, "-o", "out.mp4"],
+        ["animate", "photo.jpg", "--frames", "9" * 100_000, "-o", "out.mp4"],
+        ["fit", "boundaries", "--method", "x\x1b" * 50_000, "-o", "b.safetensors"],
+        ["sample", "--seed", "1e999999999", "-o", "a.png"],
+        ["sample", "--seed", "-1", "-o", "a.png"],
+        ["serve", "--port", "70000"],
+        ["batch", "photo.jpg", "--workers", "0", "-o", "out"],
+    ],
+)
+def test_wrong_usage_is_one_short_line(line: list[str], folder: Path) -> None:
+    refused(folder, 2, "says more", *line)
 
 
 @pytest.mark.parametrize("value", ["nan", "-0.5", "1.5"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import sys
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from duchenne.errors import OutputError, WeightsError
-from duchenne.generators.checkpoints import convert, load_generator
+from duchenne.generators.checkpoints import MAX_BYTES, convert, load_generator
 from duchenne.generators.foreign.archives import StoredTensor, read_archive
 from duchenne.generators.foreign.pickles import MAX_DEPTH
 
@@ -210,7 +212,7 @@ def test_tensors_keep_their_strides(tmp_path: Path) -> None:
     }
     for zipped in (True, False):
         path = foreign.save(contents, tmp_path / "tensors.pt", zipped)
-        read = read_archive(path.read_bytes())
+        read = read_archive(memoryview(path.read_bytes()))
         for name, expected in contents.items():
             assert isinstance(read[name], StoredTensor)
             assert torch.equal(read[name].read(), expected)
@@ -265,6 +267,9 @@ def test_own_format_notices_changes(files: dict[str, Path], tmp_path: Path) -> N
         ({"config": "{"}, "configuration"),
         ({"config": "[]"}, "configuration"),
         ({"config": '{"size": 33, "channels": [1], "mapping": [1]}'}, "size"),
+        ({"config": '{"size": 8.0, "channels": [4, 4], "mapping": [4, 4]}'}, "size"),
+        ({"config": "[" * 100_000}, "configuration"),
+        ({"config": '{"size": ' + "9" * 5000 + "}"}, "configuration"),
         ({"config": '{"size": 32, "channels": [1e9], "mapping": [1]}'}, "widths"),
         ({"config": '{"size": 8, "channels": [4, 4], "mapping": [4, 4], "x": 1}'}, "fit"),
     ],
@@ -476,6 +481,34 @@ def test_a_value_that_is_named_again_and_again(tmp_path: Path, name: str, reason
     assert reason in refuse(hostile.bombs()[name], tmp_path, tmp_path / "canary")
 
 
+@pytest.mark.parametrize("start", [b"\x80\x02}.", b"PK\x03\x04", b"\x80\x02X\0\0\0\x01"])
+@pytest.mark.parametrize("size", [6 << 30, MAX_BYTES])
+def test_a_sparse_file_costs_no_memory(start: bytes, size: int, tmp_path: Path) -> None:
+    path = tmp_path / "sparse.pkl"
+    with path.open("wb") as file:
+        file.write(start)
+        file.truncate(size)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    refused(path, "more than 4 GB" if size > MAX_BYTES else "sparse.pkl: ")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KB
+
+
+def test_keys_of_one_hash_are_refused_at_once(tmp_path: Path) -> None:
+    """Each comes with all before it into one place of a dictionary: 40,000 took minutes."""
+    modulus = sys.hash_info.modulus
+    keys = [modulus * (i + 1) for i in range(40_000)]
+    assert len(set(map(hash, keys[:100]))) == 1
+    for kind in (b"}(%bu.", b"\x8f(%b\x90."):
+        items = b"".join(
+            b"\x8a\x0a" + key.to_bytes(10, "little") + (b"N" if kind[0] == 0x7D else b"")
+            for key in keys
+        )
+        (tmp_path / "keys.pkl").write_bytes(b"\x80\x04" + kind % items)
+        start = time.monotonic()
+        refused(tmp_path / "keys.pkl", "whole number above")
+        assert time.monotonic() - start < 5
+
+
 NAMED = {
     "web page": ["<!DOCTYPE"],
     "empty": ["empty file"],
@@ -539,7 +572,7 @@ def test_flipped_bits(files: dict[str, Path], tmp_path: Path, name: str) -> None
 
 def test_depth_limit_leaves_room_for_real_files(files: dict[str, Path]) -> None:
     path = files["nvidia-4.pkl"]
-    contents = read_archive(path.read_bytes())
+    contents = read_archive(memoryview(path.read_bytes()))
 
     def depth(value: Any) -> int:
         if isinstance(value, dict):

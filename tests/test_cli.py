@@ -248,7 +248,7 @@ def test_wrong_usage(arguments: list[str], inputs: Path) -> None:
     before = files(inputs)
     result = run(*arguments)
     assert result.exit_code == 2
-    assert "Error: " in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("duchenne: error: ")
     assert files(inputs) == before
 
 

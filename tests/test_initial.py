@@ -181,6 +181,10 @@ def change(path: Path, edit: Callable[[dict[str, np.ndarray], dict[str, object]]
         lambda tensors, header: tensors.update({"cells.0.bias": np.zeros(9, np.float16)}),
         lambda tensors, header: tensors.update({"deviation": np.ones(256, np.float16)}),
         lambda tensors, header: tensors["head.row.bias"].__setitem__(5, np.nan),
+        lambda tensors, header: tensors["head.row.bias"].__setitem__(5, 1000),
+        lambda tensors, header: tensors["head.scale"].__setitem__(5, -1),
+        lambda tensors, header: tensors["deviation"].__setitem__(5, -1),
+        lambda tensors, header: tensors.update({"head.mean": np.zeros(64 * (5 + 6 + 6) + 3 * 256, np.int64)}),
         lambda tensors, header: tensors.update(
             {
                 "head.enter.weight": np.zeros((8, 30), np.float16),
@@ -191,7 +195,8 @@ def change(path: Path, edit: Callable[[dict[str, np.ndarray], dict[str, object]]
     ],
     ids=[
         *("no head", "no cells", "no deviation", "no generator", "more", "flat", "bias"),
-        *("deviation", "nan", "inputs"),
+        *("deviation", "nan", "far", "negative scale", "negative deviation", "whole numbers"),
+        "inputs",
     ],
 )
 def test_a_file_that_is_not_whole_is_refused(
@@ -201,7 +206,7 @@ def test_a_file_that_is_not_whole_is_refused(
     encoder.save(network, path, {})
     change(path, edit)
     message = refusal(InputError, encoder.load_encoder, path)
-    assert "not a whole encoder" in message
+    assert "a whole encoder" in message
     assert str(path) in message
 
 

@@ -92,7 +92,9 @@ def test_streams_that_are_closed(code: Path) -> None:
 
 
 @full
-@pytest.mark.parametrize("arguments", [["weights", "list"], ["weights", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["weights", "list"], ["weights", "--help"], ["--help"], ["--version"]]
+)
 def test_what_is_printed_only_is_not_lost_in_silence(arguments: list[str]) -> None:
     command = [sys.executable, "-c", "from duchenne.cli import main; main()", *arguments]
     with open("/dev/full", "wb") as device:  # noqa: PTH123

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from .. import cores
-from ..errors import DuchenneError, InputError, OutputError
+from ..errors import MOST_MESSAGE, DuchenneError, InputError, OutputError, cut, quoted
 from . import (
     animation,
     checking,
@@ -71,9 +71,17 @@ TERMINATED = 143  # 128 + SIGTERM
 class OneLineErrors(click.Command):
     """Turns user errors and an interrupt into one line and an exit code; bugs propagate."""
 
+    def make_context(self, *args: Any, **named: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **named)
+        except click.UsageError as error:
+            raise _wrong_usage(error) from error
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _wrong_usage(error) from error
         except DuchenneError as error:
             raise _failure(f"error: {error}", error.exit_code) from error
         except ModuleNotFoundError as error:
@@ -89,6 +97,16 @@ class OneLineErrors(click.Command):
 class Commands(OneLineErrors, click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # the main ones first, not by the alphabet
+
+
+def _wrong_usage(error: click.UsageError) -> Exception:
+    """One line that quotes little, and where to read more; without arguments the help itself."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
+    path = error.ctx.command_path if error.ctx is not None else "duchenne"
+    end = f"; `{path} --help` says more"
+    said = cut(" ".join(error.format_message().split()), MOST_MESSAGE - len(end)).rstrip(".")
+    return _failure(f"error: {quoted(said, MOST_MESSAGE, bare=True)}{end}", error.exit_code)
 
 
 def _failure(message: str, exit_code: int) -> click.exceptions.Exit:

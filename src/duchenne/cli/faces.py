@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .run import Run, encoding_bar, recorded
+from .values import Whole
 
 if TYPE_CHECKING:
     from ..animate import Studio, Subject
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 
 face_option: Callable[..., Any] = click.option(
     "--face",
-    type=click.IntRange(min=0),
+    type=Whole(0),
     metavar="N",
     help="Which face; 0, the default, is the largest.",
 )
 steps_option: Callable[..., Any] = click.option(
     "--steps",
-    type=click.IntRange(min=1),
+    type=Whole(1),
     metavar="N",
     help="Optimisation steps of the encoding at most.",
 )
@@ -121,7 +122,7 @@ boundaries_option: Callable[..., Any] = click.option(
 )
 size_option: Callable[..., Any] = click.option(
     "--size",
-    type=click.IntRange(min=1),
+    type=Whole(1),
     metavar="PX",
     help="Side of the aligned square: the generator's own (1024), or half or a quarter of it, "
     "which is drawn faster; of a photo the longer side at most.",

@@ -14,6 +14,7 @@ from .faces import boundaries_option, generator_option, new_studio, steps_option
 from .fitting_coded import check_coded, fit_coded, share_of
 from .run import Run, progress_bars, recorded
 from .scoring import pictures_option
+from .values import Decimal, Whole
 
 
 @click.group()
@@ -37,7 +38,7 @@ def fit() -> None:
     help="pairs: matched pairs, regional. paper: section 3.3 to the letter. conditional: the "
     "paper's with InterFaceGAN's projection.",
 )
-@click.option("--faces", type=click.IntRange(min=10), help="How many people to fit on.")
+@click.option("--faces", type=Whole(10), help="How many people to fit on.")
 @click.option(
     "--refine/--no-refine",
     "refined",
@@ -62,14 +63,14 @@ def fit() -> None:
 @pictures_option
 @click.option(
     "--strong",
-    type=click.FloatRange(1, 5),
+    type=Decimal(1, 5),
     metavar="N",
     help="Intensity, 0 to 5, from which a coded face shows an AU. 4 for --disfa; the strongest "
     "faces for --scores, whatever their intensity.",
 )
 @click.option(
     "--per-person",
-    type=click.IntRange(min=1),
+    type=Whole(1),
     metavar="N",
     help="Frames of one person for each AU, and half of the neutral ones (--disfa).",
 )

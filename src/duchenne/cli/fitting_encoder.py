@@ -11,11 +11,12 @@ import click
 from .ahead import WorkerOptions, worker_options
 from .faces import generator_option, new_studio
 from .run import Run, progress_bars, recorded
+from .values import Whole
 
 
 @click.command("encoder")
 @click.option("-o", "--output", required=True, metavar="FILE", help="The network, .safetensors.")
-@click.option("--pairs", type=click.IntRange(min=2048), help="How many faces to draw.")
+@click.option("--pairs", type=Whole(2048), help="How many faces to draw.")
 @click.option("--work", metavar="FOLDER", help="Keeps what is done, so that a fit can resume.")
 @worker_options
 @generator_option

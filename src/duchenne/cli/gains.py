@@ -13,6 +13,7 @@ import click
 from .. import facs
 from .faces import boundaries_option, generator_option, new_studio
 from .run import Run, progress_bars, recorded
+from .values import Whole
 
 PEOPLE = 8
 
@@ -21,7 +22,7 @@ PEOPLE = 8
 @click.option("-o", "--output", required=True, metavar="FILE", help="The boundaries, .safetensors.")
 @click.option(
     "--people",
-    type=click.IntRange(min=0),
+    type=Whole(0),
     default=PEOPLE,
     show_default=True,
     help="Generated people to measure.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .run import Run, progress_bars, recorded
+from .values import Whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ SEED = 8  # of the edits of photos that are shown
 )
 @click.option(
     "--identities",
-    type=click.IntRange(min=0),
+    type=Whole(0),
     default=24,
     show_default=True,
     help="How many generated people; 0 judges photos alone.",

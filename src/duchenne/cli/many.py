@@ -20,6 +20,7 @@ from .faces import (
     opening_of,
 )
 from .run import Run, progress_bars, recorded
+from .values import Whole
 
 if TYPE_CHECKING:
     from ..engine.base import Build, Slots, Throughput
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
 WORKER_OPTIONS: tuple[motion.Decorator, ...] = (
     click.option(
         "--workers",
-        type=click.IntRange(min=1),
+        type=Whole(1),
         metavar="N",
         help="How many at once; by default as many as cores and memory carry.",
     ),
     click.option(
         "--threads",
-        type=click.IntRange(min=1),
+        type=Whole(1),
         metavar="N",
         help="Cores of each worker, 1 by default. Another number gives slightly other pixels.",
     ),
@@ -128,7 +129,7 @@ def stimuli(
 )
 @click.option(
     "--size",
-    type=click.IntRange(64, 4096),
+    type=Whole(64, 4096),
     metavar="N",
     help="Side in pixels, of a photo the longer one; as it is by default.",
 )

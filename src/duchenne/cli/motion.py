@@ -11,6 +11,7 @@ import click
 
 from .. import facs
 from . import scoring_films
+from .values import Decimal, Whole
 
 if TYPE_CHECKING:
     from ..motion.drive import Recording
@@ -62,17 +63,17 @@ FILE_OPTIONS: tuple[Decorator, ...] = (
         "or Live Link Face (ARKit), or the table beside a film; docs/recordings.md has all.",
     ),
     click.option(
-        "--gain", type=float, metavar="X", help="Make the motion of --drive X times as strong."
+        "--gain", type=Decimal(), metavar="X", help="Make the motion of --drive X times as strong."
     ),
     click.option(
         "--smooth",
-        type=float,
+        type=Decimal(),
         metavar="S",
         help="Smooth the motion of --drive over S seconds (the sigma of a Gaussian).",
     ),
     click.option(
         "--baseline",
-        type=float,
+        type=Decimal(),
         metavar="P",
         help="Percentile of each Action Unit in --drive that is this person's neutral face and "
         "taken off; 5 by default.",
@@ -91,7 +92,7 @@ FILE_OPTIONS: tuple[Decorator, ...] = (
     ),
     click.option(
         "--confidence",
-        type=float,
+        type=Decimal(),
         metavar="X",
         help="Frames of --drive whose face was found with less, 0 to 1, are bridged; 0.7 by "
         "default.",
@@ -100,7 +101,7 @@ FILE_OPTIONS: tuple[Decorator, ...] = (
 TIME_OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--frames",
-        type=int,
+        type=Whole(),
         metavar="N",
         help="Frames from neutral to full, 24 by default; not with --keyframes or --drive.",
     ),
@@ -116,9 +117,11 @@ TIME_OPTIONS: tuple[Decorator, ...] = (
         help="Course of the intensity: linear (the paper's and the default), smooth, ease-in, "
         "ease-out, natural, hold; not with --keyframes or --drive.",
     ),
-    click.option("--hold", type=float, metavar="S", help="Keep the last frame S seconds longer."),
+    click.option(
+        "--hold", type=Decimal(), metavar="S", help="Keep the last frame S seconds longer."
+    ),
     click.option("--ping-pong", is_flag=True, help="There and back again."),
-    click.option("--loop", type=int, metavar="N", help="All of it N times in a row."),
+    click.option("--loop", type=Whole(), metavar="N", help="All of it N times in a row."),
 )
 
 

@@ -10,24 +10,23 @@ import click
 from ..errors import InputError
 from .faces import describe_generator, generator_option, new_studio, size_option
 from .run import Run, recorded, with_bar
+from .values import Decimal, Whole
 
 if TYPE_CHECKING:
     from ..types import LatentCode
 
 
 @click.command()
-@click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), required=True, help="Chooses the person."
-)
+@click.option("--seed", type=Whole(0), required=True, help="Chooses the person.")
 @click.option(
     "--truncation",
-    type=float,
+    type=Decimal(),
     metavar="PSI",
     help="0 gives the average face, 1 the most varied ones; 0.7 by default.",
 )
 @click.option(
     "--count",
-    type=click.IntRange(min=1),
+    type=Whole(1),
     metavar="N",
     help="Draw N people, of this seed and the next ones, into the folder -o: seed_000007.png and "
     "its code, and so on. What is there already is kept.",

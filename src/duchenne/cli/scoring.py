@@ -14,6 +14,7 @@ import click
 from .. import facs
 from . import scoring_films
 from .run import Run, recorded
+from .values import Decimal, Whole
 
 pictures_option: Callable[..., Any] = click.option(
     "--pictures",
@@ -27,7 +28,7 @@ pictures_option: Callable[..., Any] = click.option(
 @click.option("-o", "--output", metavar="FILE", help="Table, .csv or .json; else CSV on stdout.")
 @click.option(
     "--face",
-    type=click.IntRange(min=0),
+    type=Whole(0),
     default=0,
     help="Which face of each picture, or of a film; 0 is the largest.",
 )
@@ -40,7 +41,7 @@ pictures_option: Callable[..., Any] = click.option(
 )
 @click.option(
     "--confidence",
-    type=float,
+    type=Decimal(),
     metavar="X",
     help="With --import: faces found with less, 0 to 1, are left out; 0.7 by default.",
 )

@@ -11,11 +11,12 @@ from ..errors import InputError
 from ..reading import texts
 from .faces import steps_option
 from .run import Run, recorded
+from .values import Whole
 
 
 @click.command()
 @click.option("--host", metavar="ADDRESS", help="Where to listen; 127.0.0.1 by default.")
-@click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="8460 by default.")
+@click.option("--port", type=Whole(0, 65535), metavar="N", help="8460 by default.")
 @click.option(
     "--password-file",
     metavar="FILE",

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import InputError, SpaceMismatch
-from ..files import codes
+from ..files import arrays, codes
+from ..files.arrays import Expected
 from ..generators.base import Generator
 from ..types import WIDTH
 from . import features, vgg
@@ -31,6 +32,7 @@ PLACES = 8  # cells along a side
 BLOCKS = (2, 3, 4)  # of the trunk, from 0: those with 32, 16 and 8 px here
 COMPONENTS = (64, 96, 96)  # principal components kept of a block's cell
 SMALL = 16  # side of the small picture
+MOST_WEIGHT = 100.0  # of a number in its layers
 
 
 class Cells(nn.Module):
@@ -43,7 +45,12 @@ class Cells(nn.Module):
             nn.Conv2d(width, kept, cell, stride=cell)
             for (width, cell), kept in zip(self.shapes(), COMPONENTS, strict=True)
         )
-        self.length = PLACES**2 * sum(COMPONENTS) + 3 * SMALL**2
+        self.length = self.numbers()
+
+    @staticmethod
+    def numbers() -> int:
+        """How many numbers a picture becomes."""
+        return PLACES**2 * sum(COMPONENTS) + 3 * SMALL**2
 
     @staticmethod
     def shapes() -> list[tuple[int, int]]:
@@ -152,6 +159,7 @@ def load_encoder(path: Path | None = None) -> Encoder:
         with resources.as_file(BUILT_IN) as file:
             return load_encoder(file)
     tensors, metadata = codes.read_tensors(path, FORMAT, EXPECTED)
+    arrays.check(tensors, _expected(), path, "a whole encoder")
     state = {k: torch.from_numpy(v).float() for k, v in tensors.items()}
     try:
         hidden, inputs = state["head.enter.weight"].shape
@@ -159,10 +167,6 @@ def load_encoder(path: Path | None = None) -> Encoder:
         head = Head(inputs, hidden, state["head.row.weight"].shape[0] // WIDTH)
         cells.components.load_state_dict(_part(state, "cells."))
         head.load_state_dict(_part(state, "head."))
-        if inputs != cells.length or state["deviation"].shape != (WIDTH,):
-            raise ValueError("its parts do not fit together")
-        if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
-            raise ValueError("numbers that are not finite")
         deviation, generator = state["deviation"], metadata["generator"]
         network = Encoder(cells, head, deviation, generator, version_of(path))
     except (KeyError, ValueError, RuntimeError) as error:
@@ -171,6 +175,34 @@ def load_encoder(path: Path | None = None) -> Encoder:
     for module in (cells, head):
         module.requires_grad_(False).eval()
     return network
+
+
+def _expected() -> dict[str, Expected]:
+    """The arrays of its file. The built-in network's weights are below 1, its scales below 120."""
+    length = Cells.numbers()
+    weights = {
+        "enter.weight": ("H", length), "enter.bias": ("H",),
+        "middle.0.weight": ("H",), "middle.0.bias": ("H",),
+        "middle.1.weight": ("H", "H"), "middle.1.bias": ("H",),
+        "common.weight": (WIDTH, "H"), "common.bias": (WIDTH,),
+        "row.weight": ("R", "H"), "row.bias": ("R",),
+    }  # fmt: skip
+    cells = {
+        f"cells.{i}.{part}": Expected(shape, -MOST_WEIGHT, MOST_WEIGHT)
+        for i, ((width, cell), kept) in enumerate(zip(Cells.shapes(), COMPONENTS, strict=True))
+        for part, shape in {"weight": (kept, width, cell, cell), "bias": (kept,)}.items()
+    }
+    rows = codes.MOST_ROWS * WIDTH
+    return {
+        **cells,
+        **{
+            f"head.{name}": Expected(shape, -MOST_WEIGHT, MOST_WEIGHT, longest=rows)
+            for name, shape in weights.items()
+        },
+        "head.mean": Expected((length,), -100, 100),
+        "head.scale": Expected((length,), 0, 10_000),
+        "deviation": Expected((WIDTH,), 0, codes.MOST_LATENT),
+    }
 
 
 def offered(generator: Generator) -> Encoder | None:

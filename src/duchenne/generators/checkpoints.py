@@ -11,6 +11,8 @@ project's own safetensors. docs/generators.md lists what there is and where.
 from __future__ import annotations
 
 import json
+import math
+import mmap
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -21,8 +23,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ..errors import WeightsError
+from ..errors import InputError, WeightsError
 from ..files import codes
+from ..reading import texts
 from .foreign import stylegan1_layouts, stylegan2_layouts
 from .foreign.archives import StoredTensor, read_archive
 from .foreign.layouts import MAX_MAPPING_LAYERS, MAX_NUMBERS, MAX_WIDTH, SIZES
@@ -34,7 +37,7 @@ from .stylegan2 import Architecture, StyleGAN2, StyleGAN2Config
 Network = StyleGAN1 | StyleGAN2
 Config = StyleGAN1Config | StyleGAN2Config
 FORMAT, VERSION = "duchenne-generator", "1"
-MAX_BYTES = 8 << 30  # of a file; the largest known, a training state with optimisers, has 1.5 GB
+MAX_BYTES = 4 << 30  # of a file; the largest known, a training state with optimisers, has 1.5 GB
 MAX_HEADER = 1 << 20  # of a safetensors file
 MEAN_DRAWS, MEAN_SEED = 10_000, 0  # where a file has no average w; as many as NVIDIA's projector
 KNOWN = "an NVIDIA .pkl, rosinality .pt, GenForce/InterFaceGAN .pth or our own .safetensors"
@@ -100,13 +103,14 @@ def _read(path: Path) -> tuple[Config, dict[str, Tensor], str | None]:
                 raise WeightsError(f"begins with {head!a}; expected {KNOWN}")
             if path.stat().st_size > MAX_BYTES:
                 raise WeightsError(f"more than {MAX_BYTES >> 30} GB; expected {KNOWN}")
-            file.seek(0)
-            content = file.read()
-    except OSError as error:
-        raise WeightsError(f"cannot be read: {error.strerror}") from None
+            # Mapped: what a file does not use of its size costs no memory.
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name, a file cut by now
+        reason = getattr(error, "strerror", None) or error
+        raise WeightsError(f"cannot be read: {reason}") from None
     if own:
-        return _read_safetensors(content)
-    config, tensors = _recognise(read_archive(content))
+        return _read_safetensors(memoryview(content))
+    config, tensors = _recognise(read_archive(memoryview(content)))
     return config, tensors, None
 
 
@@ -198,10 +202,11 @@ def _is_safetensors(head: bytes) -> bool:
     return head[8:9] == b"{" and 0 < int.from_bytes(head[:8], "little") < MAX_HEADER
 
 
-def _read_safetensors(content: bytes) -> tuple[Config, dict[str, Tensor], str | None]:
+def _read_safetensors(content: memoryview) -> tuple[Config, dict[str, Tensor], str | None]:
+    length = int.from_bytes(content[:8], "little")
     try:
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    except (ValueError, RecursionError) as error:
+        header = texts.parse_json(bytes(content[8 : 8 + length]), "its header")
+    except InputError as error:
         raise WeightsError(f"damaged or truncated safetensors: {error}") from None
     metadata = header.get("__metadata__")
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
@@ -215,7 +220,7 @@ def _read_safetensors(content: bytes) -> tuple[Config, dict[str, Tensor], str | 
     if len(content) > 4 * MAX_NUMBERS + MAX_HEADER:
         raise WeightsError(f"more than {MAX_NUMBERS} numbers: no generator")
     try:
-        tensors = load(content)
+        tensors = load(bytes(content))
     except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(f"damaged or truncated safetensors: {error}") from None
     for name, tensor in tensors.items():
@@ -227,24 +232,25 @@ def _read_safetensors(content: bytes) -> tuple[Config, dict[str, Tensor], str | 
 def _read_config(architecture: str | None, text: str) -> Config:
     """The configuration in the file's metadata, checked."""
     try:
-        fields = json.loads(text)
+        fields = texts.parse_json(text, "its configuration")
         size, channels, mapping = fields["size"], fields["channels"], fields["mapping"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (InputError, KeyError, TypeError):
         raise WeightsError("its configuration cannot be read") from None
     widths = isinstance(channels, list) and isinstance(mapping, list)
     if not widths or not all(type(n) is int and 0 < n <= MAX_WIDTH for n in [*channels, *mapping]):
         raise WeightsError("its configuration has impossible widths")
-    if size not in SIZES or len(channels) != len(resolutions(size)):
+    if type(size) is not int or size not in SIZES or len(channels) != len(resolutions(size)):
         raise WeightsError("its configuration has an impossible size")
     if not 2 <= len(mapping) <= MAX_MAPPING_LAYERS + 1:
         raise WeightsError("its configuration has an impossible mapping network")
     rest = {name: fields[name] for name in fields if name not in ("size", "channels", "mapping")}
     if architecture == StyleGAN1.kind and set(rest) == {"fused_from"}:
-        if type(rest["fused_from"]) is int:
+        if type(rest["fused_from"]) is int and 0 <= rest["fused_from"] <= 2 * SIZES[-1]:
             return StyleGAN1Config(size, tuple(channels), tuple(mapping), **rest)
     elif architecture == StyleGAN2.kind and set(rest) == {"architecture", "clamp", "noise"}:
         clamp = rest["clamp"]
-        bounded = clamp is None or (type(clamp) is float and clamp > 0)
-        if rest["architecture"] in get_args(Architecture) and bounded and rest["noise"] in (0, 1):
+        bounded = clamp is None or (type(clamp) is float and 0 < clamp < math.inf)
+        known = rest["architecture"] in get_args(Architecture) and type(rest["noise"]) is bool
+        if known and bounded:
             return StyleGAN2Config(size, tuple(channels), tuple(mapping), **rest)
     raise WeightsError(f"its configuration does not fit the architecture {architecture!a}")

@@ -72,10 +72,15 @@ def number(
     try:
         value = decimal(given)
     except ValueError:
-        raise kind(f"{name}: {quoted(given)} is not a number") from None
+        raise kind(no_number(name, given)) from None
     if not low <= value <= high:  # NaN is not
         raise kind(f"{name}={quoted(given, bare=True)}: must lie between {low:g} and {high:g}")
     return value
+
+
+def no_number(name: str, given: object) -> str:
+    """The message about something that is no number."""
+    return f"{name}: {quoted(given)} is not a number"
 
 
 def whole(

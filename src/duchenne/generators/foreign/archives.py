@@ -13,11 +13,8 @@ checkpoints that carry their command line, and up to PyTorch 2.5 it could be mad
 
 from __future__ import annotations
 
-import io
 import math
 import struct
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -28,13 +25,14 @@ import torch
 from torch import Tensor
 
 from ...errors import WeightsError
+from . import zips
 from .budget import Budget
-from .pickles import Builder, Builders, Global, Reader, Record, interpret, plain_key
+from .keys import plain_key
+from .pickles import Builder, Builders, Global, Reader, Record, interpret
 
 MAGIC = 0x1950A86A20F9469CFC6C  # first value of PyTorch's stream format (torch.serialization)
 STREAM_VERSION = 1001
 MAX_RANK = 8
-MAX_MEMBERS = 100_000  # of a zip archive
 
 Calls = Mapping[tuple[str, str], Builder]
 
@@ -92,17 +90,17 @@ class StoredTensor:
         return flat.as_strided(self.shape, self.stride).to(torch.float32).contiguous()
 
 
-def read_archive(content: bytes) -> Any:
+def read_archive(view: memoryview) -> Any:
     """The contents of a pickle, a PyTorch zip archive or a PyTorch stream, told by content.
 
-    content: the whole file; tensors keep pointing into it. Returns plain data with `StoredTensor`
+    view: the whole file; tensors keep pointing into it. Returns plain data with `StoredTensor`
     and `Record` in it; raises WeightsError with the reason.
     """
-    view, budget = memoryview(content), Budget(len(content))
+    budget = Budget(len(view))
     inner: Calls = {("torch.storage", "_load_from_bytes"): partial(_storage_in_bytes, budget)}
     calls = {**_CALLS, **inner}
-    if content.startswith(b"PK\x03\x04"):
-        return _read_zip(content, calls, budget)
+    if bytes(view[:4]) == b"PK\x03\x04":
+        return _read_zip(view, calls, budget)
     if _is_stream(view):
         return _read_stream(view, calls, budget)
     return interpret(Reader(view), Builders(calls, budget))
@@ -162,9 +160,9 @@ def _fill(storage: Storage, source: Reader) -> None:
     source.position = here + 8 + size
 
 
-def _read_zip(content: bytes, calls: Calls, budget: Budget) -> Any:
+def _read_zip(view: memoryview, calls: Calls, budget: Budget) -> Any:
     """PyTorch's zip archive: `data.pkl`, and one stored (never compressed) member per storage."""
-    members = _zip_members(content)
+    members = zips.members(view)
     pickles = [name for name in members if name.split("/")[1:] == ["data.pkl"]]
     if len(pickles) != 1:
         raise WeightsError("a zip archive without PyTorch's data.pkl")
@@ -183,37 +181,6 @@ def _read_zip(content: bytes, calls: Calls, budget: Budget) -> Any:
 
     builders = Builders(calls, budget, _STORAGE_NAMES, _persistent(storage))
     return interpret(Reader(members[pickles[0]]), builders)
-
-
-def _zip_members(content: bytes) -> dict[str, memoryview]:
-    """Name to bytes of every member, in place. Refuses compression, overlaps, bad checksums."""
-    if content.count(b"PK\x01\x02") > MAX_MEMBERS:  # before anything is made of each
-        raise WeightsError(f"a zip archive with more than {MAX_MEMBERS} members")
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, struct.error) as error:
-        raise WeightsError(f"damaged or truncated zip archive: {error}") from None
-    view, members = memoryview(content), dict[str, memoryview]()
-    left = len(view)
-    for entry in entries:
-        name = entry.filename
-        if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
-            raise WeightsError(f"compressed member {name!a}: PyTorch stores, it never compresses")
-        left -= entry.file_size
-        if left < 0:
-            raise WeightsError("a zip archive that claims more bytes than the file has")
-        if name in members:
-            raise WeightsError(f"two members with the name {name!a}")
-        head = bytes(view[entry.header_offset : entry.header_offset + 30])
-        if len(head) < 30 or head[:4] != b"PK\x03\x04":
-            raise WeightsError(f"damaged zip archive: no header for {name!a}")
-        start = entry.header_offset + 30 + sum(struct.unpack("<HH", head[26:30]))
-        data = view[start : start + entry.file_size]
-        if len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
-            raise WeightsError(f"damaged: the checksum of {name!a} does not match")
-        members[name] = data
-    return members
 
 
 # What a pickle may say, and what it becomes

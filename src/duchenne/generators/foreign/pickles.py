@@ -21,13 +21,13 @@ from typing import IO, Any, cast
 
 from ...errors import WeightsError
 from .budget import Budget
+from .keys import plain_key
 
 MAX_TEXT = 16 << 20  # bytes of a string: networks carry their source code, tens of kilobytes
 MAX_DIGITS = 64  # bytes of an integer
 MAX_DEPTH = 200  # of containers in containers
+MAX_MEMO = 1 << 32  # numbers under which values are stored
 SLICE_FROM = 1 << 16  # longer byte strings are not copied out of the file
-
-PLAIN_KEYS = (str, int, float, bool, bytes, type(None))
 
 # Instructions of formats that no checkpoint tool writes. INST, OBJ and the extension registry call
 # or import by other routes; the string ones are Python 2's.
@@ -222,6 +222,8 @@ class _Machine:
         self.memo[len(self.memo)] = self._peek()
 
     def _put(self, index: int) -> None:
+        if not 0 <= index < MAX_MEMO:
+            raise WeightsError("the pickle stores a value under an impossible number")
         self.memo[index] = self._peek()
 
     def _get(self, index: int) -> None:
@@ -360,13 +362,6 @@ def _expect(value: Any, kind: type, where: str) -> Any:
         instead = "a Record" if isinstance(value, Record) else f"a {type(value).__name__}"
         raise WeightsError(f"{where}: expected a {kind.__name__}, found {instead}")
     return value
-
-
-def plain_key(key: Any) -> Any:
-    """A dictionary key or set member: numbers and strings only (their hashes run no code)."""
-    if not isinstance(key, PLAIN_KEYS):
-        raise WeightsError(f"a {type(key).__name__} as a dictionary key or set member")
-    return key
 
 
 def _children(value: Any) -> list[Any]:
