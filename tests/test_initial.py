@@ -184,7 +184,9 @@ def change(path: Path, edit: Callable[[dict[str, np.ndarray], dict[str, object]]
         lambda tensors, header: tensors["head.row.bias"].__setitem__(5, 1000),
         lambda tensors, header: tensors["head.scale"].__setitem__(5, -1),
         lambda tensors, header: tensors["deviation"].__setitem__(5, -1),
-        lambda tensors, header: tensors.update({"head.mean": np.zeros(64 * (5 + 6 + 6) + 3 * 256, np.int64)}),
+        lambda tensors, header: tensors.update(
+            {"head.mean": np.zeros(64 * (5 + 6 + 6) + 3 * 256, np.int64)}
+        ),
         lambda tensors, header: tensors.update(
             {
                 "head.enter.weight": np.zeros((8, 30), np.float16),

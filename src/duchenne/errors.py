@@ -11,17 +11,19 @@
 (2 is the command line's own code for wrong usage.) A message says what was expected, what came and
 what to do. The command line prints it as one line and exits with the code; a program catches
 `DuchenneError` or the leaf it cares about. What a message quotes goes through `quoted`, and no
-message is longer than `MOST_MESSAGE`.
+message is longer than `MOST_MESSAGE` or has more than one line.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Iterable
 
 MOST_MESSAGE = 480  # characters; with the program's name before it, under 500
 MOST_QUOTED = 60  # characters of anything that came from outside
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # what a name may hold, a line not
 _END = 160  # of a message that is cut: its end says what to do
 
 
@@ -72,10 +74,8 @@ class DuchenneError(Exception):
 
     exit_code = 1
 
-    most = MOST_MESSAGE
-
     def __init__(self, message: object = "") -> None:
-        super().__init__(cut(str(message), self.most))
+        super().__init__(cut(_CONTROLS.sub(" ", str(message))))
 
 
 class InputError(DuchenneError):
@@ -106,7 +106,6 @@ class WeightsError(DuchenneError):
     """A model file is missing, does not match its hash, or cannot be fetched."""
 
     exit_code = 7
-    most = 2 * MOST_MESSAGE  # it says where was looked, and which commands get the file
 
 
 class SpaceMismatch(DuchenneError):

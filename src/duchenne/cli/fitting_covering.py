@@ -16,7 +16,9 @@ from .values import Whole
 @click.option("-o", "--output", required=True, metavar="FILE", help="The network, .safetensors.")
 @click.option("--faces", type=Whole(2), default=350, show_default=True)
 @click.option("--steps", type=Whole(2), default=600, show_default=True)
-@click.option("--seed", type=Whole(0, 2**62), default=50_000, show_default=True, help="Of the first face.")
+@click.option(
+    "--seed", type=Whole(0, 2**62), default=50_000, show_default=True, help="Of the first face."
+)
 @recorded
 def fit_covering(run: Run, output: str, faces: int, steps: int, seed: int) -> None:
     """Fit the network that finds what covers a face.

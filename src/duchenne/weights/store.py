@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from ..errors import WeightsError, meant
+from ..errors import MOST_MESSAGE, WeightsError, cut, meant
 from . import archives
 from .manifest import Member, WeightsFile, load_manifest
 
@@ -122,11 +122,10 @@ class Store:
                 self._refuse_mismatch(name, path, *archives.digest(path))
         if offline:
             folders = ", ".join(map(_described, (*self.search, self.cache)))
-            raise WeightsError(
-                f"{entry.name} ({entry.title}) is {state}, and fetching is switched off "
-                f"(offline). Looked in: {folders}. "
-                f"Online, `duchenne weights fetch {entry.name}` gets it; {entry.by_hand}"
-            )
+            what = f"{entry.name} is {state}, and fetching is switched off (offline). Looked in: "
+            end = f". `duchenne weights fetch {entry.name}` gets it; {entry.by_hand}"
+            room = MOST_MESSAGE - len(what) - len(end)  # the ends of both say what to do
+            raise WeightsError(what + cut(folders, max(40, room)) + end)
         try:
             with self._scratch_folder() as folder:
                 files = self._download(entry, folder, progressbar)
