@@ -124,4 +124,5 @@ def tiny_studio(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("duchenne.animate.Studio", tiny.TinyStudio)
     monkeypatch.setattr("duchenne.animate.find_mesh", tiny.golden_mesh)
+    monkeypatch.setattr("duchenne.moving.eyes.find", tiny.golden_eyes)
     monkeypatch.setattr("duchenne.faces.align.align", tiny.golden_align)

@@ -102,7 +102,8 @@ def test_distances_do_not_change_with_place_and_places_do() -> None:
     sums = geometry_matrix().sum(axis=1)  # [G, 3], the answer to a shift of 1
     both = {name for name, (_, plus, minus) in GEOMETRY.items() if plus and minus}
     assert both == {
-        *("brow_gap", "eye_opening", "mouth_width", "lip_gap", "upper_red", "lower_red")
+        *("brow_gap", "eye_opening", "mouth_width", "lip_gap", "upper_red", "lower_red"),
+        *("gaze", "gaze_side"),
     }
     for name, answer in zip(GEOMETRY, sums, strict=True):
         assert np.abs(answer).sum() == pytest.approx(0 if name in both else 1, abs=1e-12)
@@ -416,8 +417,29 @@ def expressive(symmetric: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     return face
 
 
+GAZE = {"AU61": (1, 0), "AU62": (-1, 0), "AU63": (0, -1), "AU64": (0, 1)}
+
+
 @pytest.mark.weights
-@pytest.mark.parametrize("code", facs.CODES)
+@pytest.mark.parametrize("code", GAZE)
+def test_gaze_scores_where_the_irises_are(
+    scorer: Scorer, symmetric: tuple[np.ndarray, np.ndarray], code: str
+) -> None:
+    own = []
+    for amount in (0, 0.01, 0.02, 0.03):
+        points = symmetric[0].copy()
+        points[468:, :2] += amount * np.array(GAZE[code])
+        scores = scorer.scale.scores(scorer.measure_points(points))
+        own.append(scores[facs.INDEX[code]])
+        mirrored = scorer.measure_points(mirror_points(points, symmetric[1]))
+        side = MEASURES.index("gaze_side")
+        assert mirrored[side] == pytest.approx(-scorer.measure_points(points)[side], abs=1e-9)
+    assert (np.diff(own) > 0).all(), own
+    assert own[-1] - own[0] > 1
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("code", [code for code in facs.CODES if code not in GAZE])
 def test_a_score_grows_with_its_own_deformation(
     scorer: Scorer, symmetric: tuple[np.ndarray, np.ndarray], code: str
 ) -> None:

@@ -37,6 +37,7 @@ NAMES = [
     "face-detector-short",
     "face-detector-full",
     "face-mesh",
+    "iris",
     "face-landmarker-task",
     "vgg16-imagenet",
     "expression-judge",

@@ -18,7 +18,8 @@ from duchenne.editing import layout
 from duchenne.editing.boundaries import Boundaries
 from duchenne.encoding.cache import Progress
 from duchenne.encoding.settings import EncodeSettings
-from duchenne.faces import align, regions
+from duchenne.faces import align, eyes, landmarks, regions
+from duchenne.faces.eyes import Eye
 from duchenne.faces.warp import apply, invert
 from duchenne.generators.base import PlainView, View, as_rows
 from duchenne.types import AlignedFace, Face, LatentCode, Photo, Pixels
@@ -158,6 +159,18 @@ def golden_mesh(face: Pixels, near: object = None) -> np.ndarray:
     mesh = golden_face("astronaut").mesh
     points = apply(invert(align.canonical(mesh, len(face))), mesh[:, :2].astype(float))
     return points.astype(np.float32)
+
+
+def golden_eyes(face: Pixels, mesh: np.ndarray) -> tuple[Eye, Eye]:
+    """`faces.eyes.find` without its network: from the points of the face mesh."""
+
+    def eye(outline: tuple[int, ...], brow: tuple[int, ...]) -> Eye:
+        ring = mesh[list(outline), :2].astype(float)
+        upper = np.concatenate([ring[:1], ring[:8:-1], ring[8:9]])
+        radius = 0.2 * float(np.linalg.norm(ring[0] - ring[8]))
+        return Eye(ring[:9], upper, mesh[list(brow), :2].astype(float), ring.mean(axis=0), radius)
+
+    return eye(landmarks.LEFT_EYE, eyes.LEFT_BROW), eye(landmarks.RIGHT_EYE, eyes.RIGHT_BROW)
 
 
 def golden_regions(face: Pixels) -> regions.Regions:

@@ -35,7 +35,7 @@ from .files.transparency import off_white
 from .generators.built_in import BuiltIn
 from .generators.spec import Spec
 from .motion.timeline import Timeline
-from .moving import between, covering
+from .moving import between, covering, eyes
 from .moving.change import SIDE
 from .moving.clear import canvas_of
 from .moving.covering import Covering
@@ -122,8 +122,8 @@ class Studio:
 
     @property
     def units(self) -> tuple[str, ...]:
-        """The Action Units that have a boundary; no generator is loaded for it."""
-        missing = (self._boundaries or boundaries.built_in()).missing
+        """The Action Units that can be drawn; no generator is loaded for it."""
+        missing = set((self._boundaries or boundaries.built_in()).missing) - set(facs.MOVED)
         return tuple(code for code in facs.CODES if code not in missing)
 
     @cached_property
@@ -342,7 +342,7 @@ class Subject:
         elif paste:
             drawn = self._paste(tables, size)
         else:
-            drawn = self._draw(tables, size)
+            drawn = self._pictures(tables, size)
         return Clip(drawn, self.source(paste=paste))
 
     def require_size(self, size: int | None, *, paste: bool) -> None:
@@ -370,17 +370,26 @@ class Subject:
         side = max(self.renderer.sizes)
         if size is not None and size <= SIDE and not paste:
             side = max((s for s in self.renderer.sizes if s <= SIDE), default=side)
-        moved = self.moved_at(side)
+        pulled = boundaries.without_moved(tables)
+        acting = np.asarray(pulled.any(axis=(0, 1)))
 
         def work_out(frame: int) -> Fields | None:
-            table = tables[frame]
+            table = pulled[frame]
             if not table.any():
                 return None
-            drawn = at_side(next(self._draw(table[None], side, active)))
-            fields = moved.fields(drawn, self.studio.boundaries.gains(table))
+            drawn = at_side(next(self._draw(table[None], side, acting)))
+            fields = self.moved_at(side).fields(drawn, self.studio.boundaries.gains(table))
             return covering.sparing(fields, self._clearance)
 
-        yield from map(canvas.draw, between.fields_of(tables, work_out))
+        for table, fields in zip(tables, between.fields_of(pulled, work_out), strict=True):
+            looks = eyes.looks(table)
+            yield canvas.draw(fields, self._eyes.drawing(looks, fields) if any(looks) else None)
+
+    @cached_property
+    def _eyes(self) -> eyes.Eyes:
+        """The photo's."""
+        assert self.aligned is not None
+        return eyes.Eyes.of(self.aligned, glasses=covering.wears_glasses(self.aligned))
 
     @cached_property
     def _face(self) -> NDArray[np.float32]:
@@ -396,6 +405,7 @@ class Subject:
     ) -> Iterator[Pixels]:
         """The generator's pictures, Eq. 4. active: the masks that may change; those of `tables`."""
         limits = self.studio.boundaries
+        tables = boundaries.without_moved(tables)
         active = np.asarray(tables.any(axis=(0, 1))) if active is None else active
         for table in tables:
             distances = limits.distances(table, self.code.w)
@@ -406,6 +416,17 @@ class Subject:
                 moved = edit.transfer(self.code.w, distances.max(axis=1), limits.normals)
                 yield self.renderer.plain(moved, size)
 
+    def _pictures(self, tables: NDArray[np.float64], size: int | None = None) -> Iterator[Pixels]:
+        """The generator's pictures, with their eyes moved."""
+        if not eyes.moved_in(tables):
+            yield from self._draw(tables, size)
+            return
+        share = self.scene.regions.blend(np.asarray(tables.any(axis=(0, 1))), regions.CANVAS)
+        expected = expected_mesh(self.aligned, SIDE)
+        painter = eyes.Painter(self.scene.base, expected, share, find_mesh)
+        for table, picture in zip(tables, self._draw(tables, size), strict=True):
+            yield painter.paint(picture, eyes.looks(table))
+
     def _paste(self, tables: NDArray[np.float64], longest: int | None) -> Iterator[Pixels]:
         """The generator's pictures in the photo, where some frame changes something."""
         photo, aligned = self.within(longest)
@@ -415,7 +436,7 @@ class Subject:
         changed = scene.regions.blend(active, size // 2).repeat(2, axis=0).repeat(2, axis=1)
         mask = face_mask(aligned) * changed
         paster = PasteBack(photo, aligned, reconstruction=scene.base, mask=mask)
-        frames = map(paster.paste, self._draw(tables))
+        frames = map(paster.paste, self._pictures(tables))
         return frames if photo.rgba is None else (off_white(frame, photo) for frame in frames)
 
 

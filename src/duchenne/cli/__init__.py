@@ -26,6 +26,7 @@ from . import (
     fitting,
     fitting_covering,
     fitting_encoder,
+    fitting_eyes,
     gains,
     generators,
     judging,
@@ -141,6 +142,7 @@ def commands(verbose: int) -> None:
 
 fitting.fit.add_command(gains.photos_gains)
 fitting.fit.add_command(fitting_covering.fit_covering)
+fitting.fit.add_command(fitting_eyes.fit_eyes)
 fitting.fit.add_command(fitting_encoder.fit_encoder)
 for _command in COMMANDS:
     commands.add_command(_command)

@@ -123,6 +123,7 @@ def animate(
       duchenne animate photo.jpg --target AU12=0,AU25=0 -o sober.mp4
       duchenne animate photo.jpg --from happiness --to anger -o between/
       duchenne animate photo.jpg --sweep AU12=0:1:0.1 -o smiles/
+      duchenne animate photo.jpg --au AU61=0.5 --hold 9 --blink -o looks.mp4
       duchenne animate photo.jpg --expression surprise --keep mask.png -o film.mp4
       duchenne animate film.mp4 --au AU12=0.5 -o smiling.mp4
     """

@@ -122,6 +122,10 @@ TIME_OPTIONS: tuple[Decorator, ...] = (
     ),
     click.option("--ping-pong", is_flag=True, help="There and back again."),
     click.option("--loop", type=Whole(), metavar="N", help="All of it N times in a row."),
+    click.option(
+        "--blink", is_flag=True, help="Natural blinks besides, about 17 a minute; for long films."
+    ),
+    click.option("--blink-seed", type=Whole(), metavar="N", help="Which blinks; 0 by default."),
 )
 
 
@@ -184,6 +188,8 @@ def read(
     hold: float | None,
     ping_pong: bool,
     loop: int | None,
+    blink: bool = False,
+    blink_seed: int | None = None,
     start: str | None = None,
     sweep: str | None = None,
     **driving: Any,
@@ -221,7 +227,15 @@ def read(
         timeline = timeline.hold(hold)
     if ping_pong:
         timeline = timeline.ping_pong()
-    return timeline if loop is None else timeline.loop(loop)
+    if loop is not None:
+        timeline = timeline.loop(loop)
+    if blink_seed is not None and not blink:
+        raise click.UsageError("--blink-seed is for --blink")
+    if not blink:
+        return timeline
+    from ..motion.blinks import blinking
+
+    return blinking(timeline, blink_seed or 0)
 
 
 def read_for_film(

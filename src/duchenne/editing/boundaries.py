@@ -142,6 +142,13 @@ class Boundaries:
             )
 
 
+def without_moved(tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[k, U, ...] intensities with those of `facs.MOVED` at 0."""
+    rest = tables.copy()
+    rest[:, [facs.INDEX[code] for code in facs.MOVED]] = 0
+    return rest
+
+
 def slot_intensities(descriptor: Mapping[str, float]) -> NDArray[np.float64]:
     """Descriptor -> [U, 8]: each AU's intensity in each mask of `regions.SLOTS`.
 

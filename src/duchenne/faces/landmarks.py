@@ -76,11 +76,11 @@ class Region:
     side: float
     angle: float
 
-    def to_photo(self) -> Affine:
-        """[2, 3] map from the network's input pixels to the photo."""
+    def to_photo(self, size: int = INPUT_SIZE) -> Affine:
+        """[2, 3] map from the network's input pixels, `size` to a side, to the photo."""
         cos, sin = math.cos(self.angle), math.sin(self.angle)
-        linear = np.array([[cos, -sin], [sin, cos]]) * (self.side / INPUT_SIZE)
-        offset = self.centre - linear @ np.full(2, INPUT_SIZE / 2)
+        linear = np.array([[cos, -sin], [sin, cos]]) * (self.side / size)
+        offset = self.centre - linear @ np.full(2, size / 2)
         return np.concatenate([linear, offset[:, None]], axis=1)
 
 

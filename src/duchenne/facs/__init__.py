@@ -22,6 +22,9 @@ UNITS: Mapping[str, ActionUnit] = MappingProxyType({unit.code: unit for unit in 
 CODES: tuple[str, ...] = tuple(UNITS)
 INDEX: Mapping[str, int] = MappingProxyType({code: i for i, code in enumerate(CODES)})
 
+MOVED: tuple[str, ...] = tuple(unit.code for unit in ACTION_UNITS if unit.moved)
+"""Those that are drawn by moving the picture; no boundary is asked for them."""
+
 SIDES = ("L", "R")
 """The subject's left and right: "AU12L" is one side of the face, "AU12" both."""
 
@@ -104,7 +107,18 @@ def check(descriptor: Mapping[str, float], low: float = 0.0, high: float = 1.0) 
                 f"{code}={intensity:g}: an intensity lies between {low:g} and {high:g}"
             )
         checked[code] = intensity
+    _check_directions(checked)
     return checked
+
+
+def _check_directions(descriptor: Descriptor) -> None:
+    """DescriptorError where an eye is to look two opposite ways at once."""
+    sides = to_sides(descriptor)
+    for code in MOVED:
+        for other in UNITS[code].opposes:
+            pair = zip(sides[INDEX[code]], sides[INDEX[other]], strict=True)
+            if other in MOVED and any(a > 0 and b > 0 for a, b in pair):
+                raise DescriptorError(f"{code} and {other} exclude one another; give one of them")
 
 
 def parse(text: str) -> Descriptor:

@@ -27,6 +27,8 @@ class ActionUnit:
     stops being a natural face, judged by eye on many faces.
     drawing: what it does, as SVG in a box of 48 x 48: "face" stays, "move" moves.
     opposes: Action Units that pull the same place the other way; a pair is written once.
+    moved: drawn by moving lids and irises in the picture (`moving.eyes`), a photo's or the
+    generator's, not along a boundary: a generator hardly looks aside and does not shut its eyes.
     read_at_rest: whether it must not act in a neutral face. Brows, lids, nose and the shape of
     closed lips are left out: their scores hold more anatomy than action in a face at rest
     (docs/scores.md).
@@ -44,6 +46,7 @@ class ActionUnit:
     drawing: str
     opposes: tuple[str, ...] = ()
     read_at_rest: bool = False
+    moved: bool = False
 
     @property
     def code(self) -> str:
@@ -54,14 +57,19 @@ def _path(kind: str, d: str) -> str:
     return f'<path class="{kind}" d="{d}"/>'
 
 
-def _arrows(x1: float, y1: float, x2: float, y2: float) -> str:
-    """An arrow from (x1, y1) to (x2, y2), and its mirror image unless it lies on the midline."""
+def _ahead(x1: float, y1: float, x2: float, y2: float) -> str:
+    """An arrow from (x1, y1) to (x2, y2)."""
     angle = math.atan2(y2 - y1, x2 - x1)
     a, b = (
         f"{x2 + 4.2 * math.cos(t):.1f} {y2 + 4.2 * math.sin(t):.1f}"
         for t in (angle + 2.6, angle - 2.6)
     )
-    drawn = _path("arrow", f"M{x1:g} {y1:g}L{x2:g} {y2:g}M{a}L{x2:g} {y2:g}L{b}")
+    return _path("arrow", f"M{x1:g} {y1:g}L{x2:g} {y2:g}M{a}L{x2:g} {y2:g}L{b}")
+
+
+def _arrows(x1: float, y1: float, x2: float, y2: float) -> str:
+    """An arrow from (x1, y1) to (x2, y2), and its mirror image unless it lies on the midline."""
+    drawn = _ahead(x1, y1, x2, y2)
     return drawn if x1 >= 24 else drawn + _arrows(48 - x1, y1, 48 - x2, y2)
 
 
@@ -72,6 +80,13 @@ def _ellipse(kind: str, cx: float, cy: float, rx: float, ry: float) -> str:
 _EYES = _ellipse("face", 13, 32, 7, 3.4) + _ellipse("face", 35, 32, 7, 3.4)
 _EYES_AND_BROWS = _EYES + _path("move", "M5 25Q12 18 21 23M27 23Q36 18 43 25")
 _PUPILS = _ellipse("dot", 12.5, 26, 3, 3) + _ellipse("dot", 35.5, 26, 3, 3)
+_OPEN_EYES = _ellipse("face", 12, 25, 9, 6) + _ellipse("face", 36, 25, 9, 6)
+
+
+def _looking(right: float, down: float) -> str:
+    """Pupils in `_OPEN_EYES`, so far from the middle, as the viewer sees it."""
+    return "".join(_ellipse("dot", x + right, 25 + down, 3, 3) for x in (12, 36))
+
 
 ACTION_UNITS: tuple[ActionUnit, ...] = (
     ActionUnit(
@@ -274,10 +289,37 @@ ACTION_UNITS: tuple[ActionUnit, ...] = (
     ActionUnit(
         43, "Eyes Closed", "levator palpebrae superioris, relaxed", "eyes",
         evidence={"eyeBlink": 1.0, "eye_opening": -1.0},
-        tied=("eyeSquint", "eyeWide", "lower_lid", "gaze", "eye_furrow", "light_under_eye"),
-        kin=("AU5", "AU6", "AU7"), reach=8.0, opposes=("AU5",),
+        tied=("eyeSquint", "eyeWide", "lower_lid", "gaze", "eyeLookUp", "eyeLookDown", "eye_furrow",
+              "light_under_eye"),
+        kin=("AU5", "AU6", "AU7", "AU64"), reach=8.0, opposes=("AU5",), moved=True,
         drawing=_path("face", "M4 24Q12 13 21 24M27 24Q36 13 44 24")
         + _path("move", "M4 25Q12 33 21 25M27 25Q36 33 44 25")
         + _path("face", "M8 29l-2 4M13 30v4M17 29l2 4M31 29l-2 4M36 30v4M40 29l2 4"),
+    ),
+    ActionUnit(
+        61, "Eyes Turn Left", "lateral and medial recti", "eyes",
+        evidence={"gaze_side": 1.0}, tied=(), kin=(), reach=8.0, opposes=("AU62",), moved=True,
+        drawing=_OPEN_EYES + _looking(3.5, 0) + _ahead(21, 39, 30, 39),
+    ),
+    ActionUnit(
+        62, "Eyes Turn Right", "lateral and medial recti", "eyes",
+        evidence={"gaze_side": -1.0}, tied=(), kin=(), reach=8.0, moved=True,
+        drawing=_OPEN_EYES + _looking(-3.5, 0) + _ahead(27, 39, 18, 39),
+    ),
+    ActionUnit(
+        63, "Eyes Up", "superior rectus, inferior oblique", "eyes",
+        evidence={"eyeLookUp": 1.0, "gaze": -1.0},
+        tied=("eyeLookDown", "eyeBlink", "eyeSquint", "eyeWide", "eye_opening", "lower_lid",
+              "light_under_eye"),
+        kin=("AU5",), reach=8.0, opposes=("AU64",), moved=True,
+        drawing=_OPEN_EYES + _looking(0, -3.5) + _ahead(24, 14, 24, 5),
+    ),
+    ActionUnit(
+        64, "Eyes Down", "inferior rectus, superior oblique", "eyes",
+        evidence={"eyeLookDown": 1.0, "gaze": 1.0},
+        tied=("eyeLookUp", "eyeBlink", "eyeSquint", "eyeWide", "eye_opening", "lower_lid",
+              "light_under_eye"),
+        kin=("AU43", "AU5", "AU7"), reach=8.0, moved=True,
+        drawing=_OPEN_EYES + _looking(0, 3.5) + _ahead(24, 36, 24, 44),
     ),
 )  # fmt: skip

@@ -115,6 +115,7 @@ def fit_scale(
     """
     smile = population[:, measures.MEASURES.index("mouthSmile")]
     neutral = np.median(population[smile <= np.quantile(smile, 0.25)], axis=0)
+    neutral[np.isin(measures.MEASURES, measures.SIDEWAYS)] = 0  # as many look one way as the other
     rise = np.quantile(population, 0.98, axis=0) - neutral
     fall = neutral - np.quantile(population, 0.02, axis=0)
     for i, unit in enumerate(facs.ACTION_UNITS):

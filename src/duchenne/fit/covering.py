@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from .. import facs
 from ..animate import Studio, find_mesh
+from ..editing.boundaries import without_moved
 from ..editing.edit import transfer
 from ..faces.align import LEFT_EYE, RIGHT_EYE
 from ..faces.landmarks import FACE_OVAL
@@ -307,6 +308,7 @@ def gather(
         several = rng.integers(0, 5)
         asked[rng.choice(len(asked), several, replace=False)] = rng.uniform(0.2, 1, several)
         limits = studio.boundaries
+        asked = without_moved(asked[None])[0]
         w = transfer(w, limits.distances(asked, w), limits.normals)
         drawn = studio.renderer.plain(w, 2 * SEEN)
         mesh = find_mesh(drawn)

@@ -27,8 +27,6 @@ TRUNCATION = 0.8
 QUALITY = 90  # of the JPEG that a generated picture goes through, as photos have gone
 GAINS = (1.0, 1.6, 2.4)  # that are tried
 LEAST_PEOPLE = 3  # with room for an AU: fewer say nothing
-# Lids that are moved farther squeeze the iris instead of covering it.
-NEVER = ("AU43",)
 MOST = 2.0  # twice as far: beyond, a nose or a cheek is drawn out of shape
 ROOM = 0.6  # measured intensity above which a face has nowhere to go
 WANTED = 0.9  # of an intensity of 1: the rest would cost more of the person than it shows
@@ -108,7 +106,7 @@ def fit(
     """The smallest gains with which WANTED is measured on average; at most MOST.
 
     sources: photos, each moved by its look-alike; one after the other. units: only these. The gain
-    stays 1 where fewer than LEAST_PEOPLE have room, and of those in NEVER.
+    stays 1 where fewer than LEAST_PEOPLE have room, and of those that are moved in the picture.
     """
     rests, changes = [], []
     for done, source in enumerate(sources, 1):
@@ -118,7 +116,7 @@ def fit(
         if progress:
             progress(done)
     found = of_responses(np.array(rests), np.array(changes))
-    unsure = (found.people < LEAST_PEOPLE) | np.isin(facs.CODES, NEVER)
+    unsure = (found.people < LEAST_PEOPLE) | np.isin(facs.CODES, facs.MOVED)
     return replace(found, gains=np.where(unsure, np.float32(1), found.gains), units=units)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .. import animate, facs
 from ..animate import Studio
 from ..editing import edit
-from ..editing.boundaries import in_slots, slot_intensities
+from ..editing.boundaries import in_slots, slot_intensities, without_moved
 from ..encoding.encoder_file import offered_version
 from ..encoding.settings import LOOK_ALIKE
 from ..errors import NoFaceFound
@@ -28,7 +28,7 @@ from ..faces.tracking import track
 from ..faces.warp import apply, invert
 from ..files.film_source import FilmSource, Frame
 from ..motion.timeline import Timeline
-from ..moving import covering
+from ..moving import covering, eyes
 from ..moving.carried import Moment as Known
 from ..moving.carried import between
 from ..moving.change import SIDE
@@ -191,9 +191,8 @@ class FilmSubject:
         code = studio.inversion.encode(resized(aligned.pixels, min(SIDE, studio.spec.size)))
         near = moment.mesh.astype(np.float32)
         areas = regions.find(near, SIDE)
-        offsets = edit.local_transfer(
-            boundaries.distances(moment.table, code.w), boundaries.normals
-        )
+        pulled = without_moved(moment.table[None])[0]
+        offsets = edit.local_transfer(boundaries.distances(pulled, code.w), boundaries.normals)
         before, after = (
             at_side(studio.renderer.local(code.w, change, areas))
             for change in (np.zeros_like(offsets), offsets)
@@ -203,7 +202,7 @@ class FilmSubject:
             return animate.find_mesh(picture, near if known is None else known)
 
         moved = MovedPhoto(aligned, before, find_mesh)
-        fields = moved.fields(after, boundaries.gains(moment.table))
+        fields = moved.fields(after, boundaries.gains(pulled))
         clear = covering.clearance(aligned, None, covering.find(aligned).mask)
         fields = covering.sparing(fields, clear)
         share = resized(face_mask(aligned), SIDE) * areas.blend(active, SIDE)
@@ -236,7 +235,13 @@ def _draw(moment: Moment, fields: Fields, share: Array) -> Shown:
     assert moment.to_frame is not None
     pixels = moment.seen.sighting.frame.pixels
     where, to_crop = footprint(pixels, moment.to_frame, share)
-    drawn = Canvas(pixels, where, to_crop, share).draw(fields)
+    looks, then = eyes.looks(moment.table), None
+    if any(looks):
+        assert moment.seen.mesh is not None
+        aligned = align.cut(Photo(pixels), _face_of(moment.seen.mesh), size=SIDE)
+        glasses = covering.wears_glasses(aligned)
+        then = eyes.Eyes.of(aligned, glasses=glasses).drawing(looks, fields)
+    drawn = Canvas(pixels, where, to_crop, share).draw(fields, then)
     return Shown(
         moment.seen.sighting.frame, drawn, where, moment.seen.sighting.presence, moment.table
     )

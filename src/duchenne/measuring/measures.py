@@ -71,18 +71,26 @@ GEOMETRY: Mapping[str, tuple[int, tuple[int, ...], tuple[int, ...]]] = MappingPr
         "upper_red": (1, (13, 82, 312), (0, 37, 267)),
         "lower_red": (1, (17, 84, 314), (14, 87, 317)),
         "chin": (1, (152, 148, 377), ()),
-        "gaze": (1, (468, 473), ()),
+        "gaze": (1, (468, 473), (33, 133, 362, 263)),
+        "gaze_side": (0, (468, 473), (33, 133, 362, 263)),
     }
 )
+# What changes its sign in a mirror; of all else left and right are averaged.
+SIDEWAYS = ("gaze_side",)
 # Blendshapes that exist once for the face, or as the mean of left and right.
 SHAPES = (
     *("browInnerUp", "browOuterUp", "browDown", "eyeWide", "eyeSquint", "eyeBlink", "mouthSmile"),
     *("mouthFrown", "mouthShrugLower", "mouthStretch", "jawOpen", "mouthPress", "mouthUpperUp"),
     *("mouthLowerDown", "mouthRollLower", "mouthPucker", "mouthClose", "mouthDimple"),
-    *("mouthFunnel", "mouthRollUpper"),
+    *("mouthFunnel", "mouthRollUpper", "eyeLookUp", "eyeLookDown"),
 )
 MESH_MEASURES: tuple[str, ...] = (*SHAPES, *GEOMETRY)
 MEASURES: tuple[str, ...] = (*MESH_MEASURES, *patches.FURROWS)
+
+
+def mirrored_signs() -> Array:
+    """[len(MESH_MEASURES)]: -1 where a measure changes its sign in a mirror, else 1."""
+    return np.where(np.isin(MESH_MEASURES, SIDEWAYS), -1.0, 1.0)
 
 
 def geometry_matrix() -> Array:

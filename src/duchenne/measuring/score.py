@@ -50,6 +50,7 @@ from .measures import (
     frontalise,
     geometry_matrix,
     mirror_points,
+    mirrored_signs,
     shape_matrix,
 )
 
@@ -122,13 +123,17 @@ def save_scale(scale: Scale, path: Path, provenance: Mapping[str, Any]) -> None:
 
 
 def load_scale(path: Path) -> Scale:
-    """Read a scale; InputError if the file is something else or of another version."""
+    """Read a scale; InputError if the file is something else or of another version.
+
+    An Action Unit that was not known when it was made scores 0.
+    """
     expected = "a score scale from `duchenne fit boundaries --scale`"
     tensors, metadata = codes.read_tensors(path, SCALE_FORMAT, expected)
-    names = (metadata.get("measures"), metadata.get("action_units"))
-    if names != (",".join(MEASURES), ",".join(facs.CODES)):
+    names = str(metadata.get("measures")).split(",")
+    units = str(metadata.get("action_units")).split(",")
+    if not (set(names) <= set(MEASURES) and set(units) <= set(facs.CODES)):
         raise InputError(f"{path}: was made for other measures or Action Units; fit it again")
-    measures = (len(MEASURES),)
+    measures = (len(names),)
     arrays.check(
         tensors,
         {
@@ -137,28 +142,44 @@ def load_scale(path: Path) -> Scale:
             "neutral": Expected(measures, -10, 10),
             "rise": Expected(measures, 1e-5, 10),
             "fall": Expected(measures, 1e-5, 10),
-            "full": Expected((len(facs.CODES),), 0.05, 10),
+            "full": Expected((len(units),), 0.05, 10),
         },
         path,
         expected,
     )
     if not np.array_equal(np.sort(tensors["mirror"]), np.arange(POINTS)):
         raise InputError(f"{path}: expected {expected}, but `mirror` is no permutation")
+
+    def placed(values: Array, known: list[str], wanted: tuple[str, ...], otherwise: float) -> Array:
+        result = np.full(len(wanted), otherwise)
+        result[[wanted.index(name) for name in known]] = values
+        return result
+
     return Scale(
         template=tensors["template"].astype(np.float64),
         mirror=tensors["mirror"],
-        neutral=tensors["neutral"].astype(np.float64),
-        rise=tensors["rise"].astype(np.float64),
-        fall=tensors["fall"].astype(np.float64),
-        full=tensors["full"].astype(np.float64),
+        neutral=placed(tensors["neutral"], names, MEASURES, 0.0),
+        rise=placed(tensors["rise"], names, MEASURES, 1.0),
+        fall=placed(tensors["fall"], names, MEASURES, 1.0),
+        full=placed(tensors["full"], units, facs.CODES, np.inf),
     )
+
+
+BUILT_IN = resources.files("duchenne") / "data" / SCALE_FILE
 
 
 @cache
 def built_in_scale() -> Scale:
     """The scale that comes with the package."""
-    with resources.as_file(resources.files("duchenne") / "data" / SCALE_FILE) as path:
+    with resources.as_file(BUILT_IN) as path:
         return load_scale(path)
+
+
+def built_in_provenance() -> Mapping[str, Any]:
+    """How that was made."""
+    with resources.as_file(BUILT_IN) as path:
+        _, metadata = codes.read_tensors(path, SCALE_FORMAT, "a score scale")
+    return dict(metadata["provenance"])
 
 
 def average_mesh(size: int) -> NDArray[np.float32]:
@@ -212,7 +233,8 @@ class Scorer:
         return Reading(points, self.measure_points(points, folds))
 
     def measure_points(self, points: Array, furrows: Array | None = None) -> Array:
-        """[M] measures of a mesh; the same for the mirrored face, and for a turned one.
+        """[M] measures of a mesh; the same for the mirrored face, but for the signs of
+        `measures.SIDEWAYS`, and for a turned one.
 
         furrows: [2] of `skin.furrows`; None takes the skin as that of a neutral face.
         """
@@ -220,7 +242,7 @@ class Scorer:
             furrows = self.scale.neutral[len(MESH_MEASURES) :]
         front = frontalise(points, self.scale.template)
         other = frontalise(mirror_points(points, self.scale.mirror), self.scale.template)
-        of_mesh = (self.measure_front(front) + self.measure_front(other)) / 2
+        of_mesh = (self.measure_front(front) + self.measure_front(other) * mirrored_signs()) / 2
         return np.concatenate([of_mesh, furrows])
 
     def look(

@@ -9,7 +9,7 @@ import numpy as np
 from ..files.transparency import off_white
 from ..types import AlignedFace, Photo, Pixels
 from .correspondence import Array
-from .moved import Canvas, Fields
+from .moved import Canvas, DrawEyes, Fields
 
 
 class ClearCanvas:
@@ -22,7 +22,7 @@ class ClearCanvas:
         self._colours = Canvas.of_photo(photo, aligned, share)
         self._opacity = Canvas.of_photo(Photo(alpha), aligned, share)
 
-    def draw(self, fields: Fields | None) -> Pixels:
+    def draw(self, fields: Fields | None, then: DrawEyes | None = None) -> Pixels:
         """uint8 [H, W, 4], straight RGBA; None is the photo to the bit."""
         if fields is not None:  # what appears is opaque; an opacity has no shading and no grain
             none, opaque = np.zeros_like(fields.shading), np.full_like(fields.new, 255)
@@ -30,7 +30,7 @@ class ClearCanvas:
             alpha = self._opacity.draw(opacity)[..., 0]
         else:
             alpha = None
-        return off_white(self._colours.draw(fields), self._photo, alpha)
+        return off_white(self._colours.draw(fields, then), self._photo, alpha)
 
 
 def canvas_of(

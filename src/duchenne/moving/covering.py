@@ -36,7 +36,7 @@ from ..faces.warp import scale_of, shrink
 from ..files import codes, pictures
 from ..measuring.glasses import SURELY_GLASSES, bridge
 from ..programs import compiling, kept, shipped
-from ..types import AlignedFace, Photo
+from ..types import AlignedFace, Photo, Pixels
 from .change import SIDE, inside, ramp
 from .correspondence import Array, pixel_centres, sample
 from .moved import Fields
@@ -143,9 +143,14 @@ def find(aligned: AlignedFace) -> Covering:
 
 def wears_glasses(aligned: AlignedFace) -> bool:
     """Whether an aligned face surely does; rimless ones may be missed."""
-    small = shrink(aligned.pixels, (SIDE, SIDE)).astype(np.float32) / 255
+    return has_glasses(aligned.pixels, in_crop(aligned, SIDE))
+
+
+def has_glasses(picture: Pixels, mesh: NDArray[np.floating]) -> bool:
+    """The same of a face in FFHQ framing, uint8 [S, S, 3]. mesh: [468, 2], at SIDE px."""
+    small = shrink(picture, (SIDE, SIDE)).astype(np.float32) / 255
     light = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2LAB)[..., 0])
-    return bridge(light.astype(np.float32), in_crop(aligned, SIDE)) > SURELY_GLASSES
+    return bridge(light.astype(np.float32), mesh) > SURELY_GLASSES
 
 
 def glasses(mesh: NDArray[np.floating]) -> NDArray[np.bool_]:

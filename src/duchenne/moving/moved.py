@@ -26,6 +26,8 @@ from .change import LUMA, OPEN, SEALED, SIDE, Change, Unedited, inside, lip_gap,
 from .correspondence import Array, blur, pixel_centres, sample, spline
 
 T = TypeVar("T", np.uint8, np.float32)
+DrawEyes = Callable[[Pixels, Affine], Pixels]
+"""Called with a part of a picture and the map from the crop at SIDE px to its pixels."""
 FindMesh = Callable[[Pixels, Mesh | None], Mesh | None]
 
 LIGHT = 40.0  # px of SIDE: light varies more slowly over a face, features faster
@@ -265,7 +267,8 @@ class Canvas:
     ) -> None:
         self._whole, self._where, self._picture = whole, where, whole[where]
         picture = self._picture
-        self._linear: Array = invert(to_crop)[:, :2].astype(np.float32)
+        self._from_crop = invert(to_crop)
+        self._linear: Array = self._from_crop[:, :2].astype(np.float32)
         matrix = to_crop.copy()  # OpenCV's pixels have their centres at integers
         matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
         self._matrix = matrix
@@ -304,14 +307,16 @@ class Canvas:
         )
         return np.asarray(spread, np.float32)
 
-    def draw(self, fields: Fields | None) -> Pixels:
+    def draw(self, fields: Fields | None, then: DrawEyes | None = None) -> Pixels:
         """uint8 [H, W, 3]: the picture with its pixels moved; where `share` is 0 as it was.
 
-        None moves nothing.
+        None moves nothing. then: draws into the part that may change, see `DrawEyes`.
         """
         drawn = self._whole.copy()
-        if fields is not None:
-            drawn[self._where] = self._moved(fields)
+        part = self._picture if fields is None else self._moved(fields)
+        if then is not None:
+            part = mixed(part, then(part, self._from_crop), self._share)
+        drawn[self._where] = part
         return drawn
 
     def _moved(self, fields: Fields) -> Pixels:
@@ -331,6 +336,12 @@ class Canvas:
         drawn = np.clip(np.rint(moved), 0, 255).astype(np.uint8)
         np.copyto(drawn, self._picture, where=(share == 0)[..., None])
         return drawn
+
+
+def mixed(before: Pixels, after: Pixels, share: Array) -> Pixels:
+    """uint8 [h, w, 3]: `after` where share, [h, w], is 1; where it is 0 `before`, to the bit."""
+    changed = after.astype(np.float32) - before
+    return np.asarray(np.rint(before + share[..., None] * changed), np.uint8)
 
 
 def resized(picture: NDArray[T], size: int) -> NDArray[T]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..motion import keyframes
+from ..motion.blinks import blinking
 from ..motion.drive import Drive, open_recording
 from ..motion.timeline import DEFAULT_FPS, MAX_FRAMES, Rate, Timeline, require_frames
 from ..reading import numbers, tables
@@ -99,7 +100,8 @@ def asked_motion(asked: Mapping[str, Any], recording: Timeline | None, most: int
     there_and_back = asked.get("ping_pong") is True
     times = whole({"loop": 1, **asked}, "loop", 1, 20)
     require_frames(len(timeline) * (1 + there_and_back) * times, most)
-    return (timeline.ping_pong() if there_and_back else timeline).loop(times)
+    timeline = (timeline.ping_pong() if there_and_back else timeline).loop(times)
+    return blinking(timeline) if asked.get("blink") is True else timeline
 
 
 def course(timeline: Timeline, most: int) -> dict[str, Any]:

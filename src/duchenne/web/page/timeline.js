@@ -24,7 +24,7 @@ export class Timeline {
     $("rise").addEventListener("click", () => this.rise());
     $("keys-clear").addEventListener("click", () => this.clear());
     $("table-file").addEventListener("change", () => this.read());
-    for (const id of ["fps", "ping-pong", "loop"]) $(id).addEventListener("change", () => this.check());
+    for (const id of ["fps", "ping-pong", "blink", "loop"]) $(id).addEventListener("change", () => this.check());
     $("play").addEventListener("click", () => this.make(true));
     $("film-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -147,6 +147,7 @@ export class Timeline {
       recording: this.recording,
       fps: $("fps").value,
       ping_pong: $("ping-pong").checked,
+      blink: $("blink").checked,
       loop: Number($("loop").value),
     };
   }
