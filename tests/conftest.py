@@ -123,6 +123,5 @@ def tiny_studio(monkeypatch: pytest.MonkeyPatch) -> None:
     import tiny
 
     monkeypatch.setattr("duchenne.animate.Studio", tiny.TinyStudio)
-    monkeypatch.setattr("duchenne.animate.find_mesh", tiny.golden_mesh)
-    monkeypatch.setattr("duchenne.moving.eyes.find", tiny.golden_eyes)
+    tiny.see_golden(monkeypatch.setattr)
     monkeypatch.setattr("duchenne.faces.align.align", tiny.golden_align)

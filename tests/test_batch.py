@@ -42,7 +42,7 @@ def open_tiny(threads: int) -> animate.Studio:
     """The tiny generator in a worker process, whose landmarks are golden too."""
     if MEETING in os.environ:
         meet(Path(os.environ[MEETING]))
-    animate.find_mesh = tiny.golden_mesh
+    tiny.see_golden()
     align.align = tiny.golden_align
     landmarks.mesh_of_aligned = golden_mesh
     return tiny.TinyStudio()
@@ -74,7 +74,7 @@ def use_tiny_workers(replace: object = setattr) -> None:
     assert callable(replace)
     replace(many, "opening_of", lambda *encoding, **files: open_tiny)
     replace(many, "new_studio", lambda run, *encoding, **files: tiny.TinyStudio())
-    replace(animate, "find_mesh", tiny.golden_mesh)
+    tiny.see_golden(replace)
     replace(Means, "found", lambda: Means(scores=False, identity=False))
 
 

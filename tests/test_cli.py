@@ -432,7 +432,8 @@ sys.path.insert(0, {tests!r})
 import numpy as np, tiny
 from duchenne import animate, cli
 from duchenne.files import films
-animate.Studio, animate.find_mesh = tiny.TinyStudio, tiny.golden_mesh
+animate.Studio = tiny.TinyStudio
+tiny.see_golden()
 def frames():
     while True:
         yield np.zeros((64, 64, 3), np.uint8)

@@ -369,7 +369,7 @@ def seen_film(tmp_path: Path, astronaut: np.ndarray, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(tracking, "Follower", Sees)
     monkeypatch.setattr(landmarks, "fit_mesh", lambda *_, **__: (MESH, 0.0))
-    monkeypatch.setattr("duchenne.animate.find_mesh", tiny.golden_mesh)
+    tiny.see_golden(monkeypatch.setattr)
     return open_film(make(tmp_path / "film.mp4", [astronaut] * len(TIMES)))
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from duchenne import animate
 from duchenne.editing import boundaries
 from duchenne.editing.boundaries import Boundaries, built_in, save_boundaries
+from duchenne.editing.face import DrawnFace
 from duchenne.editing.layout import editable_rows
 from duchenne.editing.regional import RegionalView, record, unedited
 from duchenne.editing.render import Renderer
@@ -305,15 +306,15 @@ def test_regions_hang_on_the_photo_or_on_the_average_face(
     checkpoint: Path, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(animate, "find_mesh", no_face)
+    monkeypatch.setattr("duchenne.editing.face.find_mesh", no_face)
     studio = animate.Studio(generator=load_generator(checkpoint), threads=1)
     code = LatentCode(code_of(studio.generator), studio.generator.fingerprint)
     aligned = tiny.golden_align(pictures.Photo(astronaut), size=256)
     drawn = np.zeros((256, 256, 3), np.uint8)
     with caplog.at_level(logging.WARNING):
-        of_photo = animate.Subject(studio, code, None, aligned)._find_regions(drawn)
+        of_photo = DrawnFace(studio.renderer, code, aligned).find_regions(drawn)
         assert "the photo's" in caplog.text
-        average = animate.Subject(studio, code)._find_regions(drawn)
+        average = DrawnFace(studio.renderer, code).find_regions(drawn)
         assert "the average face's" in caplog.text
     golden = tiny.golden_regions(drawn)
     np.testing.assert_allclose(of_photo.masks, golden.masks, atol=1e-5)
@@ -334,7 +335,7 @@ def here(folder: Path, astronaut: np.ndarray, tmp_path: Path, monkeypatch: Any) 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("duchenne.faces.align.align", tiny.golden_align)
     monkeypatch.setattr("duchenne.encoding.features.load", SmallTrunk)
-    monkeypatch.setattr("duchenne.animate.find_mesh", no_face)
+    monkeypatch.setattr("duchenne.editing.face.find_mesh", no_face)
     return tmp_path
 
 

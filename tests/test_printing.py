@@ -24,7 +24,8 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import tiny
 from duchenne import animate, cli
-animate.Studio, animate.find_mesh = tiny.TinyStudio, tiny.golden_mesh
+animate.Studio = tiny.TinyStudio
+tiny.see_golden()
 cli.main()
 """
 NAME = "名前 é\U0001f600 \udcff"  # no code page has all of it, and the last is no text at all

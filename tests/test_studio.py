@@ -57,7 +57,7 @@ def golden(monkeypatch: pytest.MonkeyPatch, faces: int = 1) -> None:
     """The astronaut's face is found without the detector's weights."""
     face = tiny.golden_face("astronaut")
     monkeypatch.setattr("duchenne.faces.landmarks.find_faces", lambda pixels: [face] * faces)
-    monkeypatch.setattr("duchenne.animate.find_mesh", tiny.golden_mesh)
+    tiny.see_golden(monkeypatch.setattr)
 
 
 def jpeg(pixels: np.ndarray, kind: str = "JPEG") -> bytes:
@@ -424,7 +424,7 @@ def test_a_film_has_an_end(browser: TestClient) -> None:
 
 def test_the_oldest_results_go(browser: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     limits = Limits(files=2)
-    monkeypatch.setattr("duchenne.animate.find_mesh", tiny.golden_mesh)
+    tiny.see_golden(monkeypatch.setattr)
     with open_studio(limits=limits) as client:
         done(client, "/api/sample", seed=7)
         numbers = [done(client, "/api/picture", format="jpg")["file"] for _ in range(3)]

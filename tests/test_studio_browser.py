@@ -93,7 +93,7 @@ def golden(monkeypatch: pytest.MonkeyPatch, faces: int) -> None:
     """The astronaut's face is found without the detector's weights."""
     face = tiny.golden_face("astronaut")
     monkeypatch.setattr("duchenne.faces.landmarks.find_faces", lambda pixels: [face] * faces)
-    monkeypatch.setattr("duchenne.animate.find_mesh", tiny.golden_mesh)
+    tiny.see_golden(monkeypatch.setattr)
 
 
 @contextmanager

@@ -233,7 +233,7 @@ def test_malformed_requests_are_no_bugs(
 
 @pytest.fixture
 def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    monkeypatch.setattr("duchenne.animate.find_mesh", tiny.golden_mesh)
+    tiny.see_golden(monkeypatch.setattr)
     studio = tiny.TinyStudio(EncodeSettings(steps=3))
     app = studio_app.create_app(studio, Access(names=("faces.lab",)), LIMITS, warm=False)
     with TestClient(app, base_url="http://127.0.0.1:8460", headers=ASK) as client:

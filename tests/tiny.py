@@ -6,6 +6,7 @@ faces come from golden landmarks instead of the detector, whose weights may not 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from duchenne import animate, facs
+from duchenne.editing import face as drawn_face
 from duchenne.editing import layout
 from duchenne.editing.boundaries import Boundaries
 from duchenne.encoding.cache import Progress
@@ -22,6 +24,7 @@ from duchenne.faces import align, eyes, landmarks, regions
 from duchenne.faces.eyes import Eye
 from duchenne.faces.warp import apply, invert
 from duchenne.generators.base import PlainView, View, as_rows
+from duchenne.moving import eyes as moving_eyes
 from duchenne.types import AlignedFace, Face, LatentCode, Photo, Pixels
 
 GOLDEN = Path(__file__).parent / "data" / "landmarks_mediapipe_0.10.21.npz"
@@ -155,7 +158,7 @@ def golden_align(photo: Photo, *, size: int = 1024, face: int | None = None) -> 
 
 
 def golden_mesh(face: Pixels, near: object = None) -> np.ndarray:
-    """`animate.find_mesh`, as if the picture showed the aligned astronaut."""
+    """`editing.face.find_mesh`, as if the picture showed the aligned astronaut."""
     mesh = golden_face("astronaut").mesh
     points = apply(invert(align.canonical(mesh, len(face))), mesh[:, :2].astype(float))
     return points.astype(np.float32)
@@ -173,6 +176,15 @@ def golden_eyes(face: Pixels, mesh: np.ndarray) -> tuple[Eye, Eye]:
     return eye(landmarks.LEFT_EYE, eyes.LEFT_BROW), eye(landmarks.RIGHT_EYE, eyes.RIGHT_BROW)
 
 
+def see_golden(replace: Callable[[object, str, object], object] = setattr) -> None:
+    """Meshes and eyes of drawn faces are the astronaut's; no network is asked.
+
+    replace: the `setattr` of pytest's monkeypatch, or in a process of its own the usual one.
+    """
+    replace(drawn_face, "find_mesh", golden_mesh)
+    replace(moving_eyes, "find", golden_eyes)
+
+
 def golden_regions(face: Pixels) -> regions.Regions:
-    """`animate.find_regions` of that."""
+    """`editing.face.find_regions` of that."""
     return regions.find(golden_mesh(face), len(face))

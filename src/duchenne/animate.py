@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from . import facs
-from .editing import boundaries, edit
+from .editing import boundaries, face
 from .editing.boundaries import Boundaries, in_slots, slot_intensities
 from .editing.render import Renderer, Scene
 from .encoding.cache import EncodeCache, Inverts, Progress
@@ -26,12 +26,10 @@ from .encoding.look_alike import LookAlike
 from .encoding.settings import LOOK_ALIKE, EncodeSettings
 from .errors import InputError, NoFaceFound, WeightsError
 from .faces import align, landmarks, regions
-from .faces.paste import PasteBack, face_mask
-from .faces.warp import apply, invert
+from .faces.paste import face_mask
 from .files import codes, pictures
 from .files.films import Clip
 from .files.pictures import SourceType
-from .files.transparency import off_white
 from .generators.built_in import BuiltIn
 from .generators.spec import Spec
 from .motion.timeline import Timeline
@@ -234,19 +232,14 @@ class Subject:
         return Renderer(bent, threads=self.studio._threads)
 
     @cached_property
+    def drawn(self) -> face.DrawnFace:
+        """The generator's pictures of it."""
+        return face.DrawnFace(self.renderer, self.code, self.aligned)
+
+    @property
     def scene(self) -> Scene:
         """The face rendered as it is, with its regions of influence."""
-        renderer = self.renderer
-        return renderer.open(renderer.require_space(self.code), self._find_regions)
-
-    def _find_regions(self, drawn: Pixels) -> regions.Regions:
-        """On the drawn face, or where it should be if the generator drew none."""
-        try:
-            return find_regions(drawn)
-        except NoFaceFound as error:
-            where = "the photo's" if self.aligned else "the average face's"
-            logger.warning("%s; regions of influence are %s", error, where)
-            return regions.find(expected_mesh(self.aligned, len(drawn)), len(drawn))
+        return self.drawn.scene
 
     def source(self, *, paste: bool = False) -> SourceType:
         """What pictures of this face are: the generator's, or a photo that was edited."""
@@ -263,7 +256,7 @@ class Subject:
         if not self.moves:
             return self.scene.regions
         size = self.studio.spec.size
-        return regions.find(expected_mesh(self.aligned, size), size)
+        return regions.find(face.expected_mesh(self.aligned, size), size)
 
     @cached_property
     def _movers(self) -> dict[int, MovedPhoto]:
@@ -274,8 +267,8 @@ class Subject:
         if side not in self._movers:
             assert self.aligned
             nothing = np.zeros((1, len(facs.CODES), len(regions.SLOTS)))
-            drawn = at_side(next(self._draw(nothing, side)))
-            self._movers[side] = MovedPhoto(self.aligned, drawn, find_mesh)
+            drawn = next(self.drawn.frames(nothing, self.studio.boundaries, size=side))
+            self._movers[side] = MovedPhoto(self.aligned, at_side(drawn), face.find_mesh)
         return self._movers[side]
 
     @cached_property
@@ -340,9 +333,9 @@ class Subject:
         if self.moves:
             drawn = self._move(tables, paste, size)
         elif paste:
-            drawn = self._paste(tables, size)
+            drawn = self.drawn.pasted(tables, self.studio.boundaries, *self.within(size))
         else:
-            drawn = self._pictures(tables, size)
+            drawn = self.drawn.pictures(tables, self.studio.boundaries, size=size)
         return Clip(drawn, self.source(paste=paste))
 
     def require_size(self, size: int | None, *, paste: bool) -> None:
@@ -371,14 +364,14 @@ class Subject:
         if size is not None and size <= SIDE and not paste:
             side = max((s for s in self.renderer.sizes if s <= SIDE), default=side)
         pulled = boundaries.without_moved(tables)
-        acting = np.asarray(pulled.any(axis=(0, 1)))
+        acting, limits = np.asarray(pulled.any(axis=(0, 1))), self.studio.boundaries
 
         def work_out(frame: int) -> Fields | None:
             table = pulled[frame]
             if not table.any():
                 return None
-            drawn = at_side(next(self._draw(table[None], side, acting)))
-            fields = self.moved_at(side).fields(drawn, self.studio.boundaries.gains(table))
+            drawn = next(self.drawn.frames(table[None], limits, size=side, active=acting))
+            fields = self.moved_at(side).fields(at_side(drawn), limits.gains(table))
             return covering.sparing(fields, self._clearance)
 
         for table, fields in zip(tables, between.fields_of(pulled, work_out), strict=True):
@@ -397,73 +390,8 @@ class Subject:
         assert self.aligned is not None
         return resized(face_mask(self.aligned), SIDE)
 
-    def _draw(
-        self,
-        tables: NDArray[np.float64],
-        size: int | None = None,
-        active: NDArray[np.bool_] | None = None,
-    ) -> Iterator[Pixels]:
-        """The generator's pictures, Eq. 4. active: the masks that may change; those of `tables`."""
-        limits = self.studio.boundaries
-        tables = boundaries.without_moved(tables)
-        active = np.asarray(tables.any(axis=(0, 1))) if active is None else active
-        for table in tables:
-            distances = limits.distances(table, self.code.w)
-            if limits.regional:
-                offsets = edit.local_transfer(distances, limits.normals)
-                yield self.scene.frame(offsets, size=size, active=active)
-            else:
-                moved = edit.transfer(self.code.w, distances.max(axis=1), limits.normals)
-                yield self.renderer.plain(moved, size)
-
-    def _pictures(self, tables: NDArray[np.float64], size: int | None = None) -> Iterator[Pixels]:
-        """The generator's pictures, with their eyes moved."""
-        if not eyes.moved_in(tables):
-            yield from self._draw(tables, size)
-            return
-        share = self.scene.regions.blend(np.asarray(tables.any(axis=(0, 1))), regions.CANVAS)
-        expected = expected_mesh(self.aligned, SIDE)
-        painter = eyes.Painter(self.scene.base, expected, share, find_mesh)
-        for table, picture in zip(tables, self._draw(tables, size), strict=True):
-            yield painter.paint(picture, eyes.looks(table))
-
-    def _paste(self, tables: NDArray[np.float64], longest: int | None) -> Iterator[Pixels]:
-        """The generator's pictures in the photo, where some frame changes something."""
-        photo, aligned = self.within(longest)
-        active = np.asarray(tables.any(axis=(0, 1)))
-        scene = self.scene
-        size = len(scene.base)
-        changed = scene.regions.blend(active, size // 2).repeat(2, axis=0).repeat(2, axis=1)
-        mask = face_mask(aligned) * changed
-        paster = PasteBack(photo, aligned, reconstruction=scene.base, mask=mask)
-        frames = map(paster.paste, self._pictures(tables))
-        return frames if photo.rgba is None else (off_white(frame, photo) for frame in frames)
-
 
 def _scorer() -> Scorer:
     from .measuring.score import Scorer
 
     return Scorer()
-
-
-def find_regions(face: Pixels) -> regions.Regions:
-    """Regions of influence of a rendered face; NoFaceFound if the mesh sees none."""
-    mesh = find_mesh(face)
-    if mesh is None:
-        raise NoFaceFound("the latent code does not draw a face; encode or sample another one")
-    return regions.find(mesh, len(face))
-
-
-def find_mesh(face: Pixels, near: landmarks.Mesh | None = None) -> landmarks.Mesh | None:
-    """The mesh of a rendered face; None if the network sees none. near: one that lies near."""
-    return landmarks.mesh_of_aligned(face) if near is None else landmarks.follow(face, near)
-
-
-def expected_mesh(aligned: AlignedFace | None, size: int) -> NDArray[np.float32]:
-    """[468, 2] where an aligned photo, or else the average face, has its face, at `size` px."""
-    if aligned is None:
-        from .measuring.score import average_mesh
-
-        return average_mesh(size)
-    mesh = aligned.face.mesh[:, :2].astype(float)
-    return apply(invert(aligned.to_photo), mesh).astype(np.float32)

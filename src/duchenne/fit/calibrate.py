@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.interpolate import interp1d
 
 from .. import facs
-from ..animate import find_regions
 from ..editing.boundaries import Stretch, slot_intensities
 from ..editing.edit import local_transfer
+from ..editing.face import find_regions
 from ..editing.render import Renderer, Scene
 from ..errors import NoFaceFound
 from ..faces import landmarks

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from .. import facs
-from ..animate import Studio, find_mesh
+from ..animate import Studio
 from ..editing.boundaries import without_moved
 from ..editing.edit import transfer
+from ..editing.face import find_mesh
 from ..faces.align import LEFT_EYE, RIGHT_EYE
 from ..faces.landmarks import FACE_OVAL
 from ..faces.warp import shrink

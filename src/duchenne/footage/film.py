@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import animate, facs
+from .. import facs
 from ..animate import Studio
-from ..editing import edit
+from ..editing import edit, face
 from ..editing.boundaries import in_slots, slot_intensities, without_moved
 from ..encoding.encoder_file import offered_version
 from ..encoding.settings import LOOK_ALIKE
@@ -199,7 +199,7 @@ class FilmSubject:
         )
 
         def find_mesh(picture: Pixels, known: landmarks.Mesh | None) -> landmarks.Mesh | None:
-            return animate.find_mesh(picture, near if known is None else known)
+            return face.find_mesh(picture, near if known is None else known)
 
         moved = MovedPhoto(aligned, before, find_mesh)
         fields = moved.fields(after, boundaries.gains(pulled))

@@ -1,0 +1,122 @@
+"""The generator's pictures of one face, Eq. 4: the face as it is, and with Action Units added."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import NoFaceFound
+from ..faces import landmarks, regions
+from ..faces.paste import PasteBack, face_mask
+from ..faces.warp import apply, invert
+from ..files.transparency import off_white
+from ..moving import eyes
+from ..moving.change import SIDE
+from ..types import AlignedFace, LatentCode, Photo, Pixels
+from .boundaries import Boundaries, without_moved
+from .edit import local_transfer, transfer
+from .render import Renderer, Scene
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DrawnFace:
+    """A code and the renderer that draws it; aligned: the photo that it came from, if any.
+
+    Tables are [k, U, 8], each frame's intensity of each AU in each of `regions.SLOTS`.
+    """
+
+    renderer: Renderer
+    code: LatentCode
+    aligned: AlignedFace | None = None
+
+    @cached_property
+    def scene(self) -> Scene:
+        """The face rendered as it is, with its regions of influence."""
+        return self.renderer.open(self.renderer.require_space(self.code), self.find_regions)
+
+    def find_regions(self, drawn: Pixels) -> regions.Regions:
+        """On the drawn face, or where it should be if the generator drew none."""
+        try:
+            return find_regions(drawn)
+        except NoFaceFound as error:
+            where = "the photo's" if self.aligned else "the average face's"
+            logger.warning("%s; regions of influence are %s", error, where)
+            return regions.find(expected_mesh(self.aligned, len(drawn)), len(drawn))
+
+    def frames(
+        self,
+        tables: NDArray[np.float64],
+        limits: Boundaries,
+        *,
+        size: int | None = None,
+        active: NDArray[np.bool_] | None = None,
+    ) -> Iterator[Pixels]:
+        """What the boundaries do; eyes that look aside or shut are not moved.
+
+        active: [8], the regions that may change; by default those of `tables`.
+        """
+        tables = without_moved(tables)
+        active = np.asarray(tables.any(axis=(0, 1))) if active is None else active
+        for table in tables:
+            distances = limits.distances(table, self.code.w)
+            if limits.regional:
+                offsets = local_transfer(distances, limits.normals)
+                yield self.scene.frame(offsets, size=size, active=active)
+            else:
+                moved = transfer(self.code.w, distances.max(axis=1), limits.normals)
+                yield self.renderer.plain(moved, size)
+
+    def pictures(
+        self, tables: NDArray[np.float64], limits: Boundaries, *, size: int | None = None
+    ) -> Iterator[Pixels]:
+        """The same with their eyes moved."""
+        drawn = self.frames(tables, limits, size=size)
+        if not eyes.moved_in(tables):
+            yield from drawn
+            return
+        share = self.scene.regions.blend(np.asarray(tables.any(axis=(0, 1))), regions.CANVAS)
+        painter = eyes.Painter(self.scene.base, expected_mesh(self.aligned, SIDE), share, find_mesh)
+        for table, picture in zip(tables, drawn, strict=True):
+            yield painter.paint(picture, eyes.looks(table))
+
+    def pasted(
+        self, tables: NDArray[np.float64], limits: Boundaries, photo: Photo, aligned: AlignedFace
+    ) -> Iterator[Pixels]:
+        """The same put into the photo, where some frame changes something."""
+        scene = self.scene
+        half = len(scene.base) // 2
+        changed = scene.regions.blend(np.asarray(tables.any(axis=(0, 1))), half)
+        mask = face_mask(aligned) * changed.repeat(2, axis=0).repeat(2, axis=1)
+        paster = PasteBack(photo, aligned, reconstruction=scene.base, mask=mask)
+        frames = map(paster.paste, self.pictures(tables, limits))
+        return frames if photo.rgba is None else (off_white(frame, photo) for frame in frames)
+
+
+def find_regions(face: Pixels) -> regions.Regions:
+    """Regions of influence of a rendered face; NoFaceFound if the mesh sees none."""
+    mesh = find_mesh(face)
+    if mesh is None:
+        raise NoFaceFound("the latent code does not draw a face; encode or sample another one")
+    return regions.find(mesh, len(face))
+
+
+def find_mesh(face: Pixels, near: landmarks.Mesh | None = None) -> landmarks.Mesh | None:
+    """The mesh of a rendered face; None if the network sees none. near: one that lies near."""
+    return landmarks.mesh_of_aligned(face) if near is None else landmarks.follow(face, near)
+
+
+def expected_mesh(aligned: AlignedFace | None, size: int) -> NDArray[np.float32]:
+    """[468, 2] where an aligned photo, or else the average face, has its face, at `size` px."""
+    if aligned is None:
+        from ..measuring.score import average_mesh
+
+        return average_mesh(size)
+    mesh = aligned.face.mesh[:, :2].astype(float)
+    return apply(invert(aligned.to_photo), mesh).astype(np.float32)
