@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,9 @@ if TYPE_CHECKING:  # heavy, and not needed by most tests
     from duchenne.editing.render import Renderer
     from duchenne.generators.mobile import MobileStyleGAN
 
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # each of several processes has one core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A background job of a shell ignores Ctrl-C, and so would all its children; tests interrupt some.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -39,13 +43,19 @@ def _own_cache(
         real = store.cache_root() / "weights"
         real.mkdir(parents=True, exist_ok=True)
         (cache / "weights").symlink_to(real, target_is_directory=True)
-        programs = tmp_path_factory.getbasetemp() / "programs"  # no network is compiled twice
+        programs = _shared(tmp_path_factory) / "programs"  # no network is compiled twice
         programs.mkdir(exist_ok=True)
         (cache / "programs").symlink_to(programs, target_is_directory=True)
     else:
         monkeypatch.delenv("DUCHENNE_WEIGHTS", raising=False)
         monkeypatch.setenv("DUCHENNE_OFFLINE", "1")
     monkeypatch.setenv("DUCHENNE_CACHE", str(cache))
+
+
+def _shared(folders: pytest.TempPathFactory) -> Path:
+    """The temporary folder of a whole run, however many processes share its tests."""
+    own = folders.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @functools.cache
