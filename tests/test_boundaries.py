@@ -29,12 +29,13 @@ from duchenne.files import codes
 
 COUNT = len(facs.CODES)
 LENGTHS = np.array([3.0, 5.0, 9.0, 20.0], np.float32)  # of intensities 1/4, 1/2, 3/4, 1
+SCALE = np.linspace(1, 10, COUNT, dtype=np.float32)  # of the Action Units, one after another
 
 
 @pytest.fixture
 def limits() -> Boundaries:
     plain = tiny.boundaries(tiny.GENERATOR)
-    scale = np.arange(1, COUNT + 1, dtype=np.float32)[:, None]
+    scale = SCALE[:, None]
     return Boundaries(
         normals=plain.normals,
         biases=scale[:, 0] / 10,
@@ -205,7 +206,7 @@ def test_distances_go_through_the_measured_knots(limits: Boundaries) -> None:
     asked = np.tile([0, 0.125, 0.25, 0.375, 0.5, 0.75, 0.9, 1], (COUNT, 1))
     found = limits.distances(asked)
     by_hand = np.array([0, 1.5, 3, 4, 5, 9, 9 + 0.6 * 11, 20])
-    np.testing.assert_allclose(found, by_hand * np.arange(1, COUNT + 1)[:, None], rtol=1e-6)
+    np.testing.assert_allclose(found, by_hand * SCALE[:, None], rtol=1e-6)
     assert found.dtype == np.float32
 
 
