@@ -37,9 +37,11 @@ UPPER_SHARE = 0.88  # of the opening, which the upper lid closes; the lower lid 
 WIDEST = -0.5  # of the opening, by which lids that do the opposite of closing go apart
 RIM = 0.12  # of the iris's radius: how soft its edge is
 HAIR = 0.4  # of the light below the eye: brows are darker, shadows are not
-# Times its height to which a lid is drawn out, from which its own skin is too little, and surely.
-WORN, SURELY_WORN = 3.2, 4.5
-UNLIT = 0.7  # of the place's colour, which skin from elsewhere does not take on if that is so
+DRAGGED = 0.2  # of a falling lid's way, by which the skin above its fold comes along
+# A folded lid's colour by that of the skin below the eye: all of it, and what its channels differ.
+DARKNESS, HUES = (0.8, 1.05), (0.85, 1.2)
+TELLING = (0.4, 0.75)  # how light the skin at the fold is, beside that, for its hue to count
+LID_SHADE = 0.12  # how much darker a lid is at its lashes
 # The rest in widths of an eye, from corner to corner.
 LASHES, LINE = 0.03, 0.01  # the dark line at the lid's edge: its height, where it is sampled
 LASH_LENGTH = 0.06  # above the lid's edge: it comes along undistorted
@@ -47,6 +49,9 @@ WATERLINE = 0.012  # below the eye's lower edge, which the iris touches
 OVERLAP = 0.02  # by which shut lids pass one another, so that no line is left between
 ABOVE, BELOW = 0.6, 0.35  # how far the skin above and below comes along
 BEHIND_GLASSES = 0.07  # as ABOVE: no rim is moved
+AT_FOLD, BELOW_EYE = (-0.04, 0.0), (0.12, 0.3)  # where the colours of the skin are taken
+JOINT, FADE = 0.02, 0.1  # over which a folded lid begins, and takes on its colour
+GRAIN, SMOOTH = 0.03, 0.15  # of a lid's texture, and of its colour along the eye
 LEAST_LID = 0.1  # height of an upper lid without glasses
 CORNER = 0.42  # from the middle: there the white of the eye ends
 SOFT = 0.05  # over which the corners of the eye take part
@@ -259,24 +264,22 @@ class _Drawing:
 
     def _skin(self, upper: Array, lower: Array) -> Array:
         """The skin where the lids' edges have come down by so much."""
-        edge, top = self._upper + upper, self._top
-        lashes = np.minimum(LASH_LENGTH, (self._upper - top) / 3)
-        begun = ramp((self._t - top) / np.maximum(edge - lashes - top, 1e-3), 0, 1)
+        edge, height = self._upper + upper, self._height(self._s)
+        lashes = _lashes(height)
+        fold, top = self._upper - lashes, self._upper - height
+        # A lid that falls comes out from under the fold, which hardly moves; one that rises
+        # takes the skin up to the brow along.
+        along = np.where(upper > 0, 0.0 if self._glasses else DRAGGED, 1.0)
+        come = along * ramp((self._t - top) / np.maximum(fold - top, 1e-3), 0, 1)
+        free = np.maximum(edge - lashes - fold, 1e-3)
+        come += (1 - along) * ramp((self._t - fold) / free, 0, 1)
         # Below the lid's edge there is the dark line of the lashes, not what was below it.
         beyond = np.maximum(self._t - edge + LINE, 0)
-        above = self._sampled(upper * begun + beyond)
-        # A low lid is drawn out until its own skin says nothing: then skin from below the eye.
-        drawn_out = (edge - lashes - top) / np.maximum(self._upper - lashes - top, 1e-3)
-        worn = ramp(drawn_out, WORN, SURELY_WORN)
-        worn *= ramp(self._t - top, 0, LASH_LENGTH) * ramp(edge - lashes - self._t, 0, LEAST_LID)
-        if worn.any():
-            mirrored = self._sampled(self._t - self._lower - 0.08 - 0.6 * (edge - self._t))
-            mirrored = blur(mirrored, 0.02 * self._width)
-            # In the colour of the place, unless that is a brow's.
-            colour, other = (blur(x, 0.1 * self._width) + 8 for x in (above, mirrored))
-            lit = 1 - UNLIT * ramp(drawn_out, SURELY_WORN, 2 * SURELY_WORN)
-            mirrored *= (colour / other) ** lit[..., None]
-            above = above + worn[..., None] * (mirrored - above)
+        above = self._sampled(upper * come + beyond)
+        painted = ramp(self._t - fold - along * upper, -JOINT, JOINT)
+        painted *= ramp(edge - lashes - self._t, -JOINT, JOINT) * ramp(upper, 0, 2 * JOINT)
+        if painted.any():
+            above = above + painted[..., None] * (self._lid(fold, edge - lashes) - above)
         bottom, low_edge = self._lower + BELOW, self._lower + lower
         begun = ramp((bottom - self._t) / np.maximum(bottom - low_edge, 1e-3), 0, 1)
         below = self._sampled(lower * begun - np.maximum(low_edge - self._t, 0))
@@ -285,18 +288,54 @@ class _Drawing:
         )
         return np.asarray(below + over[..., None] * (above - below), np.float32)
 
+    def _lid(self, fold: Array, end: Array) -> Array:
+        """The skin of an upper lid that was folded away: between t of the fold and of its lashes.
+
+        Its colour is that of the skin below the eye, toned a little as the skin at the fold is; so
+        is its grain.
+        """
+        s = np.linspace(-0.5, 0.5, 41)
+        at_fold = _on(self._edges[0], s) - _lashes(self._height(s))
+        skin = self._colours(s, _on(self._edges[1], s), *BELOW_EYE)
+        near = self._colours(s, at_fold, *AT_FOLD)
+        tone = near / skin
+        dark = tone.mean(axis=1, keepdims=True)
+        hue = np.clip(tone / dark, *HUES) ** ramp(dark, *TELLING)  # a shadow has none of its own
+        lid = skin * np.clip(dark, *DARKNESS) * hue
+        lid, near = (
+            np.stack([np.interp(self._s, s, column) for column in colours.T], axis=-1)
+            for colours in (lid, near)
+        )
+        joined = np.exp(-np.maximum(self._t - fold, 0) / FADE)[..., None]
+        shade = 1 - LID_SHADE * np.exp(-np.maximum(end - self._t, 0) / FADE)
+        mirrored = self._sampled(self._t - self._lower - 0.08 - 0.6 * (end - self._t))
+        grain = mirrored - blur(mirrored, GRAIN * self._width)
+        return np.asarray((lid + joined * (near - lid)) * shade[..., None] + grain, np.float32)
+
+    def _colours(self, s: Points, start: Array | Points, low: float, high: float) -> Points:
+        """[len(s), 3], the median colour between start + low and start + high, smooth along s."""
+        down = np.linspace(low, high, 9)
+        at = s[:, None, None] * self._axes[0] + (start[:, None] + down)[..., None] * self._axes[1]
+        at = np.asarray(self._middle - 0.5 + self._width * at, np.float32)
+        colours = np.median(sample(self._picture, at), axis=1).astype(np.float32)
+        smooth = cv2.GaussianBlur(colours, (1, 0), sigmaX=0.1, sigmaY=SMOOTH * len(s))
+        return np.asarray(np.maximum(smooth.reshape(-1, 3), 1), np.float64)
+
+    def _height(self, s: NDArray[np.floating]) -> Array:
+        """Of the upper lid at s, from the brow or what else ends it to the edge."""
+        low = BEHIND_GLASSES if self._glasses else LEAST_LID
+        return np.asarray(np.maximum(np.polyval(self._heights, np.clip(s, -0.5, 0.5)), low), "f4")
+
     @cached_property
-    def _top(self) -> Array:
-        """t of the lid's upper end, below the brow."""
+    def _heights(self) -> Points:
+        """[3], of a parabola."""
         s = np.linspace(-0.5, 0.5, 41)
         edge = _on(self._edges[0], s)
         along, down = self._in_widths(self._brow).T
         brow = np.polyfit(along, down, 1)
         end = np.maximum(np.polyval(brow, s), edge - self._hair(s, edge))
         low, high = (BEHIND_GLASSES,) * 2 if self._glasses else (LEAST_LID, ABOVE)
-        height = np.polyfit(s, np.clip(edge - end, low, high), 2)
-        height = np.polyval(height, np.clip(self._s, -0.5, 0.5))
-        return np.asarray(self._upper - np.maximum(height, low), np.float32)
+        return np.asarray(np.polyfit(s, np.clip(edge - end, low, high), 2))
 
     def _hair(self, s: Points, edge: Array) -> Points:
         """[len(s)]: how far above the lid's edge there is hair; the brow's mesh may lie higher."""
@@ -355,6 +394,11 @@ class _Drawing:
 
 
 RINGS = np.linspace(0, 1.1, 9)
+
+
+def _lashes(height: Array) -> Array:
+    """How far the lashes of a lid reach up from its edge."""
+    return np.asarray(np.minimum(LASH_LENGTH, height / 3), np.float32)
 
 
 def _on(edge: Points, s: NDArray[np.floating]) -> Array:
