@@ -170,7 +170,8 @@ def claims(records: Records) -> list[Claim]:
 def section(records: Records) -> str:
     """The part of the page."""
     record = records[NAME]
-    parts = [f"Tied by anatomy, and not held against one another: {tied()}."]
+    measured = record["generated"]["default"]["agreement"]
+    parts = [f"Tied by anatomy, and not held against one another: {tied(measured)}."]
     for group, name in GROUPS.items():
         methods = record[group]
         lines = [Bar(**bar) for bar in record["bars"][group]]

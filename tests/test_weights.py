@@ -739,7 +739,7 @@ def test_face_detectors_from_the_package_index(
     monkeypatch.setenv("DUCHENNE_CACHE", str(tmp_path))
     path = weights.fetch("face-detector-short")
     assert path == tmp_path / "weights" / "face_detection_short_range.tflite"
-    for name in ("face-detector-short", "face-detector-full", "face-mesh"):
+    for name in ("face-detector-short", "face-detector-full", "face-mesh", "iris"):
         assert weights.verify(name) == "ok"
         assert weights.read(name, offline=True)[4:8] == b"TFL3"  # TFLite's file identifier
-    assert len(names_in(tmp_path / "weights")) == 3
+    assert len(names_in(tmp_path / "weights")) == 4

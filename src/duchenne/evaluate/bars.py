@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,9 +84,10 @@ def _same_person(judge: Judge, distances: NDArray[np.float64]) -> Bar:
     )
 
 
-def tied() -> str:
-    """The Action Units that are not held against one another, as text."""
-    return "; ".join(f"{unit.code}: {', '.join(unit.kin)}" for unit in facs.ACTION_UNITS)
+def tied(codes: Collection[str] = facs.CODES) -> str:
+    """Those of the Action Units that are not held against one another, as text."""
+    kin = {code: [k for k in facs.UNITS[code].kin if k in codes] for code in codes}
+    return "; ".join(f"{code}: {', '.join(others)}" for code, others in kin.items() if others)
 
 
 def _worst(name: str, values: Mapping[str, float], least: float, unit: str) -> Bar:
