@@ -16,8 +16,8 @@ from duchenne.motion import blinks
 from duchenne.motion.timeline import Timeline
 from duchenne.moving import eyes
 from duchenne.moving.change import SIDE
-from duchenne.moving.eyes import LEVER, TURN, Look
 from duchenne.moving.moved import Canvas
+from duchenne.moving.one_eye import LEVER, TURN, Look
 
 MIDDLE, WIDTH, RADIUS = np.array([100.0, 90.0]), 80.0, 11.0
 HIGH, LOW = 13.0, 12.0  # px from the line between the corners to the middle of each lid's edge
