@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from duchenne import cores
 from duchenne.cli import serve
 from duchenne.editing import render
 from duchenne.engine import capacity
-from duchenne.errors import WeightsError
+from duchenne.errors import InputError, WeightsError
 from duchenne.stimuli import design
 from duchenne.weights import store
 
@@ -217,3 +218,45 @@ def test_a_byte_order_mark_is_no_part_of_a_design(tmp_path: Path) -> None:
     path = tmp_path / "design.toml"
     path.write_bytes(b'\xef\xbb\xbftitle = "Smiles"\r\n[people]\r\nsynthetic = 1\r\n')
     assert design.read_design(path).title == "Smiles"
+
+
+# ---------------------------------------------------------------- many things at once
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_work_comes_in_order_and_is_not_begun_too_early(threads: int) -> None:
+    begun: list[int] = []
+
+    def work(item: int) -> int:
+        begun.append(item)
+        time.sleep(0.002 * (item % 3))
+        return item * item
+
+    given = cores.in_order(work, range(20), threads)
+    assert begun == []
+    assert next(given) == 0
+    assert len(begun) <= threads + 1
+    assert [0, *given] == [item * item for item in range(20)]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_work_that_fails_or_is_left_begins_no_more(threads: int) -> None:
+    begun: list[int] = []
+
+    def work(item: int) -> int:
+        begun.append(item)
+        if item == 2:
+            raise InputError("the third")
+        return item
+
+    given = cores.in_order(work, range(100), threads)
+    assert [next(given), next(given)] == [0, 1]
+    with pytest.raises(InputError, match="the third"):
+        next(given)
+    begun.clear()
+    left = cores.in_order(work, range(3, 100), threads)
+    next(left)
+    left.close()
+    count = len(begun)
+    time.sleep(0.02)
+    assert len(begun) == count <= threads + 1

@@ -11,6 +11,7 @@ import tiny
 import torch
 from canvas import difference, offsets_for, regional_view, slots, whole_canvas
 
+from duchenne import cores
 from duchenne.editing.layout import editable_rows
 from duchenne.editing.render import STAGES, Renderer, Scene, shrunk
 from duchenne.errors import InputError, SpaceMismatch
@@ -160,6 +161,16 @@ def test_the_same_bytes_twice(renderer: Renderer, scene: Scene) -> None:
     assert Renderer(SMALL, threads=1).open(scene.w, tiny.golden_regions).frame(
         offsets
     ).tobytes() == (first.tobytes())
+
+
+def test_frames_side_by_side_are_those_one_by_one(scene: Scene) -> None:
+    asked = [offsets_for(SMALL, "brows", "mouth", size=0.1 * step) for step in range(12)]
+    active = asked[-1].any(axis=(1, 2))
+    alone = [scene.frame(offsets, active=active) for offsets in asked]
+    beside = Renderer(SMALL, threads=2).open(scene.w, tiny.golden_regions, at_once=2)
+    frames = cores.in_order(lambda offsets: beside.frame(offsets, active=active), asked, 3)
+    for expected, frame in zip(alone, frames, strict=True):
+        assert frame.tobytes() == expected.tobytes()
 
 
 def test_the_base_is_not_drawn_over(scene: Scene) -> None:

@@ -234,7 +234,8 @@ class Subject:
     @cached_property
     def drawn(self) -> face.DrawnFace:
         """The generator's pictures of it."""
-        return face.DrawnFace(self.renderer, self.code, self.aligned)
+        at_once = face.at_once(self.renderer.threads, moves=self.moves)
+        return face.DrawnFace(self.renderer, self.code, self.aligned, at_once)
 
     @property
     def scene(self) -> Scene:
@@ -374,7 +375,9 @@ class Subject:
             fields = self.moved_at(side).fields(at_side(drawn), limits.gains(table))
             return covering.sparing(fields, self._clearance)
 
-        for table, fields in zip(tables, between.fields_of(pulled, work_out), strict=True):
+        _ = acting.any() and self.moved_at(side)  # before several threads ask for it
+        found = between.fields_of(pulled, work_out, self.renderer.threads)
+        for table, fields in zip(tables, found, strict=True):
             looks = eyes.looks(table)
             yield canvas.draw(fields, self._eyes.drawing(looks, fields) if any(looks) else None)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"
@@ -19,6 +21,8 @@ THREAD_VARIABLES = (
 """What numpy, torch, OpenVINO's helpers and OpenCV read when they are loaded."""
 
 ROOT = Path("/")
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 def usable() -> int:
@@ -76,6 +80,30 @@ def for_openvino(**options: Any) -> dict[str, Any]:
     """Options of `Core.compile_model` for what has no number of threads of its own."""
     count = fewer()
     return options if count is None else {**options, "INFERENCE_NUM_THREADS": count}
+
+
+# ---------------------------------------------------------------- many things at once
+
+
+def in_order(work: Callable[[S], T], items: Iterable[S], threads: int) -> Iterator[T]:
+    """work(item) of every item, in their order, several at a time.
+
+    Few are begun before the first is asked for, so memory does not grow with their number.
+    """
+    if threads == 1:
+        yield from map(work, items)
+        return
+    pending: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(threads, "in-order") as pool:
+        try:
+            for item in items:
+                pending.append(pool.submit(work, item))
+                if len(pending) > threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 # ---------------------------------------------------------------- control groups

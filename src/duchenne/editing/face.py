@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import cores
 from ..errors import NoFaceFound
 from ..faces import landmarks, regions
 from ..faces.paste import PasteBack, face_mask
@@ -22,6 +23,7 @@ from .boundaries import Boundaries, without_moved
 from .edit import local_transfer, transfer
 from .render import Renderer, Scene
 
+MOST_AT_ONCE = 4  # each takes memory
 logger = logging.getLogger(__name__)
 
 
@@ -29,17 +31,21 @@ logger = logging.getLogger(__name__)
 class DrawnFace:
     """A code and the renderer that draws it; aligned: the photo that it came from, if any.
 
+    at_once: how many frames are drawn side by side. A second core makes one frame hardly faster.
+
     Tables are [k, U, 8], each frame's intensity of each AU in each of `regions.SLOTS`.
     """
 
     renderer: Renderer
     code: LatentCode
     aligned: AlignedFace | None = None
+    at_once: int = 1
 
     @cached_property
     def scene(self) -> Scene:
         """The face rendered as it is, with its regions of influence."""
-        return self.renderer.open(self.renderer.require_space(self.code), self.find_regions)
+        w = self.renderer.require_space(self.code)
+        return self.renderer.open(w, self.find_regions, at_once=self.at_once)
 
     def find_regions(self, drawn: Pixels) -> regions.Regions:
         """On the drawn face, or where it should be if the generator drew none."""
@@ -64,14 +70,18 @@ class DrawnFace:
         """
         tables = without_moved(tables)
         active = np.asarray(tables.any(axis=(0, 1))) if active is None else active
-        for table in tables:
+        _ = limits.regional and self.scene  # before several threads ask for it
+
+        def draw(table: NDArray[np.float64]) -> Pixels:
             distances = limits.distances(table, self.code.w)
             if limits.regional:
                 offsets = local_transfer(distances, limits.normals)
-                yield self.scene.frame(offsets, size=size, active=active)
-            else:
-                moved = transfer(self.code.w, distances.max(axis=1), limits.normals)
-                yield self.renderer.plain(moved, size)
+                return self.scene.frame(offsets, size=size, active=active)
+            moved = transfer(self.code.w, distances.max(axis=1), limits.normals)
+            return self.renderer.plain(moved, size)
+
+        at_once = min(len(tables), self.at_once) if limits.regional else 1
+        yield from cores.in_order(draw, tables, at_once)
 
     def pictures(
         self, tables: NDArray[np.float64], limits: Boundaries, *, size: int | None = None
@@ -97,6 +107,11 @@ class DrawnFace:
         paster = PasteBack(photo, aligned, reconstruction=scene.base, mask=mask)
         frames = map(paster.paste, self.pictures(tables, limits))
         return frames if photo.rgba is None else (off_white(frame, photo) for frame in frames)
+
+
+def at_once(threads: int, *, moves: bool) -> int:
+    """How many frames to draw side by side. moves: while others are moved, which takes as long."""
+    return max(1, threads // 2) if moves else min(threads, MOST_AT_ONCE)
 
 
 def find_regions(face: Pixels) -> regions.Regions:

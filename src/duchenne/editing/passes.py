@@ -36,8 +36,13 @@ class Passes(Protocol):
         """[1, 3, H, W], edited on the whole canvas (`regional.LocalView`)."""
         ...
 
-    def regional(self, layout: Layout, example: Array, known: Sequence[NDArray[Any]]) -> Program:
-        """The edited pass: offsets, shaped as `example`, -> image of the window."""
+    def regional(
+        self, layout: Layout, example: Array, known: Sequence[NDArray[Any]], at_once: int
+    ) -> Program:
+        """The edited pass: offsets, shaped as `example`, -> image of the window.
+
+        at_once: how many run side by side.
+        """
         ...
 
 
@@ -67,11 +72,14 @@ class ShippedPasses:
     def local(self, w: Array, offsets: Array, masks: Sequence[Array]) -> Array:
         return np.array(self._local([w[None], offsets, *masks, *self._noises])[0])
 
-    def regional(self, layout: Layout, example: Array, known: Sequence[NDArray[Any]]) -> Program:
+    def regional(
+        self, layout: Layout, example: Array, known: Sequence[NDArray[Any]], at_once: int
+    ) -> Program:
         if layout.size not in self._models:
             arrays = self._generator.weights.arrays
             self._models[layout.size] = shipped.load(f"regional-{layout.size}", arrays)
-        return compiling.compiled_with(self._models[layout.size], example, known, self._threads)
+        model = self._models[layout.size]
+        return compiling.compiled_with(model, example, known, self._threads, at_once)
 
     @cached_property
     def _noises(self) -> list[Array]:

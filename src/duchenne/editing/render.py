@@ -8,6 +8,7 @@ a frame equals the unedited one to the bit.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -46,14 +47,14 @@ class Renderer:
         self.spec: Spec = generator
         self._given = generator
         self.rows = editable_rows(generator)
-        threads = threads or cores.usable()
+        self.threads = threads or cores.usable()
         self.passes: Passes
         if isinstance(generator, BuiltIn):
-            self.passes = ShippedPasses(generator, threads)
+            self.passes = ShippedPasses(generator, self.threads)
         else:
             from .traced import TracedPasses
 
-            self.passes = TracedPasses(generator, threads)
+            self.passes = TracedPasses(generator, self.threads)
 
     @cached_property
     def generator(self) -> Generator:
@@ -101,14 +102,19 @@ class Renderer:
         masks = [regions.pyramid(size) for size in mask_sizes(self.spec, self.rows)]
         return pictures.from_planes(self.passes.local(w, offsets, masks)[0])
 
-    def open(self, w: Array, find_regions: Callable[[Pixels], Regions]) -> Scene:
+    def open(
+        self, w: Array, find_regions: Callable[[Pixels], Regions], *, at_once: int = 1
+    ) -> Scene:
         """Render a face once and keep what editing it needs.
 
-        find_regions: gives the regions of influence of the rendered face.
+        find_regions: gives the regions of influence of the rendered face. at_once: how many of its
+        frames are drawn side by side; each takes up to 0.2 GB at 1024 px.
         """
         seen = self.passes.record(w)
         base = pictures.from_planes(seen.image[0])
-        return Scene(renderer=self, w=w, regions=find_regions(base), base=base, seen=seen)
+        return Scene(
+            renderer=self, w=w, regions=find_regions(base), base=base, seen=seen, at_once=at_once
+        )
 
     def require_space(self, code: LatentCode) -> Array:
         """The code's w, if it lives in this generator's space; else SpaceMismatch."""
@@ -138,6 +144,8 @@ class Scene:
     regions: Regions
     base: Pixels
     seen: Recording
+    at_once: int = 1
+    _turn: threading.Lock = field(default_factory=threading.Lock)
     _stages: OrderedDict[tuple[int, tuple[bool, ...]], _Stage] = field(default_factory=OrderedDict)
     _bases: dict[int, Pixels] = field(default_factory=dict)
 
@@ -179,12 +187,13 @@ class Scene:
 
     def _stage(self, size: int, active: NDArray[np.bool_]) -> _Stage:
         key = (size, tuple(active.tolist()))
-        if key not in self._stages:
-            self._stages[key] = _Stage.build(self, size, active)
-        self._stages.move_to_end(key)
-        while len(self._stages) > STAGES:
-            self._stages.popitem(last=False)
-        return self._stages[key]
+        with self._turn:  # several threads may draw
+            if key not in self._stages:
+                self._stages[key] = _Stage.build(self, size, active)
+            self._stages.move_to_end(key)
+            while len(self._stages) > STAGES:
+                self._stages.popitem(last=False)
+            return self._stages[key]
 
 
 @dataclass(frozen=True)
@@ -229,7 +238,7 @@ class _Stage:
             )
             known.append(cut(small.mean(axis=(2, 4))[None], size))
         example = np.ones((len(active), renderer.spec.rows, scene.w.shape[1]), np.float32)
-        program = renderer.passes.regional(net, example, known)
+        program = renderer.passes.regional(net, example, known, scene.at_once)
         last = net.blend_sizes[-1]
         repeat = size // last
         inside = (blends[last] > 0).repeat(repeat, axis=0).repeat(repeat, axis=1)

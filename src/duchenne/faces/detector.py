@@ -20,6 +20,7 @@ from PIL import Image, ImageOps
 
 from .. import cores
 from ..programs import kept
+from ..programs.compiling import PerThread
 from ..types import Pixels
 from ..weights import store
 from .giving_way import give_way
@@ -102,11 +103,12 @@ FULL_RANGE = Model("face-detector-full", 192, ((48, 1),), 0.6)
 
 
 @functools.cache
-def compiled(name: str) -> openvino.CompiledModel:
+def compiled(name: str) -> PerThread:
     """The stored network `name`, compiled for the CPU once per process at most."""
     path, digest = store.locate(name), store.entry(name).sha256
     options = cores.for_openvino()
-    return kept.compiled(name, digest, lambda: openvino.Core().read_model(path), options)
+    read = functools.partial(openvino.Core().read_model, path)
+    return PerThread(kept.compiled(name, digest, read, options))
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import cores
 from .moved import Fields
 
 STEP = 0.2  # of intensity, at most, between two frames that are worked out
@@ -59,17 +60,21 @@ def _shares(run: NDArray[np.float64]) -> NDArray[np.float64] | None:
 
 
 def fields_of(
-    tables: NDArray[np.float64], work_out: Callable[[int], Fields | None]
+    tables: NDArray[np.float64], work_out: Callable[[int], Fields | None], threads: int = 1
 ) -> Iterator[Fields | None]:
     """The fields of every frame, in order; `work_out` is asked for as few frames as serve.
 
-    None, of a frame that changes nothing, stands for fields of nothing.
+    None, of a frame that changes nothing, stands for fields of nothing. threads: how many frames
+    are worked out at a time.
     """
+    wanted = places(tables)
+    frames = list(dict.fromkeys(frame for p in wanted for frame in (p.before, p.after)))
+    results = zip(frames, cores.in_order(work_out, frames, threads), strict=True)
     known: dict[int, Fields | None] = {}
-    for place in places(tables):
-        for frame in (place.before, place.after):
-            if frame not in known:
-                known[frame] = work_out(frame)
+    for place in wanted:
+        while place.after not in known:
+            frame, fields = next(results)
+            known[frame] = fields
         known = {frame: known[frame] for frame in known if frame >= place.before}
         yield mixed(known[place.before], known[place.after], place.share)
 

@@ -32,17 +32,18 @@ class Compiler:
         example: Array,
         known: Sequence[NDArray[Any]] = (),
         sizes: Sequence[int | None] = (),
+        at_once: int = 1,
     ) -> Program:
         """module(array, *known) as a function of `array`, which has the shape of `example`.
 
         sizes: resolution of each input; those that have one may have another height and width the
-            next time the same module is compiled.
+            next time the same module is compiled. at_once: see `compiling.compiled_with`.
         """
         if self._device.type != "cpu":
             return on_device(module, self._device, known)
         if module not in self._converted:
             self._converted[module] = converted(module, [example, *known], sizes)
-        return compiled_with(self._converted[module], example, known, self._threads)
+        return compiled_with(self._converted[module], example, known, self._threads, at_once)
 
     def open(self, module: nn.Module, inputs: Sequence[Array]) -> Callable[..., Array]:
         """module(*arrays) as a function of all its inputs, which have the shapes of these.
