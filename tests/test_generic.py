@@ -152,7 +152,7 @@ def test_a_module_in_the_place_of_a_compiled_one(
     compiled = shared_renderer(network).open(w, tiny.golden_regions)
     frame, ran = compiled.frame(offsets), []
 
-    def as_it_is(_: object, module: Any, example: Any, known: Any = (), sizes: Any = ()) -> Any:
+    def as_it_is(_: object, module: Any, example: Any, known: Any = (), *how: object) -> Any:
         ran.append(module)
         return tracing.on_device(module, cpu, known)
 
