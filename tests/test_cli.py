@@ -71,6 +71,7 @@ COMMANDS = ["duchenne", *every_command()]
 EXAMPLES = sorted({line for command in COMMANDS for line in examples_of(command)})
 NEEDS_TASK = "duchenne score"
 NEEDS_STORE = (
+    "duchenne doctor",
     *("duchenne demo", "duchenne weights fetch", "duchenne weights verify", NEEDS_TASK),
     "duchenne animate film",  # whose face is followed by the real network
 )

@@ -22,6 +22,7 @@ from . import (
     checking,
     curves,
     demo,
+    doctoring,
     faces,
     fitting,
     fitting_covering,
@@ -60,6 +61,7 @@ COMMANDS: tuple[click.Command, ...] = (
     generators.generator,
     weights.weights,
     programs.programs,
+    doctoring.doctor,
 )
 NEEDS_TORCH = (
     "this needs PyTorch, as all but edits of photos and of saved codes with the built-in generator "
