@@ -54,6 +54,15 @@ def still(**changes: np.ndarray) -> Fields:
     return Fields(**{**fields, **changes})
 
 
+def corners_raised(mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mesh when the corners of the mouth go up and out, with all around, and what moves so."""
+    there = mesh.copy()
+    there[[61, 291]] += [[-6.0, -5], [6, -5]]
+    field = ThinPlate(mesh, SIDE).to(there)
+    goes = sample(field, np.array((mesh - 0.5)[:, None], np.float32))[:, 0]
+    return mesh + goes, inverse(field)
+
+
 def test_a_thin_plate_carries_its_places_and_holds_the_border() -> None:
     target = PLACES + np.array([[8.0, 0], [0, 6], [-5, 4], [0, 0]])
     field = ThinPlate(PLACES, SIDE).to(target)
@@ -82,9 +91,7 @@ def test_the_same_picture_is_no_change(photo: Photo) -> None:
 def test_the_motion_of_a_moved_picture_is_found(photo: Photo) -> None:
     face = aligned(photo)
     picture, mesh = at_side(face.pixels), mesh_in(face)
-    smile = mesh.copy()
-    smile[[61, 291]] += [[-6.0, -5], [6, -5]]  # the corners of the mouth go up and out
-    field = inverse(ThinPlate(mesh, SIDE).to(smile))
+    smile, field = corners_raised(mesh)
     edited = sample(picture, pixel_centres(SIDE) + field).astype(np.uint8)
     change = Unedited(picture, mesh).to(edited, smile)
     inside = cv2.erode(moved(face)._face, np.ones((25, 25)))[..., None]
@@ -99,10 +106,7 @@ def test_the_motion_of_a_moved_picture_is_found(photo: Photo) -> None:
 def smiling(photo: Photo) -> tuple[Pixels, np.ndarray, np.ndarray]:
     """(the unedited picture, the mesh with raised corners of the mouth, what moves there)"""
     face = aligned(photo)
-    mesh = mesh_in(face)
-    smile = mesh.copy()
-    smile[[61, 291]] += [[-6.0, -5], [6, -5]]
-    return at_side(face.pixels), smile, inverse(ThinPlate(mesh, SIDE).to(smile))
+    return at_side(face.pixels), *corners_raised(mesh_in(face))
 
 
 def test_a_change_can_be_made_larger_with_all_that_comes_along(photo: Photo) -> None:
@@ -110,7 +114,7 @@ def test_a_change_can_be_made_larger_with_all_that_comes_along(photo: Photo) -> 
     edited = sample(picture, pixel_centres(SIDE) + field).astype(np.uint8)
     change = Unedited(picture, mesh_in(aligned(photo))).to(edited, smile)
     twice = change.exaggerated(2 * WHOLE)
-    corner = tuple(np.round(smile[61][::-1]).astype(int))
+    corner = tuple(np.round(smile[291][::-1]).astype(int))
     once, far = (np.linalg.norm(c.motion[corner]) for c in (change, twice))
     assert 1.4 < far / once < 2.1
     shown = sample(picture, pixel_centres(SIDE) + twice.motion)  # still this face, moved

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 
 from ..faces.landmarks import INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 from ..types import Pixels
-from .correspondence import Array, ThinPlate, blur, inverse, pixel_centres, sample
+from .correspondence import Array, ThinPlate, blur, inverse, pixel_centres, ramp, sample
+
+T = TypeVar("T", np.float32, np.float64)
 
 SIDE = 512  # px of the pictures that are compared; at 1024 px edits are no nearer to the person
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, which JPEG uses
@@ -57,6 +60,10 @@ class Change:
     edited: Array
     opened: float
     middle: tuple[int, int]
+    goes: NDArray[np.float64]
+    before: NDArray[np.float64]
+    drawn: Array
+    drawn_mesh: NDArray[np.float64]
 
     def exaggerated(self, gain: Array) -> Change:
         """The same change, in which everything moves so many times as far; gain: [S, S].
@@ -64,13 +71,13 @@ class Change:
         What is new comes along: a mouth that opens wider shows the same inside, stretched.
         """
         here, extra = pixel_centres(SIDE), (gain - 1)[..., None]
+        place = np.asarray(self.before[:, None] - 0.5, np.float32)
         # In the opening mouth the flow finds nothing to follow; the lips' mesh is smooth there.
         mouth = self.mouth[..., None]
         along = blur(self.motion + mouth * (self.by_mesh - self.motion), COMES_ALONG)
         further = np.zeros_like(along)
         for _ in range(3):  # the place where what is now here was, when it had moved once
-            further = extra * sample(along, here + further)
-            further /= 1 + np.linalg.norm(further, axis=2, keepdims=True) / FURTHER
+            further = _farther(sample(along, here + further), extra)
         at = here + further
         return Change(
             sample(self.motion, at) + further,
@@ -83,6 +90,10 @@ class Change:
             sample(self.edited, at),
             self.opened * float(gain[self.middle]),
             self.middle,
+            self.goes + _farther(self.goes, sample(extra, place)[:, 0, None]),
+            self.before,
+            self.drawn,
+            self.drawn_mesh,
         )
 
 
@@ -142,7 +153,17 @@ class Unedited:
             now,
             gap - gap_before,
             (int(y), int(x)),
+            mesh[:, :2] - self.mesh,
+            self.mesh,
+            now,
+            mesh[:, :2],
         )
+
+
+def _farther(motion: NDArray[T], extra: NDArray[np.floating]) -> NDArray[T]:
+    """So many times a motion [..., 2]; what is far already comes less far."""
+    length = np.linalg.norm(motion, axis=-1, keepdims=True)
+    return np.asarray(extra * motion / (1 + np.maximum(extra, 0) * length / FURTHER))
 
 
 def lip_gap(mesh: NDArray[np.floating]) -> float:
@@ -170,9 +191,3 @@ def _flow(to: Pixels, source: Pixels, first: Array, preset: int) -> Array:
     """float32 [S, S, 2], dense inverse search (Kroeger et al. 2016) from a first guess."""
     search = cv2.DISOpticalFlow.create(preset)
     return np.asarray(search.calc(to, source, first.copy()), np.float32)
-
-
-def ramp(x: Array | float, low: float, high: float) -> Array:
-    """0 up to `low`, 1 from `high` on, smooth between."""
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)

@@ -22,8 +22,10 @@ from ..faces.landmarks import FACE_OVAL, INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT
 from ..faces.paste import footprint
 from ..faces.warp import Affine, apply, invert
 from ..types import AlignedFace, Photo, Pixels
-from .change import LUMA, OPEN, SEALED, SIDE, Change, Unedited, inside, lip_gap, ramp
-from .correspondence import Array, blur, pixel_centres, sample, spline
+from .change import LUMA, OPEN, SEALED, SIDE, Change, Unedited, inside, lip_gap
+from .correspondence import Array, blur, pixel_centres, ramp, sample, spline
+from .mouth import Mouth
+from .opening_mouth import JAW, open_mouth
 
 T = TypeVar("T", np.uint8, np.float32)
 DrawEyes = Callable[[Pixels, Affine], Pixels]
@@ -33,9 +35,7 @@ FindMesh = Callable[[Pixels, Mesh | None], Mesh | None]
 LIGHT = 40.0  # px of SIDE: light varies more slowly over a face, features faster
 LEAST_GAIN, MOST_GAIN = 0.35, 2.0  # of the photo's light against the generator's
 MOST_COLOUR = 1.3  # of the photo's saturation against the generator's
-JAW, JAW_FAR = 3.0, 8.0  # px of opening from which the lower teeth go with the jaw
 LEAST_LIPS = 20.0  # grey levels: in darkness colours say nothing
-UPPER_TEETH, EDGE_OF_TEETH = 0.17, 0.05  # of the distance between the eyes, 63 mm: 10 mm, 3 mm
 UNLIKE, SURELY_UNLIKE = 40.0, 70.0  # grey levels: what is there is not what the generator has
 MONOCHROME = 2.0  # grey levels: where colour follows from luma to this, the photo is grey or sepia
 GRAIN = 2.0  # px: what a blur of this takes away is grain,
@@ -43,6 +43,8 @@ EDGES = 2.5  # up to so many deviations: beyond are edges
 COARSE = 0.1  # correlation of neighbours below which grain is white
 # Where skin is drawn out to so many times its length its grain would become streaks.
 DRAWN_OUT, TORN = 1.4, 2.2
+WIDEST = 0.8  # of the distance between the eyes: 50 mm between the lips of a wide open mouth
+MOUTH_SLOTS = np.array([slot.startswith("mouth") for slot in regions.SLOTS])
 CARRIED_ON = 12.0  # px over which the edge of the face takes its surroundings along
 OVAL_GROWS = 2  # px around the mesh's outline where the flow is still believed
 
@@ -79,8 +81,7 @@ class MovedPhoto:
             *(inside(self.mesh, c, 1.0, grow=-2) for c in (LEFT_EYE, RIGHT_EYE))
         )
         open_now = ramp(lip_gap(self.mesh), SEALED, OPEN)
-        self._teeth = inside(self.mesh, INNER_LIPS, 1.5, grow=-2) * open_now
-        self._mouth = inside(self.mesh, INNER_LIPS, 1.5, grow=2) * open_now
+        self._open, self._inside = float(open_now), Mouth.find(small, self.mesh)
         self._lips, self._drawn_lips = (
             lip_colour(picture, self.mesh) for picture in (small, self._tone(drawn))
         )
@@ -94,13 +95,22 @@ class MovedPhoto:
         mesh = self._find_mesh(edited, before.astype(np.float32))
         after = before if mesh is None else mesh[:, :2].astype(float)
         change = self.unedited.to(edited, after)
-        if gains is not None and (gains != 1).any():
+        gains = np.ones(len(regions.SLOTS)) if gains is None else gains
+        gains = np.where(MOUTH_SLOTS, gains * self._as_far(change.opened * gains), gains)
+        if (gains != 1).any():
             masks = self._masks * (gains != 1)[:, None, None]
             share = masks / np.maximum(masks.sum(axis=0), 1)
             change = change.exaggerated(
                 np.asarray(1 + np.tensordot(gains - 1, share, axes=1), np.float32)
             )
         return self.carried(change)
+
+    def _as_far(self, opened: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Which part of an opening, px, a mouth can still do; half way there it slows down."""
+        left = max(WIDEST * self._inside.eyes - lip_gap(self.mesh), 1.0) / 2
+        beyond = np.maximum(opened - left, 0)
+        can = np.minimum(opened, left) + left * np.tanh(beyond / left)
+        return np.asarray(np.where(beyond > 0, can / np.maximum(opened, 1e-6), 1.0))
 
     @cached_property
     def _masks(self) -> Array:
@@ -116,21 +126,28 @@ class MovedPhoto:
             at = here + sample(self._place, comes_from)
         motion = self._beyond_the_face(sample(change.motion, at), sample(change.by_mesh, at))
         mouth = sample(change.mouth, at)
-        # Where lips have closed over the photo's teeth there is nothing of the photo to show.
-        shut = sample(change.lips, at) * (1 - mouth) * ramp(-change.opened, JAW, JAW_FAR)
-        seam = sample(self._mouth, here + motion) * shut
-        # The eyeball and the upper teeth do not move with lids and lips: the photo's stay.
+        # Where lips have closed there is nothing to see between them.
+        closed = float(ramp(-change.opened, *JAW))
+        shut = sample(change.lips, at) * (1 - mouth) * closed
+        # The eyeball does not move with the lids: the photo's stays.
         eyes = sample(change.eyes, at)
-        kept = self._teeth * self._fixed_teeth(change.opened) * mouth
-        still = np.maximum(self._eyes * eyes, kept)
+        still = self._eyes * eyes
         motion *= (1 - still)[..., None]
         shading = (
             sample(change.shading, at) * (1 - still) * self._face * (1 - np.maximum(mouth, shut))
         )
         appears = sample(change.appears, at) * (1 - eyes) * self._face * self._like * (1 - shut)
-        appears = np.maximum(np.maximum(appears, mouth) * (1 - kept), seam)
+        appears = np.maximum(appears, mouth)
         new = self._tone(sample(change.edited, at))
         new *= 1 + (1 - mouth[..., None]) * (self._lips / self._drawn_lips - 1)
+        if share := self._open:
+            opening = open_mouth(self._inside, change, closed, SIDE)
+            motion += (opening.within * share)[..., None] * (opening.motion - motion)
+            inner = blur(opening.inside * share, 1)
+            shading *= 1 - inner
+            appears = appears * (1 - share) + share * blur(opening.appears, 1)
+            hollow = opening.hollow if self._inside.teeth else sample(change.drawn, opening.drawn)
+            new += inner[..., None] * (self._tone(hollow) - new)
         return Fields(motion, shading, appears, new, drawn_out(motion))
 
     def _beyond_the_face(self, motion: Array, by_mesh: Array) -> Array:
@@ -144,18 +161,6 @@ class MovedPhoto:
         near = blur(self._face, CARRIED_ON)[..., None]
         carried_on = blur(face * off, CARRIED_ON) / np.maximum(near, 0.5)
         return np.asarray(by_mesh + face * off + (1 - face) * carried_on, np.float32)
-
-    def _fixed_teeth(self, opened: float) -> Array:
-        """[S, S]: the upper teeth, or all of them while the jaw stays."""
-        far = float(np.clip((opened - JAW) / (JAW_FAR - JAW), 0, 1))
-        top, bottom = self.mesh[13], self.mesh[14]
-        gap = max(1e-3, lip_gap(self.mesh))
-        eyes = float(
-            np.linalg.norm(self.mesh[list(LEFT_EYE)].mean(0) - self.mesh[list(RIGHT_EYE)].mean(0))
-        )
-        down = (pixel_centres(SIDE) + 0.5 - top) @ ((bottom - top) / gap)  # px below the upper lip
-        below = np.clip((down / eyes - UPPER_TEETH) / EDGE_OF_TEETH, 0, 1)
-        return np.asarray(1 - far * below, np.float32)
 
 
 @dataclass(frozen=True)
@@ -276,6 +281,8 @@ class Canvas:
         # Nothing outside: not by a half pixel of the resampling either.
         self._share *= self._spread((share > 1 / 512).astype(np.float32), cv2.INTER_NEAREST)
         self._grain = grain_like(picture, self._share)
+        looked_at = picture[self._share > 0.5]
+        self._level = float(np.median(looked_at @ LUMA)) if len(looked_at) else 1.0
 
     @staticmethod
     def of_photo(photo: Photo, aligned: AlignedFace, share: Array) -> Canvas:
@@ -328,14 +335,18 @@ class Canvas:
         if fields.drawn_out.any():
             worn = (self._spread(fields.drawn_out) * share)[..., None]
             moved += worn * (blur(moved, GRAIN) - moved)
-            moved *= 1 + worn * (self._grain / (moved @ LUMA + 1))[..., None]
+            moved *= 1 + worn * self._grain_of(moved)
         appears = (self._spread(fields.appears) * share)[..., None]
         new = self._spread(fields.new)
-        new *= 1 + (self._grain / (new @ LUMA + 1))[..., None]  # a factor, so that grey stays grey
+        new *= 1 + self._grain_of(new)
         moved += appears * (new - moved)
         drawn = np.clip(np.rint(moved), 0, 255).astype(np.uint8)
         np.copyto(drawn, self._picture, where=(share == 0)[..., None])
         return drawn
+
+    def _grain_of(self, drawn: Array) -> Array:
+        """[H, W, 1], a factor, so that grey stays grey; less where it is darker than the face."""
+        return np.asarray((self._grain / np.maximum(drawn @ LUMA + 1, self._level))[..., None])
 
 
 def mixed(before: Pixels, after: Pixels, share: Array) -> Pixels:
