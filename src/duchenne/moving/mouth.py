@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..faces.landmarks import INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
+from .change import OPEN, lip_gap
 from .correspondence import Array, blur, sample
 
 Curve = NDArray[np.float64]
@@ -68,6 +69,11 @@ class Mouth:
         upper, lower = rows_of(mesh, INNER_LIPS)
         height = np.linalg.norm(lower - upper, axis=1)
         down = (lower - upper) / np.maximum(height, 1e-6)[:, None]
+        outer = rows_of(mesh, OUTER_LIPS)
+        eyes = mesh[list(LEFT_EYE), :2].mean(axis=0) - mesh[list(RIGHT_EYE), :2].mean(axis=0)
+        apart = float(np.linalg.norm(eyes))
+        if lip_gap(mesh) < OPEN:
+            return Mouth(outer[0], upper, upper, lower, lower, outer[1], apart, teeth=False)
         depths = np.linspace(-BEYOND, height + BEYOND, LEVELS)  # [LEVELS, COLUMNS]
         seen = sample(picture, _places(upper + depths[..., None] * down))
         cheeks = sample(picture, _places(mesh[list(CHEEKS), None, :2]))
@@ -94,11 +100,9 @@ class Mouth:
             begin + ((edge - low) / np.maximum(high - low, 1e-6))[:, None] * (end - begin)
             for edge in (edges[0] - crossed, edges[1] + crossed)
         )
-        outer = rows_of(mesh, OUTER_LIPS)
-        eyes = mesh[list(LEFT_EYE), :2].mean(axis=0) - mesh[list(RIGHT_EYE), :2].mean(axis=0)
         return Mouth(
             outer[0], begin, upper_edge, lower_edge, end, outer[1],
-            float(np.linalg.norm(eyes)), any(arc is not None for arc in arcs),
+            apart, any(arc is not None for arc in arcs),
         )  # fmt: skip
 
 

@@ -140,7 +140,8 @@ class MovedPhoto:
         appears = np.maximum(appears, mouth)
         new = self._tone(sample(change.edited, at))
         new *= 1 + (1 - mouth[..., None]) * (self._lips / self._drawn_lips - 1)
-        if share := self._open:
+        # A mouth that opens, or is open, is taken apart; lips that stay on each other are skin.
+        if share := max(self._open, float(ramp(change.opened, *JAW))):
             opening = open_mouth(self._inside, change, closed, SIDE)
             motion += (opening.within * share)[..., None] * (opening.motion - motion)
             inner = blur(opening.inside * share, 1)

@@ -76,7 +76,8 @@ def open_mouth(photo: Mouth, change: Change, closed: float, side: int) -> Openin
     closed: 0 to 1, whether lips that leave a small gap are meant to meet. side: of the pictures.
     """
     inner, outer = rows_of(change.goes, INNER_LIPS), rows_of(change.goes, OUTER_LIPS)
-    rims = rows_of(change.drawn_mesh, INNER_LIPS)
+    drawn = Mouth.find(change.drawn, change.drawn_mesh)
+    rims = drawn.upper, drawn.lower
     upper, lower = photo.upper + inner[0], photo.lower + inner[1]
     lower = _from(upper, lower, photo.down)
     left = float(((lower - upper)[MIDDLE] @ photo.down).mean()) / photo.eyes
