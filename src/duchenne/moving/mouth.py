@@ -202,11 +202,9 @@ def _arc(row: Numbers, sign: int) -> Numbers | None:
     if np.isfinite(row[MIDDLE]).mean() < FEW:
         return None
     x = np.linspace(-1, 1, COLUMNS)
-    for _ in range(2):  # once more without what lies far off
-        terms = np.polynomial.polynomial.polyfit(x[known], row[known], 2)
-        off = row[known] - np.polynomial.polynomial.polyval(x[known], terms)
-        known = known[np.abs(off) <= 2 * max(float(np.median(np.abs(off))), 1.0)]
-    terms = np.polynomial.polynomial.polyfit(x[known], row[known], 2)
-    arc = np.polynomial.polynomial.polyval(x, terms)
+    fit, at = np.polynomial.polynomial.polyfit, np.polynomial.polynomial.polyval
+    off = np.abs(row[known] - at(x[known], fit(x[known], row[known], 2)))
+    known = known[off <= 2 * max(float(np.median(off)), 1.0)]  # once more without what lies far off
+    arc = at(x, fit(x[known], row[known], 2))
     beyond = float(np.percentile(sign * (row[known] - arc[known]), 90))
     return np.asarray(arc + sign * (max(beyond, 0.0) + WHOLE))
