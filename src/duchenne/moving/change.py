@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..faces.landmarks import INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 from ..types import Pixels
-from .correspondence import Array, ThinPlate, blur, inverse, pixel_centres, ramp, sample
+from .correspondence import Array, ThinPlate, blur, inverse, pixel_centres, sample
 
 T = TypeVar("T", np.float32, np.float64)
 
@@ -191,3 +191,9 @@ def _flow(to: Pixels, source: Pixels, first: Array, preset: int) -> Array:
     """float32 [S, S, 2], dense inverse search (Kroeger et al. 2016) from a first guess."""
     search = cv2.DISOpticalFlow.create(preset)
     return np.asarray(search.calc(to, source, first.copy()), np.float32)
+
+
+def ramp(x: Array | float, low: float, high: float) -> Array:
+    """0 up to `low`, 1 from `high` on, smooth between."""
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)

@@ -117,9 +117,3 @@ def sample(
 def blur(picture: Array, sigma: float) -> Array:
     """Gaussian blur of [h, w(, C)], sigma in pixels."""
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32)
-
-
-def ramp(x: Array | float, low: float, high: float) -> Array:
-    """0 up to `low`, 1 from `high` on, smooth between."""
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)

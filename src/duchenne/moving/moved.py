@@ -22,8 +22,8 @@ from ..faces.landmarks import FACE_OVAL, INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT
 from ..faces.paste import footprint
 from ..faces.warp import Affine, apply, invert
 from ..types import AlignedFace, Photo, Pixels
-from .change import LUMA, OPEN, SEALED, SIDE, Change, Unedited, inside, lip_gap
-from .correspondence import Array, blur, pixel_centres, ramp, sample, spline
+from .change import LUMA, OPEN, SEALED, SIDE, Change, Unedited, inside, lip_gap, ramp
+from .correspondence import Array, blur, pixel_centres, sample, spline
 from .mouth import Mouth
 from .opening_mouth import JAW, open_mouth
 

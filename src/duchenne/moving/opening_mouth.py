@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..faces.landmarks import INNER_LIPS, OUTER_LIPS
-from .change import OPEN, SEALED, Change, lip_gap
-from .correspondence import Array, pixel_centres, ramp
+from .change import OPEN, SEALED, Change, lip_gap, ramp
+from .correspondence import Array, pixel_centres
 from .mouth import COLUMNS, MIDDLE, Curve, Mouth, Numbers, rows_of
 
 JAW = (3.0, 8.0)  # px by which lips go apart, or together, from which it is the jaw that moves
