@@ -77,6 +77,17 @@ def outsiders() -> None:
 
 
 @pytest.fixture
+def jspsych() -> None:
+    """What the page of a rating study runs on; skipped where it cannot be had (no npm)."""
+    for entry in store.entries():
+        if entry.name.startswith("jspsych"):
+            try:
+                store.locate(entry.name)
+            except WeightsError as error:
+                pytest.skip(str(error))
+
+
+@pytest.fixture
 def landmarker_task() -> Path:
     """face_landmarker.task; the test is skipped where the file cannot be had."""
     try:

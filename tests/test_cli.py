@@ -20,6 +20,7 @@ import click
 import foreign
 import numpy as np
 import pytest
+import study_sets
 import tiny
 from command_line import done, run
 from PIL import Image
@@ -76,13 +77,16 @@ NEEDS_STORE = (
     "duchenne animate film",  # whose face is followed by the real network
 )
 NEEDS_STORE += ("duchenne faces",)  # the real detector
+NEEDS_JSPSYCH = ("duchenne study set/", "duchenne study make")
+NEEDS_STORE += NEEDS_JSPSYCH
 # Their workers are processes of their own: test_stimuli.py and test_batch.py run them.
 OTHER_PROCESSES = ("duchenne stimuli", "duchenne batch")
 # Twenty minutes each; what they call is tested in test_fit.py and test_evaluate.py.
 TOO_LONG = ("duchenne fit", "duchenne evaluate", *OTHER_PROCESSES)
 TOO_LONG += ("duchenne serve",)  # runs until it is stopped: test_studio_serve.py
 REAL_FACE = ("--target", "--like", "--drive film.mp4")
-GROUPS = {f"duchenne{group}" for group in ("", " weights", " fit", " generator", " programs")}
+NAMES = ("", " weights", " fit", " generator", " programs", " study")
+GROUPS = {f"duchenne{group}" for group in NAMES}
 
 
 @pytest.fixture
@@ -101,6 +105,9 @@ def inputs(folder: Path) -> Path:
         )  # fmt: skip
         (folder / "frames").mkdir()
         photo.save(folder / "frames" / "photo.png")
+    study_sets.write_set(folder / "set")
+    study_sets.write_responses(folder / "responses.csv", study_sets.rows_of("ann"))
+    (folder / "consent.txt").write_text("I agree.")
     (folder / "ffhq.pkl").write_bytes(foreign.nvidia_bytes(foreign.nvidia_generator()))
     return folder
 
@@ -143,6 +150,8 @@ def test_every_command_writes_json(command: str) -> None:
 def test_example_runs(line: str, inputs: Path, request: pytest.FixtureRequest) -> None:
     if line.startswith(NEEDS_TASK):
         request.getfixturevalue("landmarker_task")
+    if line.startswith(NEEDS_JSPSYCH):
+        request.getfixturevalue("jspsych")
     before = {path: path.stat().st_mtime_ns for path in inputs.iterdir()}
     arguments = shlex.split(line)[1:]
     done(*arguments)

@@ -71,6 +71,9 @@ def resolve(line: str) -> tuple[click.Command, list[str]]:
     command: click.Command = commands
     arguments = shlex.split(line, comments=True)[1:]
     while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
+        unnamed = getattr(command, "default", None)  # the command that need not be named
+        if unnamed is not None and arguments[0] not in command.commands:
+            return command.commands[unnamed], arguments
         assert arguments[0] in command.commands, f"{line}: there is no {arguments[0]!r}"
         command = command.commands[arguments.pop(0)]
     return command, arguments

@@ -43,6 +43,10 @@ NAMES = [
     "expression-judge",
     "face-outsider",
     "face-mobile-outsider",
+    "jspsych",
+    "jspsych-css",
+    "jspsych-html-button-response",
+    "jspsych-preload",
 ]
 
 

@@ -38,6 +38,7 @@ from . import (
     scoring,
     serve,
     streams,
+    study,
     weights,
 )
 from .run import Run
@@ -55,6 +56,7 @@ COMMANDS: tuple[click.Command, ...] = (
     judging.evaluate,
     many.stimuli,
     many.batch,
+    study.study,
     judging.experiments,
     serve.serve,
     demo.demo,
