@@ -15,6 +15,7 @@ from .confusion import AboveChance, HitRate
 from .raters import Rater, describe
 from .ratings import Curve, Mean
 from .responses import Response, Responses
+from .settings import OTHER
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def _answers(responses: Responses) -> list[str]:
     """The answers in an order that no participant's shuffling has made: that of the conditions."""
     conditions = dict.fromkeys(row.expected for row in responses.rows)
     first = [name for name in conditions if name in responses.offered]
-    return first + sorted(name for name in responses.offered if name not in first)
+    rest = [name for name in responses.offered if name not in first]
+    return first + sorted(rest, key=lambda name: (name == OTHER, name))
 
 
 def _agreement(used: Sequence[Response], answers: Sequence[str]) -> Agreement:

@@ -104,10 +104,10 @@ def intensity(curves: Sequence[Curve], scale: Scale) -> str:
                 _text(x0 + asked * side, y0 + side + 15, f"{asked:g}", "middle", "font-size='11'")
             )
         ends = [place(0, scale.least), place(1, scale.most)]
-        parts.append(_path(ends, "#888", 1, "stroke-dasharray='3 4'"))
+        parts.append(_path(ends, INK, 1, "stroke-dasharray='2 4'"))
         for levels in curve.by_rater.values():
             points = [place(asked, rated) for asked, rated in levels.items()]
-            parts.append(_path(points, FAINT, 1))
+            parts.append(_path(points, "#999", 1, "opacity='0.7'"))
         means = [place(point.asked, point.rated.mean) for point in curve.points]
         parts.append(_path(means, LINE, 2.5))
         for point, (x, y) in zip(curve.points, means, strict=True):

@@ -9,12 +9,13 @@ from .analysis import Analysis
 from .report_tables import Cell, hit_rates, raters_table
 
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto;
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 72rem; margin: 2rem auto;
   padding: 0 1rem; }
 table { border-collapse: collapse; margin: 1rem 0; }
 th, td { padding: 0.25rem 0.7rem; text-align: right; border-bottom: 1px solid #ddd; }
 th { vertical-align: bottom; }
-th:first-child, td:first-child, td.words { text-align: left; }
+th:first-child, td:first-child, .words { text-align: left; }
+.words { min-width: 16rem; }
 .wide { overflow-x: auto; }
 svg { max-width: 100%; height: auto; }
 small, .about { color: #555; }
@@ -29,10 +30,11 @@ def _number(value: Cell, digits: int = 2) -> str:
 
 def _html(columns: Sequence[str], rows: Iterable[Sequence[str]], words: Sequence[str] = ()) -> str:
     """A table; the columns of `words` are text."""
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    kinds = [" class='words'" if column in words else "" for column in columns]
+    headed = zip(kinds, columns, strict=True)
+    head = "".join(f"<th{kind}>{escape(column)}</th>" for kind, column in headed)
     body = ""
     for row in rows:
-        kinds = (" class='words'" if column in words else "" for column in columns)
         cells = (f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds, row, strict=True))
         body += f"<tr>{''.join(cells)}</tr>\n"
     return f"<div class='wide'><table><tr>{head}</tr>\n{body}</table></div>"
@@ -56,14 +58,14 @@ def _summary(analysis: Analysis) -> str:
     checks = sum(given.checks.values())
     text = (
         f"<p>{used} raters, {len(analysis.pictures)} pictures, {int(analysis.matrix.sum())} "
-        f"answers. {gone} of {len(given.participants)} participants are left out, since they "
-        f"missed more than {analysis.tolerated} attention checks; {sum(given.missed.values())} of "
-        f"{checks} checks were missed in all.</p>"
+        f"answers. Left out: {gone} of {len(given.participants)} participants, who missed more "
+        f"than {analysis.tolerated} attention checks. Checks missed by all together: "
+        f"{sum(given.missed.values())} of {checks}.</p>"
     )
     if given.set_aside or given.copies:
         text += (
-            f"<p>{len(given.set_aside)} rows or files are set aside, as listed below; "
-            f"{given.copies} rows were there twice.</p>"
+            f"<p>Rows or files set aside, as listed below: {len(given.set_aside)}. Rows that were "
+            f"there twice: {given.copies}.</p>"
         )
     if not used:
         return text + "<p><strong>No rater is left: there is nothing to report.</strong></p>"
