@@ -259,6 +259,18 @@ def test_own_format_notices_changes(files: dict[str, Path], tmp_path: Path) -> N
     refused(path, "fir is missing")
 
 
+def test_a_configuration_of_fewer_layers_than_tensors(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    with safe_open(files["own.safetensors"], framework="pt") as file:
+        metadata = file.metadata()
+    config = json.loads(metadata["config"])
+    config["mapping"] = config["mapping"][:-1]
+    path = tmp_path / "changed.safetensors"
+    save_file(load_file(files["own.safetensors"]), path, {**metadata, "config": json.dumps(config)})
+    refused(path, "no place for")
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -129,6 +129,8 @@ def _assemble(config: Config, tensors: dict[str, Tensor]) -> Network:
         if tensors[name].shape != like.shape:
             shape = list(tensors[name].shape)
             raise WeightsError(f"{name} has shape {shape}, expected {list(like.shape)}")
+    if unknown := sorted(set(tensors) - set(expected)):
+        raise WeightsError(f"{unknown[0]!a}: a tensor that its configuration has no place for")
     network.load_state_dict(tensors, strict=True, assign=True)
     network.requires_grad_(False).eval()
     if missing_mean:
