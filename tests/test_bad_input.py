@@ -207,6 +207,8 @@ def test_numbers_of_the_command_line_have_the_strict_form(
         ["sample", "--seed", "1e999999999", "-o", "a.png"],
         ["sample", "--seed", "-1", "-o", "a.png"],
         ["serve", "--port", "70000"],
+        ["fit", "boundaries", "--share", "1_0/20", "-o", "b.safetensors"],
+        ["fit", "boundaries", "--share", f"0/{'9' * 5000}", "-o", "b.safetensors"],
         ["batch", "photo.jpg", "--workers", "0", "-o", "out"],
     ],
 )

@@ -75,6 +75,34 @@ def test_libreface(table: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("value", ["9" * 400, "NaN", "1e999", '"1_0"', "true", "[1]"])
+def test_a_list_with_something_that_is_no_number(value: str, table: Any) -> None:
+    """Such a row counts as one without a face."""
+
+    def row(i: int, first: str = "0.1") -> list[str]:
+        return ["1", "f.mp4", str(i), "0", '"[1, 2, 30, 40, 0.9, 1, 2]"', f'"[[{first}{REST}]]"']
+
+    header = "timestamp,video_path,frame_index,face_id,face_detection,action_units"
+    rows = [row(0), row(1, value.replace('"', '""')), row(2)]
+    recording = open_recording(table(header, rows), Drive(baseline=None, source_fps=25))
+    assert len(recording.timeline) == 3
+    assert np.isfinite(recording.timeline.sides).all()
+
+
+REST = ", 0.2" * (len(OPENFACE3_UNITS) - 1)
+
+
+def test_numbers_in_names_and_timecodes_are_ascii(table: Any) -> None:
+    header = "frame,timestamp,confidence,success,AU١٢_r"
+    assert "expected columns" in refusal(
+        InputError, open_recording, table(header, [(1, 0, 1, 1, 2)])
+    )
+    rows = [("٠٠:00:00:00.0", 61, 0.5), ("00:00:00:01.0", 61, 0.5)]
+    assert "timecode" in refusal(
+        InputError, open_recording, table("Timecode,BlendShapeCount,JawOpen", rows)
+    )
+
+
 def test_openface_3_lists_eight_values(table: Any) -> None:
     def row(i: int) -> list[str]:
         values = [0.0] * 8

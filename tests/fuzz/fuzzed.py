@@ -27,6 +27,7 @@ ODD_TEXTS = (
     "-1", "0", "1", "2", "1e-300", "AU12", "au12", "AU12=0,5", "AU12=1,AU6L=0.5", "AU99", "AU46",
     "{identity.foo}", "{identity:>300000000}", "{0}", "../..", "/", "a/b", ".", "..", "~", "CON",
     "\ud800", "\u202e", "\x1b[31m", "é" * 300, "\U0001f600" * 62, "a" * LONG, "[" * 5_000,
+    "[NaN]", "[1, 2", f"[[{'9' * 400}]]", "[[[]]]", "{}", "[[0.1, 0.2]]", "00:00:01:10.5",
     "True", "WAHR", "null", "hold", "natural", "zzz", "linear", "happiness", "anger:0.6",
 )  # fmt: skip
 ODD_NUMBERS = (
@@ -170,7 +171,10 @@ def tables(draw: st.DrawFn, header: list[str], rows: list[list[str]]) -> bytes:
     separator = draw(st.sampled_from((",", ",", ",", ";", "\t")))
     end = draw(st.sampled_from(("\n", "\n", "\r\n", "\r", "\n\n")))
     quoted = draw(st.booleans())
-    lines = [separator.join(f'"{c}"' if quoted else c for c in row) for row in [names, *cells]]
+    lines = [
+        separator.join(f'"{c}"' if quoted or separator in c else c for c in row)
+        for row in [names, *cells]
+    ]
     encoding = draw(st.sampled_from(("utf-8", "utf-8", "utf-8-sig", "utf-16", "latin-1")))
     content = end.join([*lines, ""]).encode(encoding, "replace")
     return draw(changed(content)) if draw(st.integers(0, 4)) == 0 else content

@@ -29,6 +29,13 @@ RECORDINGS = {
         ["frame", "face_id", "timestamp", "confidence", "success", "AU12_r", "AU06_r", "AU45_c"],
         [[str(i + 1), "0", f"{i / 10:.1f}", "0.98", "1", f"{i / 2}", "1", "0"] for i in range(5)],
     ),
+    "openface3": (
+        ["timestamp", "video_path", "frame_index", "face_id", "face_detection", "action_units"],
+        [
+            ["1", "f.mp4", str(i), "0", "[1, 2, 3, 4, 0.9]", "[[0.1, 0, 0, 0, 0, 0, 0, 0.5]]"]
+            for i in range(4)
+        ],
+    ),
     "pyfeat": (
         ["frame", "AU01", "AU12", "FaceScore"],
         [[str(i), "0.1", f"{i / 5}", "0.9"] for i in range(5)],
@@ -89,7 +96,7 @@ def test_keys_in_toml(tree: dict[str, Any], data: st.DataObject, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
-@cases(90)
+@cases(75)
 @given(data=st.data())
 def test_recordings(name: str, data: st.DataObject, tmp_path: Path) -> None:
     path = tmp_path / "drive.csv"

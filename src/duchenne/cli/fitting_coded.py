@@ -7,10 +7,14 @@ from typing import Any
 
 import click
 
+from ..errors import InputError
+from ..reading import numbers
 from .ahead import WorkerOptions
 from .faces import Encoding, new_studio
 from .run import Run, progress_bars
 from .scoring import by_code, read_scores, table_text
+
+MOST_SHARES = 10_000
 
 
 def check_coded(
@@ -136,9 +140,11 @@ def _scorer(run: Run) -> Any:
 
 def share_of(text: str) -> tuple[int, int]:
     try:
-        k, n = (int(part) for part in text.split("/"))
-    except ValueError:
+        k, n = (numbers.whole("--share", part) for part in text.split("/"))
+    except (ValueError, InputError):
         raise click.UsageError(f"--share {text}: write K/N, for example 0/2") from None
-    if not 0 <= k < n:
-        raise click.UsageError(f"--share {text}: K counts from 0 to N - 1")
+    if not k < n <= MOST_SHARES:
+        raise click.UsageError(
+            f"--share {text}: K counts from 0 to N - 1, N is at most {MOST_SHARES}"
+        )
     return k, n

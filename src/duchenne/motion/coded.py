@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from .. import facs
 from ..errors import InputError
 from ..reading import tables
+from ..reading.numbers import decimal
 from ..reading.tables import Header, Sheet
 from . import arkit
 from .layouts import (
@@ -261,10 +262,10 @@ def _list(text: str) -> list[float] | None:
         found: Any = json.loads(text)
         while isinstance(found, list) and len(found) == 1 and isinstance(found[0], list):
             (found,) = found
-        numbers = [float(value) for value in found]
+        values = [decimal(value) for value in found]
     except (ValueError, TypeError, RecursionError):
         return None
-    return numbers if all(map(math.isfinite, numbers)) else None
+    return values if all(map(math.isfinite, values)) else None
 
 
 def _places(layout: Layout, columns: Sequence[Array | None], count: int) -> tuple[Array, Array]:

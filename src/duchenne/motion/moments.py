@@ -20,7 +20,7 @@ USUAL_FPS = 30  # of a film, where nothing says its rate
 LINK_FPS = 60  # Live Link Face's, where a short table does not show it
 ROUNDED = 0.75  # fewer distinct times than this share of the rows: they were rounded
 _PER_SECOND = {"frame_time_in_ms": 1000.0}
-_TIMECODE = re.compile(r"(\d{1,2})[:;](\d{2})[:;](\d{2})[:;.](\d{1,3})(?:\.(\d+))?")
+_TIMECODE = re.compile(r"(\d{1,2})[:;](\d{2})[:;](\d{2})[:;.](\d{1,3})(?:\.(\d{1,20}))?", re.ASCII)
 _NTSC = tuple(Fraction(whole * 1000, 1001) for whole in (24, 30, 48, 60, 120))
 _DAY = 86_400.0
 

@@ -75,7 +75,7 @@ class Header:
 
     def matching(self, pattern: str) -> Iterator[tuple[int, re.Match[str]]]:
         """(place, match) of the columns whose whole name fits, whatever its case."""
-        compiled = re.compile(pattern, re.IGNORECASE)
+        compiled = re.compile(pattern, re.IGNORECASE | re.ASCII)
         for i, name in enumerate(self.names):
             if match := compiled.fullmatch(name):
                 yield i, match

@@ -71,7 +71,8 @@ def _read(path: Path, settings: Drive, units: Collection[str]) -> MotionFile:
     keys = list(keyframes.csv_rows(tables.read(path, short=True)))
     timeline = _from_keys(keys, settings.fps or DEFAULT_FPS, settings.most_frames)
     rows = tuple(
-        (au.upper(), float(time), float(value), ease) for _, (au, time, value, ease) in keys
+        (au.upper(), numbers.decimal(time), numbers.decimal(value), ease)
+        for _, (au, time, value, ease) in keys
     )
     return MotionFile("keyframes", timeline, rows)
 
