@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 import tiny
@@ -16,6 +17,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from duchenne.cli import commands
+from duchenne.cli.fitting_coded import share_of
 from duchenne.editing import boundaries
 from duchenne.files import codes
 from duchenne.types import LatentCode
@@ -207,13 +209,19 @@ def test_numbers_of_the_command_line_have_the_strict_form(
         ["sample", "--seed", "1e999999999", "-o", "a.png"],
         ["sample", "--seed", "-1", "-o", "a.png"],
         ["serve", "--port", "70000"],
-        ["fit", "boundaries", "--share", "1_0/20", "-o", "b.safetensors"],
-        ["fit", "boundaries", "--share", f"0/{'9' * 5000}", "-o", "b.safetensors"],
         ["batch", "photo.jpg", "--workers", "0", "-o", "out"],
     ],
 )
 def test_wrong_usage_is_one_short_line(line: list[str], folder: Path) -> None:
     refused(folder, 2, "says more", *line)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "1/2/3", "1_0/20", "١/٢", "2/2", "-1/2", "0/" + "9" * 5000]
+)
+def test_wrong_shares(text: str) -> None:
+    with pytest.raises(click.UsageError, match="--share"):
+        share_of(text)
 
 
 @pytest.mark.parametrize("value", ["nan", "-0.5", "1.5"])
