@@ -156,6 +156,11 @@ def test_columns_that_are_not_read_are_told(
         ("file,face\na.jpg,first\n", "line 2, column face: 'first' is not a number"),
         ("file\na.jpg\n", "line 2: no expression"),
         ("file\n", "no photos or codes there"),
+        ("", "expected a column `file`"),
+        ("\n\n", "expected a column `file`"),
+        ("file,au\n..,AU12\n", "line 2: '..' is a folder; name a file"),
+        ("file,au\n/,AU12\n", "line 2: '/' is a folder; name a file"),
+        ("file,au\n" + "a.jpg,AU12\n" * 500 + "a\0.jpg,AU12\n", "is no name of a file"),
     ],
 )
 def test_a_wrong_table_is_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -6,7 +6,9 @@ import json
 import math
 import os
 import struct
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hypothesis import settings
@@ -19,6 +21,7 @@ PLANNED = 5_800  # the sum of all `cases`, at most
 USUAL = 3_500
 WANTED = int(os.environ.get("DUCHENNE_FUZZ", USUAL))
 
+SLOWEST = 10  # seconds of a case
 LONG = 100_000
 ODD_TEXTS = (
     "", " ", "\0", "\n", "\r\n", ",", ";", '"', "'", "=", "[", "{", "}", "%s", "-", "--", "nan",
@@ -50,13 +53,22 @@ def cases(count: int) -> Callable[[Any], Any]:
     return settings(max_examples=math.ceil(count * WANTED / PLANNED))
 
 
+@contextmanager
+def bounded() -> Iterator[None]:
+    """No hang: less than `SLOWEST` seconds of computing in all threads, on however busy a machine."""
+    start = time.process_time()
+    yield
+    assert time.process_time() - start < SLOWEST
+
+
 def taken(call: Callable[..., Any], *given: Any, **more: Any) -> Any | None:
     """What the call gives; None where it refuses, in one line, what was given."""
-    try:
-        return call(*given, **more)
-    except DuchenneError as error:
-        one_line(str(error))
-        return None
+    with bounded():
+        try:
+            return call(*given, **more)
+        except DuchenneError as error:
+            one_line(str(error))
+            return None
 
 
 # ---------------------------------------------------------------- bytes

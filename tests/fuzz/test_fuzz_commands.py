@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 from command_line import run
-from fuzzed import cases, number_texts, odd_texts, short_texts
+from fuzzed import bounded, cases, number_texts, odd_texts, short_texts
 from hypothesis import given
 from hypothesis import strategies as st
 from refusal import one_line
@@ -77,7 +77,8 @@ def lines(draw: st.DrawFn) -> list[str]:
 @cases(600)
 @given(line=lines())
 def test_lines(line: list[str], place: Path) -> None:
-    result = run(*line)
+    with bounded():
+        result = run(*line)
     assert result.exit_code in CODES
     said = result.stderr.splitlines()
     if result.exit_code > 1:

@@ -13,7 +13,7 @@ pytest.importorskip("starlette", reason="the web page's packages are not install
 pytest.importorskip("httpx2", reason="the test client of Starlette needs httpx2")
 
 import tiny
-from fuzzed import LONG, cases, changed, odd, odd_texts, short_texts, tables, wrong
+from fuzzed import LONG, bounded, cases, changed, odd, odd_texts, short_texts, tables, wrong
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
@@ -87,10 +87,11 @@ def test_questions(data: st.DataObject, client: TestClient) -> None:
     content = as_json(data.draw(wrong(QUESTIONS[path]) if QUESTIONS[path] else odd))
     if data.draw(st.integers(0, 9)) == 0:
         content = data.draw(changed(content))
-    check(client.post(f"/api/{path}", content=content))
+    with bounded():
+        check(client.post(f"/api/{path}", content=content))
+        settle(client)
     job = client.get("/api/job").json()
     assert len(job.get("message") or "") <= 500
-    settle(client)
 
 
 @cases(80)
@@ -99,7 +100,9 @@ def test_motion_files(data: st.DataObject, client: TestClient) -> None:
     table = data.draw(st.sampled_from((KEYS, *RECORDINGS.values())))
     names = ("fps", "source_fps", "follow", "confidence", "name", "other")
     asked = data.draw(st.dictionaries(st.sampled_from(names), texts, max_size=3))
-    check(client.post("/api/timeline/file", params=asked, content=data.draw(tables(*table))))
+    content = data.draw(tables(*table))
+    with bounded():
+        check(client.post("/api/timeline/file", params=asked, content=content))
 
 
 @cases(60)
@@ -108,8 +111,9 @@ def test_uploads(data: st.DataObject, client: TestClient) -> None:
     kind = data.draw(st.sampled_from(sorted(WHOLE)))
     content = data.draw(changed(WHOLE[kind]) | st.just(WHOLE[kind]))
     asked = data.draw(st.dictionaries(st.sampled_from(("name", "quality")), texts, max_size=2))
-    check(client.post("/api/photo", params=asked, content=content))
-    settle(client)
+    with bounded():
+        check(client.post("/api/photo", params=asked, content=content))
+        settle(client)
     job = client.get("/api/job").json()
     assert len(job.get("message") or "") <= 500
 

@@ -101,7 +101,7 @@ def test_keys_in_toml(tree: dict[str, Any], data: st.DataObject, tmp_path: Path)
 def test_recordings(name: str, data: st.DataObject, tmp_path: Path) -> None:
     path = tmp_path / "drive.csv"
     path.write_bytes(data.draw(tables(*RECORDINGS[name])))
-    rates = st.sampled_from((None, None, "24", "240", "1/1001", 12))
+    rates = st.sampled_from((None, None, "24", "240", "1/7", 12, 29.97, 0.5, 60, "1/1001"))
     settings = taken(
         Drive, fps=data.draw(rates), source_fps=data.draw(rates),
         smooth=data.draw(st.sampled_from((0.0, 0.1, 60.0))),

@@ -89,6 +89,11 @@ class OneLineErrors(click.Command):
             raise _wrong_usage(error) from error
         except DuchenneError as error:
             raise _failure(f"error: {error}", error.exit_code) from error
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            reason = f"{quoted(error.filename)}: a name or path that is too long"
+            raise _failure(f"error: {reason}", InputError.exit_code) from error
         except ModuleNotFoundError as error:
             if error.name != "torch":
                 raise

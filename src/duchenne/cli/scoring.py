@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from .. import facs
+from ..reading import places
 from . import scoring_films
 from .run import Run, recorded
 from .values import Decimal, Whole
@@ -143,7 +144,7 @@ def read_scores(table: str, pictures: str | None, confidence: float | None = Non
     from ..motion import coders
     from ..reading import numbers
 
-    if pictures is not None and not Path(pictures).is_dir():
+    if pictures is not None and not places.is_folder(pictures):
         raise InputError(f"{pictures}: no such folder; give the one with the scored pictures")
     names = [path.name for path in Path(pictures).iterdir()] if pictures else []
     if confidence is None:

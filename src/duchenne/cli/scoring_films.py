@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..reading import places
 from .run import Run, with_bar
 
 if TYPE_CHECKING:
@@ -21,14 +22,14 @@ def is_sequence(source: str) -> bool:
     """Whether `score` measures it frame by frame."""
     from ..files.film_source import is_film
 
-    return Path(source).is_dir() or is_film(source)
+    return places.is_folder(source) or is_film(source)
 
 
 def score(run: Run, source: str, output: str | None, face: int) -> None:
     """Measure a film or a folder into a table in OpenFace's columns."""
     from ..measuring import film_table
 
-    folder = Path(source).is_dir()
+    folder = places.is_folder(source)
     if output is None:
         run.say(",".join(film_table.columns(folder)))
         for cells in _rows(run, source, face):
@@ -65,7 +66,7 @@ def table_of(run: Run, recording: str) -> str:
     ]  # fmt: skip
     digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
     table = cache_root() / "measured" / f"{film.stem}-{digest}.csv"
-    if not table.exists():
+    if not places.exists(table):
         with reporting_disk_errors(table):
             table.parent.mkdir(parents=True, exist_ok=True)
         with run.stages("measure"):
@@ -76,7 +77,7 @@ def table_of(run: Run, recording: str) -> str:
 def _rows(run: Run, source: str, face: int) -> Iterator[list[str]]:
     from ..measuring import film, film_table
 
-    folder = Path(source).is_dir()
+    folder = places.is_folder(source)
     with run.stages("score"):
         for observed in film.observe(Path(source), face=face):
             if observed.problem:

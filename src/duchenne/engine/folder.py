@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 from ..errors import OutputError
 from ..files import codes
 from ..files.writing import TEMPORARY, reporting_disk_errors
+from ..reading import places
 
 PRIVATE = ".duchenne"
 FORMAT = "duchenne-journal-1"
@@ -50,7 +51,11 @@ class OutputFolder:
         self._lock = FileLock(private / "lock")
 
     def __enter__(self) -> OutputFolder:
-        if self.path.is_dir() and any(self.path.iterdir()) and not self._journal.parent.is_dir():
+        if (
+            places.is_folder(self.path)
+            and any(self.path.iterdir())
+            and not self._journal.parent.is_dir()
+        ):
             raise OutputError(
                 f"{self.path}: holds files of something else; give a new or an empty folder"
             )

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ..errors import InputError, quoted
-from ..reading import texts
+from ..reading import places, texts
 from ..types import WIDTH, LatentCode
 from . import arrays, pictures, writing
 from .arrays import Expected
@@ -65,7 +65,7 @@ def read_tensors(
 
     most: bytes of the file; a larger one is not read. What the tensors must be is for `arrays`.
     """
-    if not path.is_file():
+    if not places.is_file(path):
         raise InputError(f"{path}: no such file; expected {expected}")
     if most is not None and path.stat().st_size > most:
         raise InputError(f"{path}: larger than {most / 1e6:g} MB; expected {expected}")

@@ -26,6 +26,7 @@ import numpy as np
 
 from ..errors import OutputError
 from ..motion.timeline import Rate, Timeline, frame_rate
+from ..reading import places
 from ..types import Pixels
 from . import pictures, writing
 from .film_formats import FORMATS, FilmFormat, FrameWriter, Stream
@@ -77,7 +78,9 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
     text = os.fspath(path)
     known = Path(text).suffix.lower() in FORMATS
     return (
-        text.endswith(("/", os.sep)) or not Path(text).suffix or (not known and Path(text).is_dir())
+        text.endswith(("/", os.sep))
+        or not Path(text).suffix
+        or (not known and places.is_folder(text))
     )
 
 

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from ..errors import InputError
+from ..reading import places
 from ..types import Pixels
 from . import pictures
 from .film_source import open_film
@@ -35,7 +36,9 @@ class Shown:
 
 def count_of(path: str | os.PathLike[str]) -> int:
     """How many there are, about; 0 where a film does not say. Raises InputError."""
-    return len(photos_in(path, tell=False)) if Path(path).is_dir() else open_film(path).frame_count
+    return (
+        len(photos_in(path, tell=False)) if places.is_folder(path) else open_film(path).frame_count
+    )
 
 
 def frames_of(path: str | os.PathLike[str]) -> Iterator[Shown]:
@@ -43,7 +46,7 @@ def frames_of(path: str | os.PathLike[str]) -> Iterator[Shown]:
 
     Raises InputError for what is no film, and in the middle of a film that is cut or damaged.
     """
-    if Path(path).is_dir():
+    if places.is_folder(path):
         for number, file in enumerate(photos_in(path), 1):
             yield Shown(number, 0.0, file.name, partial(_still, file))
         return

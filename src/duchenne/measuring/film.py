@@ -19,6 +19,7 @@ from ..errors import InputError
 from ..faces import landmarks
 from ..faces.following import Follower, Found
 from ..files.sequences import Shown, frames_of
+from ..reading import places
 from ..types import Pixels
 from . import head, sides
 from .head import Head
@@ -90,7 +91,7 @@ def observe(
         is followed; of every picture of a folder. after, state: go on after that frame, where the
         follower stood like that. Raises InputError as `frames_of` does.
     """
-    follower, folder = Follower(face), path.is_dir()
+    follower, folder = Follower(face), places.is_folder(path)
     observer = _Observer(scale)
     pending: deque[Future[Observed]] = deque()
     with ThreadPoolExecutor(cores.torch_threads(), "measuring") as pool:

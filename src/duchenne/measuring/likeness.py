@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from ..faces import align, landmarks
 from ..files import pictures
 from ..files.film_source import is_film
 from ..files.sequences import frame_at
-from ..reading import numbers
+from ..reading import numbers, places
 from ..types import Photo, Pixels
 from . import sides
 from .measures import pose
@@ -71,7 +70,7 @@ def _intensities(scorer: Scorer, face: sides.Sides) -> Array:
 def picture_at(place: str) -> Photo:
     """The picture that "b.jpg" or "film.mp4@2.5s" names. Raises InputError."""
     path, at, text = place.rpartition("@")
-    if at and is_film(path) and not Path(place).exists():
+    if at and is_film(path) and not places.exists(place):
         seconds = numbers.number(f"{place}: seconds", text.removesuffix("s"), 0, 1e6)
         return Photo(frame_at(path, seconds).pixels, place)
     if is_film(place):
@@ -82,7 +81,7 @@ def picture_at(place: str) -> Photo:
 def source_of(place: str) -> str:
     """The file that `picture_at` reads."""
     path, at, _ = place.rpartition("@")
-    return path if at and is_film(path) and not Path(place).exists() else place
+    return path if at and is_film(path) and not places.exists(place) else place
 
 
 def targets(rest: Array, wanted: Array) -> facs.Descriptor:

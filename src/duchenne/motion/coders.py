@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .. import facs
 from ..errors import InputError
+from ..reading import places
 from .coded import MIN_CONFIDENCE, CodedTable, read_table
 from .layouts import LIBREFACE, OPENFACE, OPENFACE3, OWN, PYFEAT
 
@@ -57,7 +58,7 @@ def read_scores(
     Left out and told in `notes`: rows without a trusted face or with an empty score, and pictures
     with several faces, of which nobody knows which is meant. Raises InputError.
     """
-    if source.is_dir():
+    if places.is_folder(source):
         # FaceLandmarkImg puts a second file beside every table: NAME_of_details.txt.
         files = sorted(source.glob("*.csv"))
         if not files:

@@ -14,9 +14,9 @@ from typing import Any
 from .. import facs
 from ..engine.base import Engine, Item, Outcome, Slots, Throughput
 from ..engine.folder import OutputFolder, sha256_of
-from ..errors import DescriptorError, InputError
+from ..errors import DescriptorError, InputError, quoted
 from ..files import codes, folders
-from ..reading import tables
+from ..reading import places, tables
 from . import papers
 from .design import Cell, Output
 from .drawing import Request, Source
@@ -79,7 +79,7 @@ def find_inputs(
     Raises InputError if there is nothing to do.
     """
     path = Path(source)
-    if path.suffix.lower() == ".csv" and not path.is_dir():
+    if path.suffix.lower() == ".csv" and not places.is_folder(path):
         inputs = _from_table(path, descriptor)
     else:
         if descriptor is None:
@@ -92,7 +92,7 @@ def find_inputs(
             f"{source}: no photos or codes there{f', only {others}' if others else ''}; give a "
             "folder, a glob or a CSV"
         )
-    if keep is not None and not Path(keep).exists():
+    if keep is not None and not places.exists(keep):
         raise InputError(f"{keep}: no such file or folder; give a mask, or a folder of masks")
     masked = [replace(given, keep=given.keep or _mask_of(given, keep)) for given in inputs]
     return _distinct(masked)
@@ -102,15 +102,15 @@ def _mask_of(given: Input, keep: str | None) -> Path | None:
     """The mask of an input in what was given for all, if there is one."""
     if keep is None or given.path.suffix.lower() == codes.SUFFIX:
         return None
-    if not Path(keep).is_dir():
+    if not places.is_folder(keep):
         return Path(keep)
     mask = Path(keep) / f"{given.stem}.png"
-    return mask if mask.exists() else None
+    return mask if places.exists(mask) else None
 
 
 def left_out(source: str) -> dict[str, int]:
     """Files of a folder or a glob that `find_inputs` leaves out: suffix -> how many, most first."""
-    if Path(source).suffix.lower() == ".csv" and not Path(source).is_dir():
+    if Path(source).suffix.lower() == ".csv" and not places.is_folder(source):
         return {}
     return folders.counted(why for *_, why in _there(source))
 
@@ -121,9 +121,9 @@ def _there(source: str) -> list[tuple[Path, Path, str]]:
     brackets its name has; a file that is named itself is always taken.
     """
     path = Path(source)
-    if path.is_dir():
+    if places.is_folder(path):
         found = [(p, p.relative_to(path)) for p in sorted(path.rglob("*"))]
-    elif path.exists():
+    elif places.exists(path):
         return [(path, Path(path.name), "")]
     else:
         paths = sorted(map(Path, glob.glob(source, recursive=True)))  # noqa: PTH207
@@ -168,7 +168,12 @@ def _from_table(table: Path, descriptor: Mapping[str, float] | None) -> list[Inp
         cells = {name: sheet.columns[place][row] for name, place in places.items()}
         if not cells["file"]:
             raise InputError(f"{table}: line {line}: no file; name a photo or a code")
+        for given in (cells["file"], cells.get("keep", "")):
+            if "\0" in given:
+                raise InputError(f"{table}: line {line}: {quoted(given)} is no name of a file")
         name, face = cells["file"], None
+        if Path(name).name in ("", ".."):
+            raise InputError(f"{table}: line {line}: {quoted(name)} is a folder; name a file")
         if cells.get("face"):
             face = sheet.whole(line, places["face"], cells["face"])
             if face < 0:
@@ -179,9 +184,9 @@ def _from_table(table: Path, descriptor: Mapping[str, float] | None) -> list[Inp
                 f"{table}: line {line}: no expression; fill au, descriptor or expression, or "
                 "give --au"
             )
-        given = _input(name, table.parent / name, Path(name), asked, face)
+        read = _input(name, table.parent / name, Path(name), asked, face)
         keep = table.parent / cells["keep"] if cells.get("keep") else None
-        inputs.append(replace(given, keep=keep))
+        inputs.append(replace(read, keep=keep))
     return inputs
 
 
