@@ -55,7 +55,7 @@ def cases(count: int) -> Callable[[Any], Any]:
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """No hang: less than `SLOWEST` seconds of computing in all threads, however busy the machine."""
+    """No hang: at most `SLOWEST` seconds of computing in all threads, on any busy machine."""
     start = time.process_time()
     yield
     assert time.process_time() - start < SLOWEST
