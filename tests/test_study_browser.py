@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -22,6 +23,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not 
 from command_line import done  # noqa: E402
 from study_sets import write_set  # noqa: E402
 
+from duchenne.files import films  # noqa: E402
 from duchenne.study import responses  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -54,6 +56,14 @@ def study(tmp_path: Path, jspsych: None) -> Path:
     write_set(tmp_path / "set", identities=("s00001",))
     done("study", tmp_path / "set", "-o", tmp_path / "study")
     return tmp_path / "study"
+
+
+def change(study: Path, before: str, after: str) -> None:
+    """The study with another setting."""
+    toml = (study / "study.toml").read_text()
+    assert before in toml
+    (study / "study.toml").write_text(toml.replace(before, after))
+    done("study", study.parent / "set", "-o", study)
 
 
 @contextmanager
@@ -205,13 +215,34 @@ def test_the_order_follows_from_the_name(chromium: Any, study: Path, tmp_path: P
 
 
 def test_who_does_not_read_is_left_out(chromium: Any, study: Path, tmp_path: Path) -> None:
+    change(study, "pictures = 0", "pictures = 1")
     with visit(chromium, study, "Q 7<b>") as page:
         agree(page)
-        _, path = rest_of(page, trials_of(study), reads=False)
+        _, path = rest_of(page, 2, reads=False)
     assert "Q_7_b_" in path.name  # a name is made fit for a file's
     done("study", "report", path, "-o", tmp_path / "report")
     found = json.loads((tmp_path / "report" / "report.json").read_text())
     assert found["excluded"] == {"Q_7_b_": 1}
+
+
+def test_films_play_and_a_lost_picture_is_said(chromium: Any, study: Path) -> None:
+    folder = study.parent / "set"
+    films.write_frames(
+        [np.full((64, 64, 3), level, np.uint8) for level in (0, 99)] * 5, folder / "a.webm", fps=10
+    )
+    with (folder / "manifest.csv").open("a") as file:
+        file.write("a.webm,s00001,fear,both,1,film,,\n")
+    done("study", folder, "--films", "-o", study.parent / "films")
+    with visit(chromium, study.parent / "films") as page:
+        agree(page)
+        if page.locator(".check").count():
+            answer(page)
+        page.wait_for_function("document.querySelector('video')?.currentTime > 0.1")
+    for path in (study / "stimuli").iterdir():
+        path.unlink()
+    with visit(chromium, study) as page:
+        agree(page)
+        page.wait_for_selector("text=Some pictures could not be loaded")
 
 
 def test_who_does_not_agree_leaves_nothing(chromium: Any, study: Path) -> None:
@@ -224,12 +255,8 @@ def test_who_does_not_agree_leaves_nothing(chromium: Any, study: Path) -> None:
 def test_a_phone_and_a_next_participant(
     chromium: Any, study: Path, shoot: Callable[[Page, str], None]
 ) -> None:
-    toml = (study / "study.toml").read_text()
-    toml = toml.replace("pictures = 0", "pictures = 1").replace(
-        "check_every = 15", "check_every = 0"
-    )
-    (study / "study.toml").write_text(toml)
-    done("study", study.parent / "set", "-o", study)
+    change(study, "check_every = 15", "check_every = 0")
+    change(study, "pictures = 0", "pictures = 1")
     with visit(chromium, study, viewport=PHONE, has_touch=True) as page:
         agree(page)
         picture_of(page)

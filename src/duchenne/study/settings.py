@@ -30,8 +30,8 @@ TEXTS: Mapping[str, str] = {
         "They may be photos, changed photos, or made by a computer. No answer is held against you."
         "\n\n"
         "Taking part is voluntary. You may stop at any time by closing this page, without giving a "
-        "reason. Your answers and how long you took for them are recorded under a code, not under "
-        "your name, and are kept in this browser until you have finished.\n\n"
+        "reason. Your answers, and how long you took for them, are kept in this browser under a "
+        "code, not under your name, and saved as a file at the end.\n\n"
         "I am at least 18 years old, I have read this text, and I agree to take part."
     ),
     "agree": "I agree",
