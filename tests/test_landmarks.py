@@ -300,7 +300,7 @@ def test_any_picture_takes_as_long_as_most(
 
 def test_the_search_lets_others_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
     no_face = lambda window: {0: np.zeros((1, 2304, 16)), 1: np.full((1, 2304, 1), -9.0)}  # noqa: E731
-    monkeypatch.setattr(detector, "compiled", lambda name: no_face)
+    monkeypatch.setattr(detector, "compiled", lambda name, at_once=1: no_face)
     monkeypatch.setattr(detector, "decode", lambda model, raw, logits: detector.join([]))
     rests: list[int] = []
     with giving_way(lambda: rests.append(1)):

@@ -11,6 +11,7 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -103,10 +104,15 @@ FULL_RANGE = Model("face-detector-full", 192, ((48, 1),), 0.6)
 
 
 @functools.cache
-def compiled(name: str) -> PerThread:
-    """The stored network `name`, compiled for the CPU once per process at most."""
+def compiled(name: str, at_once: int = 1) -> PerThread:
+    """The stored network `name`, compiled for the CPU once per process at most.
+
+    at_once: how many threads run it side by side, each on one core; 1 is one on all cores.
+    """
     path, digest = store.locate(name), store.entry(name).sha256
     options = cores.for_openvino()
+    if at_once > 1:
+        options |= {"NUM_STREAMS": at_once, "INFERENCE_NUM_THREADS": at_once}
     read = functools.partial(openvino.Core().read_model, path)
     return PerThread(kept.compiled(name, digest, read, options))
 
@@ -208,18 +214,30 @@ def reduction(width: int, height: int) -> int:
     return max(1, math.ceil((width + height) / SEARCHED))
 
 
-def search(pixels: Pixels, min_size: int) -> Detections:
-    """Candidate faces of a picture at all scales and turns, best score first.
+class Search:
+    """Candidate faces of one picture at all turns, the best score first.
 
-    pixels: uint8 [H, W, 3]. min_size: width in pixels of the smallest face worth finding.
-    Candidates may be false; the mesh's presence score is the judge.
+    pixels: uint8 [H, W, 3]. Candidates may be false; the mesh's presence score is the judge.
     """
-    looks = _Looks(pixels)
-    sides = _window_sides(max(pixels.shape[:2]), min_size)
-    detections = distinct(join([looks.turned(turn, sides) for turn in TURNS]))
-    if len(detections):
-        return detections
-    return distinct(join([looks.turned(turn, sides) for turn in LAST_TURNS]))
+
+    def __init__(self, pixels: Pixels) -> None:
+        self._looks, self._longest = _Looks(pixels), max(pixels.shape[:2])
+        self._seen: dict[tuple[float, float], Detections] = {}
+
+    def down_to(self, min_size: float) -> Detections:
+        """Down to faces of that width in pixels; what was looked at before is remembered."""
+        return self._turned(TURNS, min_size)
+
+    def lying(self, min_size: float) -> Detections:
+        """In the picture lying on its side."""
+        return self._turned(LAST_TURNS, min_size)
+
+    def _turned(self, turns: Sequence[float], min_size: float) -> Detections:
+        looks = [(turn, side) for turn in turns for side in _window_sides(self._longest, min_size)]
+        for turn, side in looks:
+            if (turn, side) not in self._seen:
+                self._seen[turn, side] = self._looks.turned(turn, [side])
+        return distinct(join([self._seen[look] for look in looks]))
 
 
 def search_from_afar(pixels: Pixels) -> Detections:
@@ -267,7 +285,7 @@ class _Looks:
         return self._scaled[width, height]
 
 
-def _window_sides(longest: int, min_size: int) -> list[float]:
+def _window_sides(longest: int, min_size: float) -> list[float]:
     """From the whole picture, halving, down to the side at which the smallest face is large."""
     sides = [float(longest)]
     while sides[-1] / 2 >= WINDOW_PER_FACE * min_size / 2:
@@ -282,15 +300,22 @@ def _windows(model: Model, look: Pixels) -> Iterator[Detections]:
     black, as in MediaPipe.
     """
     height, width = look.shape[:2]
-    for top in _starts(height, model.size):
-        for left in _starts(width, model.size):
-            give_way()
-            window = np.zeros((model.size, model.size, 3), np.float32)
-            part = look[top : top + model.size, left : left + model.size]
-            window[: part.shape[0], : part.shape[1]] = part
-            raw, logits = compiled(model.weights)(window[None] / 127.5 - 1).values()
-            inside = decode(model, raw[0], logits[0, :, 0])
-            yield _moved(inside, np.array([[model.size, 0, left], [0, model.size, top]]))
+    threads = cores.usable()
+    network = compiled(model.weights, threads)
+
+    def detected(corner: tuple[int, int]) -> Detections:
+        top, left = corner
+        window = np.zeros((model.size, model.size, 3), np.float32)
+        part = look[top : top + model.size, left : left + model.size]
+        window[: part.shape[0], : part.shape[1]] = part
+        raw, logits = network(window[None] / 127.5 - 1).values()
+        inside = decode(model, raw[0], logits[0, :, 0])
+        return _moved(inside, np.array([[model.size, 0, left], [0, model.size, top]]))
+
+    corners = list(product(_starts(height, model.size), _starts(width, model.size)))
+    for found in cores.in_order(detected, corners, min(threads, len(corners))):
+        give_way()
+        yield found
 
 
 def _starts(length: int, size: int) -> list[int]:

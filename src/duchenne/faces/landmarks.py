@@ -5,7 +5,9 @@ Left and right are always the subject's: in an ordinary photo the right eye is l
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +60,9 @@ PASSES = 3
 MOST_CANDIDATES = 160
 # A detector's box is about as wide as the mesh; half of the wanted size leaves room for profiles.
 SMALLEST_BOX = 0.5
+# Beside a face, others are looked for that are up to so many times narrower: a large photo of one
+# person need not be searched for faces of the size of its buttons.
+MUCH_SMALLER = 8
 # A patch of cloth or a hand may look a little like a face; it counts only where nothing surer is.
 CERTAIN = 0.65
 # Meshes whose points lie on average closer than this part of their width are one face.
@@ -88,9 +93,10 @@ def find_faces(pixels: Pixels, *, min_size: int = MIN_SIZE) -> list[Face]:
     """All usable faces, largest first.
 
     pixels: uint8 [H, W, 3]. min_size: smallest usable width of a face in pixels, measured across
-    the mesh's face oval. Deterministic. An empty list means that there is none. In pictures of more
-    than about 12 megapixels it must also be about a 63rd of the longer side (`detector.reduction`),
-    so that the search takes as long for any size.
+    the mesh's face oval. Deterministic. An empty list means that there is none. Beside a face,
+    those more than eight times as narrow need not be found. In pictures of more than about 12
+    megapixels a face must also be about a 63rd of the longer side (`detector.reduction`), so that
+    the search takes about as long for any size.
     """
     height, width = pixels.shape[:2]
     factor = detector.reduction(width, height)
@@ -108,12 +114,33 @@ def smallest(pixels: Pixels) -> int:
 
 def _find(pixels: Pixels, searched: int, usable: float) -> list[Face]:
     """searched: width of the smallest face that is looked for. usable: of the smallest taken."""
-    faces = _judged(pixels, detector.search(pixels, searched), usable)
-    return faces or _judged(pixels, detector.search_from_afar(pixels), usable)
+    search = detector.Search(pixels)
+
+    @functools.cache
+    def fit(x: float, y: float, side: float, angle: float) -> tuple[Mesh, float]:
+        return fit_mesh(pixels, Region(np.array([x, y]), side, angle))
+
+    near = max(pixels.shape[:2]) / MUCH_SMALLER
+    if near > searched:
+        faces = _judged(fit, search.down_to(near), usable)
+        widest = max((face_size(face.mesh)[0] for face in faces), default=0.0)
+        searched = max(searched, int(widest / MUCH_SMALLER))
+    found = search.down_to(searched)
+    if not len(found):
+        found = search.lying(searched)
+    faces = _judged(fit, found, usable)
+    return faces or _judged(fit, detector.search_from_afar(pixels), usable)
 
 
-def _judged(pixels: Pixels, detections: detector.Detections, usable: float) -> list[Face]:
-    """The candidates in which the mesh network sees a face of that width, each face once."""
+def _judged(
+    fit: Callable[[float, float, float, float], tuple[Mesh, float]],
+    detections: detector.Detections,
+    usable: float,
+) -> list[Face]:
+    """The candidates in which the mesh network sees a face of that width, each face once.
+
+    fit: `fit_mesh` of the picture, with the numbers of the region.
+    """
     candidates: list[tuple[float, Face]] = []
     for i in range(min(len(detections), MOST_CANDIDATES)):
         give_way()
@@ -121,9 +148,9 @@ def _judged(pixels: Pixels, detections: detector.Detections, usable: float) -> l
         if width < SMALLEST_BOX * usable:
             continue
         # The detector cannot tell a face from the same face upside down; the mesh can.
-        centre, angle = detections.boxes[i, :2].astype(float), float(detections.angles[i])
-        looks = (Region(centre, REGION_SCALE * width, a) for a in (angle, angle + math.pi))
-        mesh, presence = max((fit_mesh(pixels, look) for look in looks), key=lambda fit: fit[1])
+        angle = float(detections.angles[i])
+        looks = (fit(x, y, REGION_SCALE * width, turn) for turn in (angle, angle + math.pi))
+        mesh, presence = max(looks, key=lambda fitted: fitted[1])
         needed = PRESENCE if abs(face_angle(mesh)) < UPRIGHT else PRESENCE_TURNED
         if presence >= needed and face_size(mesh)[0] >= usable:
             box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
