@@ -118,7 +118,7 @@ def summary(seconds: list[float]) -> dict[str, float]:
     return {
         "count": len(ordered),
         "median": round(statistics.median(ordered), 3),
-        "p90": round(ordered[int(0.9 * (len(ordered) - 1))], 3),
+        "p90": round(ordered[round(0.9 * (len(ordered) - 1))], 3),
         "worst": round(ordered[-1], 3),
     }
 
@@ -257,7 +257,7 @@ def table(results: dict[str, Any]) -> str:
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--seconds", type=float, default=120.0, help="of the attack")
-    parser.add_argument("--quiet", type=float, default=20.0, help="seconds of each phase before it")
+    parser.add_argument("--quiet", type=float, default=30.0, help="seconds of each phase before it")
     parser.add_argument("--port", type=int, default=8461)
     parser.add_argument("--same-address", action="store_true", help="all of them have one address")
     asked = parser.parse_args()
@@ -277,7 +277,7 @@ def main() -> None:
         ]
         for one in crowds:
             one.start()
-        time.sleep(5)  # they draw their persons
+        time.sleep(20)  # they draw their persons, and what they move is compiled
         results[busy] = honest(visitor, asked.port, asked.quiet)
         with Attack(asked.port, addresses) as attack:
             results[attacked] = honest(visitor, asked.port, asked.seconds)
