@@ -158,6 +158,17 @@ def test_a_photo_s_open_mouth_gets_no_lips_of_the_generator(face: AlignedFace) -
     assert redder.max() < 100
 
 
+@pytest.mark.parametrize("by", [6.0, 25.0])
+def test_lips_that_open_show_the_generators_teeth(face: AlignedFace, by: float) -> None:
+    mesh = shut(face)
+    mesh[list(INNER_LIPS[1:10]), 1] += 3  # lips that lie on each other, as meshes have them
+    after = jaw_dropped(shut(face), by)
+    edited = painted(face, after, by + 4, 0)
+    picture = drawn(face, at_side(face.pixels), mesh, edited, after)
+    (now,), (there,) = (rows_of_teeth(p, after) for p in (picture, edited))
+    np.testing.assert_allclose(now, there, atol=5)
+
+
 def test_a_mouth_opens_no_wider_than_mouths_do(face: AlignedFace) -> None:
     mesh = jaw_dropped(shut(face), 70)
     eyes = np.linalg.norm(mesh[list(LEFT_EYE)].mean(axis=0) - mesh[list(RIGHT_EYE)].mean(axis=0))

@@ -35,9 +35,7 @@ NEAR_THE_MESH = 0.1  # of a surely seen place, for each level that the lip is mo
 FEW = 0.4  # of the middle columns: where fewer show a row of teeth there is none
 # px: less dark than this in a column is a shadow between teeth, less light a glint.
 LEAST_HOLLOW, LEAST_TEETH = 2.0, 2.0
-WHOLE = (
-    2.0  # px by which an edge is moved into the hollow, so that no piece of a tooth is drawn out
-)
+WHOLE = 2.0  # px of hollow that an edge takes along, so that no piece of a tooth is drawn out
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Mouth:
 
     outer_upper, outer_lower: the outer outlines of the lips. upper, lower: the inner ones.
     upper_edge, lower_edge: where the upper teeth end, and where the lower ones, or without them the
-    lower lip, begin. eyes: px between the eyes. teeth: whether any are seen.
+    lower lip, begin. eyes: px between the eyes. open: whether it is. teeth: whether any are seen.
     """
 
     outer_upper: Curve
@@ -56,6 +54,7 @@ class Mouth:
     lower: Curve
     outer_lower: Curve
     eyes: float
+    open: bool
     teeth: bool
 
     @property
@@ -73,7 +72,7 @@ class Mouth:
         eyes = mesh[list(LEFT_EYE), :2].mean(axis=0) - mesh[list(RIGHT_EYE), :2].mean(axis=0)
         apart = float(np.linalg.norm(eyes))
         if lip_gap(mesh) < OPEN:
-            return Mouth(outer[0], upper, upper, lower, lower, outer[1], apart, teeth=False)
+            return Mouth(outer[0], upper, upper, lower, lower, outer[1], apart, False, False)
         depths = np.linspace(-BEYOND, height + BEYOND, LEVELS)  # [LEVELS, COLUMNS]
         seen = sample(picture, _places(upper + depths[..., None] * down))
         cheeks = sample(picture, _places(mesh[list(CHEEKS), None, :2]))
@@ -102,7 +101,7 @@ class Mouth:
         )
         return Mouth(
             outer[0], begin, upper_edge, lower_edge, end, outer[1],
-            apart, any(arc is not None for arc in arcs),
+            apart, True, any(arc is not None for arc in arcs),
         )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ EDGES = 2.5  # up to so many deviations: beyond are edges
 COARSE = 0.1  # correlation of neighbours below which grain is white
 # Where skin is drawn out to so many times its length its grain would become streaks.
 DRAWN_OUT, TORN = 1.4, 2.2
+PARTED = 1.0, 3.0  # px by which lips go apart, from which there is something between them
 WIDEST = 0.8  # of the distance between the eyes: 50 mm between the lips of a wide open mouth
 MOUTH_SLOTS = np.array([slot.startswith("mouth") for slot in regions.SLOTS])
 CARRIED_ON = 12.0  # px over which the edge of the face takes its surroundings along
@@ -141,7 +142,7 @@ class MovedPhoto:
         new = self._tone(sample(change.edited, at))
         new *= 1 + (1 - mouth[..., None]) * (self._lips / self._drawn_lips - 1)
         # A mouth that opens, or is open, is taken apart; lips that stay on each other are skin.
-        if share := max(self._open, float(ramp(change.opened, *JAW))):
+        if share := max(self._open, float(ramp(change.opened, *PARTED))):
             opening = open_mouth(self._inside, change, closed, SIDE)
             motion += (opening.within * share)[..., None] * (opening.motion - motion)
             inner = blur(opening.inside * share, 1)

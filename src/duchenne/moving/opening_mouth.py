@@ -98,7 +98,9 @@ def open_mouth(photo: Mouth, change: Change, closed: float, side: int) -> Openin
     if photo.teeth:
         between = _teeth(photo, upper, lower, inner[1], change.opened, rims)
     else:
-        between = [_Strip((upper, lower), (photo.upper, photo.lower), rims)]
+        # Between lips that lie on each other the photo has nothing.
+        inside = (photo.upper, photo.lower if photo.open else photo.upper)
+        between = [_Strip((upper, lower), inside, rims)]
     return _raster([*lips, *between], photo.eyes, slit, side)
 
 
