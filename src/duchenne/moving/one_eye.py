@@ -42,7 +42,8 @@ WATERLINE = 0.012  # below the eye's lower edge, which the iris touches
 OVERLAP = 0.02  # by which shut lids pass one another, so that no line is left between
 ABOVE, BELOW = 0.6, 0.35  # how far the skin above and below comes along
 BEHIND_GLASSES = 0.07  # as ABOVE: no rim is moved
-AT_FOLD, BELOW_EYE = (-0.04, 0.0), (0.12, 0.3)  # where the colours of the skin are taken
+AT_FOLD, BELOW_EYE = (-0.08, -0.01), (0.12, 0.3)  # where the colours of the skin are taken
+UNFOLDED = 0.12  # above it, as far as the skin of a shut lid is smooth
 JOINT, FADE = 0.02, 0.1  # over which a folded lid begins, and takes on its colour
 GRAIN, SMOOTH = 0.03, 0.15  # of a lid's texture, and of its colour along the eye
 LEAST_LID = 0.1  # height of an upper lid without glasses
@@ -122,7 +123,7 @@ class Drawing:
         lower = look.shut * (UPPER_SHARE - 1) * gap + LOWER_FOLLOWS * followed
         upper, lower = (blur(np.asarray(x, np.float32), SOFT * self._width) for x in (upper, lower))
         edge = self._upper + upper
-        skin = self._skin(upper, lower)
+        skin = self._skin(upper, lower, max(look.shut, 0))
         bare = np.maximum(-upper, lower)
         ball = self._eyeball(turn, bare) if turn.any() or (bare > 0).any() else self._picture
         below = np.maximum(self._t - edge, 0)
@@ -155,7 +156,7 @@ class Drawing:
 
     # ------------------------------------------------------------ the skin
 
-    def _skin(self, upper: Array, lower: Array) -> Array:
+    def _skin(self, upper: Array, lower: Array, shut: float) -> Array:
         """The skin where the lids' edges have come down by so much."""
         edge, height = self._upper + upper, self._height(self._s)
         lashes = _lashes(height)
@@ -169,7 +170,7 @@ class Drawing:
         # Below the lid's edge there is the dark line of the lashes, not what was below it.
         beyond = np.maximum(self._t - edge + LINE, 0)
         above = self._sampled(upper * come + beyond)
-        painted = ramp(self._t - fold - along * upper, -JOINT, JOINT)
+        painted = ramp(self._t - fold - along * upper, -JOINT - UNFOLDED * shut, JOINT)
         painted *= ramp(edge - lashes - self._t, -JOINT, JOINT) * ramp(upper, 0, 2 * JOINT)
         if painted.any():
             above = above + painted[..., None] * (self._lid(fold, edge - lashes) - above)
