@@ -11,6 +11,7 @@ import click
 from duchenne.animate import Studio
 from duchenne.cli import OneLineErrors, main
 from duchenne.cli.run import Run, progress_bars, recorded
+from duchenne.cli.values import Whole
 from duchenne.encoding.settings import EncodeSettings
 from duchenne.evaluate import harness
 from duchenne.evaluate.kept import Kept
@@ -38,8 +39,8 @@ ALL, PAGE = "all", "page"
     help="The --work folder of `fit boundaries`, for the ablations, if not the default one.",
 )
 @click.option("--photo", "photos", multiple=True, metavar="FILE", help="More photos; repeatable.")
-@click.option("--identities", type=click.IntRange(min=2), help="Held-out people of the tables.")
-@click.option("--steps", type=click.IntRange(min=1), help="Of encoding the photos.")
+@click.option("--identities", type=Whole(2), help="Held-out people of the tables.")
+@click.option("--steps", type=Whole(1), help="Of encoding the photos.")
 @click.option("--quick", is_flag=True, help="A few people and frames, to try it out.")
 @recorded
 def experiments(

@@ -277,3 +277,9 @@ def test_units_alone() -> None:
 def test_sides_and_back() -> None:
     for descriptor in ({"AU12L": 0.4, "AU6": 1.0}, {"AU12": 0.5}, {}):
         assert facs.from_sides(facs.to_sides(descriptor)) == descriptor
+
+
+@pytest.mark.parametrize("step", ["5e-324", "1e-300", "1e300", "0", "nan"])
+def test_sweeps_of_any_step_end(step: str) -> None:
+    with pytest.raises(DescriptorError, match=r"steps|first:last:step"):
+        facs.sweep(f"AU1=0:1:{step}")

@@ -43,8 +43,8 @@ def fit_encoder(
     from ..files import codes, pictures
     from ..weights.store import cache_root
 
-    curve = Path(output).with_suffix(".json")
     pictures.check_writable(output, (codes.SUFFIX,))
+    curve = Path(output).with_suffix(".json")
     pictures.check_writable(curve, (".json",))
     generator = new_studio(run, generator_file=generator_file).generator
     run.facts["generator"] = generator.fingerprint

@@ -61,8 +61,8 @@ def sample(
     if count is not None:
         _sample_many(run, range(seed, seed + count), truncation, Path(output), size, generator_file)
         return
-    code_path = Path(output).with_suffix(codes.SUFFIX)
     pictures.check_writable(output)
+    code_path = Path(output).with_suffix(codes.SUFFIX)
     pictures.check_writable(code_path, (codes.SUFFIX,))
     run.check_outputs([generator_file], [Path(output), code_path])
     with run.stages("load"):

@@ -252,7 +252,8 @@ def sweep(text: str) -> tuple[Descriptor, Descriptor, int]:
             raise DescriptorError(f"{key[:20]} is given twice; give each Action Unit once")
         first[key], last[key], step = numbers
         steps = abs(last[key] - first[key]) / step
-        if abs(steps - round(steps)) > 1e-6 or not 1 <= round(steps) <= MOST_STEPS:
+        even = 0.5 < steps < MOST_STEPS + 0.5 and abs(steps - round(steps)) <= 1e-6
+        if not even:  # infinitely many too
             raise DescriptorError(
                 f"{part[:60]}: from {first[key]:g} to {last[key]:g} there are {steps:.4g} steps; "
                 f"expected a whole number, 1 to {MOST_STEPS}"
