@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -138,6 +140,29 @@ def test_gains_act_in_their_regions_only(photo: Photo) -> None:
     gains[[SLOTS.index("mouthL"), SLOTS.index("mouthR")]] = 2
     larger = mover.fields(edited, gains).motion[330:]
     assert np.abs(larger).max() > 1.4 * np.abs(plain[330:]).max()
+
+
+def test_what_a_raised_brow_unfolds_does_not_stay_in_its_shadow(photo: Photo) -> None:
+    face = aligned(photo)
+    picture, mesh = at_side(face.pixels), mesh_in(face)
+    x, lid = mesh[159]
+    brow = mesh[52, 1]
+    scale = len(face.pixels) / SIDE
+    rows, columns = (
+        slice(int(a * scale), int(b * scale)) for a, b in ((brow, lid), (x - 25, x + 25))
+    )
+    deep = face.pixels.copy()
+    deep[rows, columns] //= 4  # a deep-set eye: all is dark between brow and lid
+    mover = MovedPhoto(replace(face, pixels=deep), picture, lambda *_: mesh)
+    at = pixel_centres(SIDE)
+    above = np.clip(lid - at[..., 1], 0, 60) * (np.abs(at[..., 0] - x) < 40)
+    motion = np.stack([0 * above, 0.65 * above], axis=-1).astype(np.float32)
+    change = replace(mover.unedited.to(picture, mesh), motion=motion, by_mesh=motion)
+    fields = mover.carried(change)
+    place = int((brow + lid) / 2), int(x)
+    assert fields.appears[place] > 0.8
+    assert np.abs(fields.new[place] - picture[place]).max() < 30
+    assert mover.carried(mover.unedited.to(picture, mesh)).appears[place] < 0.05
 
 
 def test_skin_never_comes_from_the_generator(photo: Photo) -> None:

@@ -20,7 +20,7 @@ from duchenne.editing import layout
 from duchenne.editing.boundaries import Boundaries
 from duchenne.encoding.cache import Progress
 from duchenne.encoding.settings import EncodeSettings
-from duchenne.faces import align, eyes, landmarks, regions
+from duchenne.faces import align, landmarks, regions
 from duchenne.faces.eyes import Eye
 from duchenne.faces.warp import apply, invert
 from duchenne.generators.base import PlainView, View, as_rows
@@ -173,7 +173,9 @@ def golden_eyes(face: Pixels, mesh: np.ndarray) -> tuple[Eye, Eye]:
         radius = 0.2 * float(np.linalg.norm(ring[0] - ring[8]))
         return Eye(ring[:9], upper, mesh[list(brow), :2].astype(float), ring.mean(axis=0), radius)
 
-    return eye(landmarks.LEFT_EYE, eyes.LEFT_BROW), eye(landmarks.RIGHT_EYE, eyes.RIGHT_BROW)
+    return eye(landmarks.LEFT_EYE, landmarks.LEFT_BROW[:5]), eye(
+        landmarks.RIGHT_EYE, landmarks.RIGHT_BROW[:5]
+    )
 
 
 def see_golden(replace: Callable[[object, str, object], object] = setattr) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..types import Pixels
 from . import detector
-from .landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, Region
+from .landmarks import LEFT_BROW, LEFT_EYE_OUTER, RIGHT_BROW, RIGHT_EYE_OUTER, Region
 from .warp import apply, warp
 
 Array = NDArray[np.float64]
@@ -26,8 +26,6 @@ REGION_SCALE = 2.3
 # lower lid from the outer corner to the inner one, and along the upper lid between them.
 LOWER = tuple(range(9))
 UPPER = (0, *range(9, 16), 8)
-# The mesh's points along the lower edge of a brow, from its outer end to the inner one.
-RIGHT_BROW, LEFT_BROW = (46, 53, 52, 65, 55), (276, 283, 282, 295, 285)
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,8 @@ def find(pixels: Pixels, mesh: NDArray[np.floating]) -> tuple[Eye, Eye]:
     left = _look(pixels, points[LEFT_EYE_OUTER], points[LEFT_EYE_INNER], mirrored=True)
     right = _look(pixels, points[RIGHT_EYE_OUTER], points[RIGHT_EYE_INNER], mirrored=False)
     return (
-        replace(left, brow=points[list(LEFT_BROW)]),
-        replace(right, brow=points[list(RIGHT_BROW)]),
+        replace(left, brow=points[list(LEFT_BROW[:5])]),
+        replace(right, brow=points[list(RIGHT_BROW[:5])]),
     )
 
 

@@ -27,6 +27,9 @@ Mesh = NDArray[np.float32]
 RIGHT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
 LEFT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
+# From the outer end along the lower edge to the inner end, and back along the upper edge.
+RIGHT_BROW = (46, 53, 52, 65, 55, 107, 66, 105, 63, 70)
+LEFT_BROW = (276, 283, 282, 295, 285, 336, 296, 334, 293, 300)
 # From the right corner along the lower edge to the left corner, and back along the upper.
 INNER_LIPS = (
     *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324),

@@ -18,7 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..faces import regions
-from ..faces.landmarks import FACE_OVAL, INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE, Mesh
+from ..faces.landmarks import (
+    FACE_OVAL,
+    INNER_LIPS,
+    LEFT_BROW,
+    LEFT_EYE,
+    RIGHT_BROW,
+    RIGHT_EYE,
+    Mesh,
+)
 from ..faces.paste import footprint
 from ..faces.warp import Affine, apply, invert
 from ..types import AlignedFace, Photo, Pixels
@@ -26,18 +34,14 @@ from .change import LUMA, OPEN, SEALED, SIDE, Change, Unedited, inside, lip_gap,
 from .correspondence import Array, blur, pixel_centres, sample, spline
 from .mouth import Mouth
 from .opening_mouth import JAW, open_mouth
+from .tone import Tone, lip_colour
 
 T = TypeVar("T", np.uint8, np.float32)
 DrawEyes = Callable[[Pixels, Affine], Pixels]
 """Called with a part of a picture and the map from the crop at SIDE px to its pixels."""
 FindMesh = Callable[[Pixels, Mesh | None], Mesh | None]
 
-LIGHT = 40.0  # px of SIDE: light varies more slowly over a face, features faster
-LEAST_GAIN, MOST_GAIN = 0.35, 2.0  # of the photo's light against the generator's
-MOST_COLOUR = 1.3  # of the photo's saturation against the generator's
-LEAST_LIPS = 20.0  # grey levels: in darkness colours say nothing
 UNLIKE, SURELY_UNLIKE = 40.0, 70.0  # grey levels: what is there is not what the generator has
-MONOCHROME = 2.0  # grey levels: where colour follows from luma to this, the photo is grey or sepia
 GRAIN = 2.0  # px: what a blur of this takes away is grain,
 EDGES = 2.5  # up to so many deviations: beyond are edges
 COARSE = 0.1  # correlation of neighbours below which grain is white
@@ -47,6 +51,11 @@ PARTED = 1.0, 3.0  # px by which lips go apart, from which there is something be
 WIDEST = 0.8  # of the distance between the eyes: 50 mm between the lips of a wide open mouth
 MOUTH_SLOTS = np.array([slot.startswith("mouth") for slot in regions.SLOTS])
 CARRIED_ON = 12.0  # px over which the edge of the face takes its surroundings along
+# Between a brow's lower edge and the eye.
+UNDER_BROWS = tuple(
+    (*brow[:5], *eye[8:], eye[0]) for brow, eye in ((LEFT_BROW, LEFT_EYE), (RIGHT_BROW, RIGHT_EYE))
+)
+AROUND, LOCALLY = 25.0, (0.6, 1.6)  # px around a place that tell its light; its limits
 OVAL_GROWS = 2  # px around the mesh's outline where the flow is still believed
 
 
@@ -74,6 +83,7 @@ class MovedPhoto:
         )
         self._face = inside(self.mesh, FACE_OVAL, 4, grow=OVAL_GROWS)
         skin = inside(self.mesh, FACE_OVAL, 4) * (1 - features)
+        self._small = small
         self._tone = Tone.between(drawn, small, skin)
         # Hair, rims or a hand where the generator has skin: nothing may appear over them.
         far = blur(np.abs(self._tone(drawn) - small).mean(axis=2), 3)
@@ -81,6 +91,10 @@ class MovedPhoto:
         self._eyes = np.maximum(
             *(inside(self.mesh, c, 1.0, grow=-2) for c in (LEFT_EYE, RIGHT_EYE))
         )
+        brows = (inside(self.mesh, c, 2, grow=2) for c in (LEFT_BROW, RIGHT_BROW))
+        self._plain = skin * (1 - np.maximum(*brows))
+        self._under_brows = np.maximum(*(inside(self.mesh, c, 2, grow=2) for c in UNDER_BROWS))
+        self._plain = self._plain * (1 - self._under_brows)
         open_now = ramp(lip_gap(self.mesh), SEALED, OPEN)
         self._open, self._inside = float(open_now), Mouth.find(small, self.mesh)
         self._lips, self._drawn_lips = (
@@ -150,7 +164,21 @@ class MovedPhoto:
             appears = appears * (1 - share) + share * blur(opening.appears, 1)
             hollow = opening.hollow if self._inside.teeth else sample(change.drawn, opening.drawn)
             new += inner[..., None] * (self._tone(hollow) - new)
-        return Fields(motion, shading, appears, new, drawn_out(motion))
+        torn = drawn_out(motion)
+        # The skin below a raised brow was folded away or in the shadow: drawn out it would stay so.
+        unfolded = blur(torn * sample(self._under_brows, here + motion), 2) * self._face
+        if unfolded.any():
+            shading *= 1 - unfolded
+            appears = np.maximum(appears, unfolded)
+            new *= 1 + unfolded[..., None] * (self._locally(new, here + motion) - 1)
+        return Fields(motion, shading, appears, new, torn)
+
+    def _locally(self, new: Array, comes_from: Array) -> Array:
+        """[S, S, 3]: by how much the photo's skin around each place is lighter than `new` there."""
+        plain = sample(self._plain, comes_from)[..., None]
+        photo = sample(self._small, comes_from)
+        theirs, ours = (blur(plain * picture, AROUND) for picture in (photo, new))
+        return np.clip((theirs + 1e-3) / (ours + 1e-3), *LOCALLY)
 
     def _beyond_the_face(self, motion: Array, by_mesh: Array) -> Array:
         """[S, S, 2]: motion where the face is; around it the mesh's, corrected as at the edge.
@@ -196,13 +224,6 @@ class Fields:
         return Fields(*(a + np.float32(share) * (b - a) for a, b in pairs))
 
 
-def lip_colour(picture: Array, mesh: NDArray[np.floating]) -> Array:
-    """[3], the mean colour of the lips in [SIDE, SIDE, 3], at least LEAST_LIPS."""
-    lips = inside(mesh, OUTER_LIPS, 1, grow=-2) * (1 - inside(mesh, INNER_LIPS, 1, grow=2))
-    mean = (picture * lips[..., None]).sum(axis=(0, 1)) / max(float(lips.sum()), 1e-3)
-    return np.asarray(np.maximum(mean, LEAST_LIPS), np.float32)
-
-
 def drawn_out(motion: Array) -> Array:
     """[S, S], 0 to 1: how far x -> x + motion(x) stretches, from DRAWN_OUT to TORN times."""
     across, down = np.gradient(motion, axis=1), np.gradient(motion, axis=0)
@@ -213,53 +234,6 @@ def drawn_out(motion: Array) -> Array:
                                                            2 * (a * b + c * d))  # fmt: skip
     least = np.sqrt(np.maximum(total - apart, 0) / 2)
     return 1 - ramp(least, 1 / TORN, 1 / DRAWN_OUT)
-
-
-@dataclass(frozen=True)
-class Tone:
-    """The generator's colours in the photo's light.
-
-    gain: [S, S], of the luma. colour: factor of the saturation. of_luma: [256, 3], the colour of
-    each luma in a grey or sepia photo; None in a photo in colour.
-    """
-
-    gain: Array
-    colour: float
-    of_luma: Array | None
-
-    @staticmethod
-    def between(drawn: Array, photo: Array, skin: Array) -> Tone:
-        """drawn, photo: [S, S, 3] of the same places; skin: [S, S], where they are compared."""
-        lumas = [blur(p @ LUMA * skin, LIGHT) for p in (photo, drawn)]
-        gain = np.clip(lumas[0] / np.maximum(lumas[1], 1e-3), LEAST_GAIN, MOST_GAIN)
-        weight = skin / max(float(skin.sum()), 1e-3)
-        strengths = [
-            float((np.abs(p - (p @ LUMA)[..., None]).sum(2) / (p @ LUMA + 8) * weight).sum())
-            for p in (photo, drawn)
-        ]
-        colour = min(strengths[0] / max(strengths[1], 1e-3), MOST_COLOUR)
-        return Tone(gain.astype(np.float32), colour, _colours_of_luma(photo))
-
-    def __call__(self, picture: Array) -> Array:
-        luma = (picture @ LUMA)[..., None]
-        gain = self.gain[..., None]
-        if self.of_luma is not None:
-            level = np.clip(np.rint(gain * luma), 0, 255).astype(int)[..., 0]
-            return np.asarray(self.of_luma[level], np.float32)
-        coloured = gain * (luma + self.colour * (picture - luma))
-        return np.asarray(np.clip(coloured, 0, 255), np.float32)
-
-
-def _colours_of_luma(photo: Array) -> Array | None:
-    """[256, 3] where the photo's colour follows from its luma, else None."""
-    colours = photo.reshape(-1, 3)
-    level = np.rint(colours @ LUMA).astype(int)
-    count = np.bincount(level, minlength=256)
-    known = np.flatnonzero(count)
-    means = [np.bincount(level, c, 256)[known] / count[known] for c in colours.T]
-    table = np.stack([np.interp(np.arange(256), known, m) for m in means], axis=1)
-    off = float(np.abs(colours - table[level]).mean())
-    return np.asarray(table, np.float32) if off < MONOCHROME else None
 
 
 class Canvas:
