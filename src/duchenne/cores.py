@@ -7,8 +7,10 @@ quota only wait for each other.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +23,7 @@ THREAD_VARIABLES = (
 """What numpy, torch, OpenVINO's helpers and OpenCV read when they are loaded."""
 
 ROOT = Path("/")
+_M_ARENA_MAX = -8  # malloc.h
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -65,6 +68,17 @@ def hold_libraries() -> None:
     if (count := fewer()) is not None:
         for name in THREAD_VARIABLES:
             os.environ.setdefault(name, str(count))
+
+
+def share_memory() -> None:
+    """Let all threads take memory from one heap (glibc): a tenth less, for 3 % of the time.
+
+    Where each has its own, what one frees the others cannot use. For a process that is ours.
+    """
+    if sys.platform == "linux":
+        set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+        if set_option is not None:
+            set_option(_M_ARENA_MAX, 1)
 
 
 def torch_threads() -> int:

@@ -161,6 +161,7 @@ def main(command: click.Command = commands, name: str = "duchenne") -> NoReturn:
     """Entry point of the program, and of `python -m experiments`."""
     streams.make_lasting()
     cores.hold_libraries()
+    cores.share_memory()
     signal.signal(signal.SIGTERM, _terminate)
     logging.captureWarnings(True)  # other libraries' warnings: shown with --verbose
     _log_to_stderr(0)
