@@ -12,6 +12,7 @@ import itertools
 import logging
 import os
 import re
+import stat
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -281,7 +282,10 @@ class _FolderWriter:
 def _check_folder(path: Path) -> None:
     with reporting_disk_errors(path):
         end = followed(path)
-        if end.exists() and not end.is_dir():
+        kind = stat.S_IFDIR
+        with suppress(FileNotFoundError):  # asked once: another process may be replacing it
+            kind = stat.S_IFMT(end.stat().st_mode)
+        if kind != stat.S_IFDIR:
             raise OutputError(
                 f"{path}: is a file, not a folder; add a suffix ({', '.join(FORMATS)}) for a film"
             )

@@ -121,7 +121,7 @@ def _pip_reason(stderr: str) -> str:
     if any("No module named pip" in line for line in lines):
         return (
             f"pip is not installed for {sys.executable} "
-            f"(`{sys.executable} -m ensurepip`, or `uv pip install pip`, installs it)"
+            "(its `-m ensurepip`, or `uv pip install pip`, installs it)"
         )
     if any("DO NOT MATCH THE HASHES" in line for line in lines):
         hashes = [line for line in lines if line.startswith(("Expected sha256", "Got"))]
