@@ -43,9 +43,10 @@ def _own_cache(
         real = store.cache_root() / "weights"
         real.mkdir(parents=True, exist_ok=True)
         (cache / "weights").symlink_to(real, target_is_directory=True)
-        programs = _shared(tmp_path_factory) / "programs"  # no network is compiled twice
-        programs.mkdir(exist_ok=True)
-        (cache / "programs").symlink_to(programs, target_is_directory=True)
+        for name in ("programs", "readouts"):  # nothing is compiled or fitted twice
+            shared = _shared(tmp_path_factory) / name
+            shared.mkdir(exist_ok=True)
+            (cache / name).symlink_to(shared, target_is_directory=True)
     else:
         monkeypatch.delenv("DUCHENNE_WEIGHTS", raising=False)
         monkeypatch.setenv("DUCHENNE_OFFLINE", "1")

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import tiny
 from command_line import run
+from here import HereSlots
 from PIL import Image
 
 from duchenne import animate
@@ -68,6 +69,24 @@ def golden_mesh(face: Pixels) -> np.ndarray:
 def tiny_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """`batch` and `stimuli` run for real, processes and all, but on the tiny generator."""
     use_tiny_workers(monkeypatch.setattr)
+
+
+@pytest.fixture
+def workers_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process is started for a worker."""
+    monkeypatch.setattr("duchenne.engine.local.LocalSlots", HereSlots)
+
+
+@pytest.fixture
+def tiny_here(tiny_workers: None, workers_here: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `tiny_workers`, without processes."""
+    monkeypatch.setattr(many, "opening_of", lambda *encoding, **files: open_here)
+    monkeypatch.setattr(align, "align", tiny.golden_align)
+    monkeypatch.setattr(landmarks, "mesh_of_aligned", golden_mesh)
+
+
+def open_here(threads: int) -> animate.Studio:
+    return tiny.TinyStudio()
 
 
 def use_tiny_workers(replace: object = setattr) -> None:
@@ -187,7 +206,7 @@ def test_expressions_of_one_photo_are_not_drawn_side_by_side() -> None:
 # ---------------------------------------------------------------- the command
 
 
-@pytest.mark.usefixtures("tiny_workers")
+@pytest.mark.usefixtures("tiny_here")
 def test_a_bad_photo_is_reported_and_does_not_stop_the_rest(folder: Path) -> None:
     photos = folder / "photos"
     photos.mkdir()
@@ -222,7 +241,7 @@ def test_a_bad_photo_is_reported_and_does_not_stop_the_rest(folder: Path) -> Non
     assert "begun with other settings (output)" in other.stderr
 
 
-@pytest.mark.usefixtures("tiny_workers")
+@pytest.mark.usefixtures("tiny_here")
 def test_a_mask_for_some_of_the_photos(folder: Path) -> None:
     photo = np.asarray(Image.open("photo.jpg"))
     Image.open("photo.jpg").save("other.jpg")
@@ -247,7 +266,7 @@ def test_a_mask_for_some_of_the_photos(folder: Path) -> None:
     assert run(*line, "nowhere").exit_code == 3
 
 
-@pytest.mark.usefixtures("tiny_workers")
+@pytest.mark.usefixtures("tiny_here")
 def test_films_and_sizes(folder: Path) -> None:
     write_codes(folder / "codes", 1)
     line = ("batch", "codes/*.safetensors", "--expression", "anger", "--size", "64", "-o")
@@ -259,7 +278,7 @@ def test_films_and_sizes(folder: Path) -> None:
     assert run(*line, "x", "--au", "AU1").exit_code == 2
 
 
-@pytest.mark.usefixtures("tiny_workers", "tiny_studio")
+@pytest.mark.usefixtures("tiny_here", "tiny_studio")
 def test_the_generators_pictures_of_photos(folder: Path) -> None:
     line = ("batch", "*.jpg", "--au", "AU12=1", "--workers", "1", "-o")
     for extra, shown in (((), "moved"), (("--generated",), "generated")):
@@ -309,7 +328,7 @@ def test_generated_pictures_need_a_full_encoding(
     )
 
 
-@pytest.mark.usefixtures("tiny_workers")
+@pytest.mark.usefixtures("tiny_here")
 def test_inputs_that_are_not_there_count_as_failed(folder: Path) -> None:
     write_codes(folder / "codes", 1)
     (folder / "t.csv").write_text("file,au\ncodes/face000.safetensors,AU12\nnone.jpg,AU1\n")

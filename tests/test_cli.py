@@ -561,7 +561,7 @@ def test_real_photo_keeps_its_background(folder: Path) -> None:
 
 @pytest.mark.weights
 def test_real_demo(folder: Path) -> None:
-    result = done("demo", "--steps", "2", "--json", "demo.json")
+    result = done("demo", "--json", "demo.json")
     made = {path.name for path in Path("out/demo").iterdir()}
     assert made == {
         "happiness.mp4", "happiness.csv", "aligned.png",

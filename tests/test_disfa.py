@@ -23,7 +23,7 @@ from duchenne.editing import boundaries
 from duchenne.editing.edit import signed_distances
 from duchenne.editing.layout import editable_rows
 from duchenne.encoding.cache import EncodeCache
-from duchenne.encoding.settings import EncodeSettings
+from duchenne.encoding.settings import LOOK_ALIKE, EncodeSettings
 from duchenne.errors import DescriptorError, InputError, NoFaceFound
 from duchenne.faces import landmarks
 from duchenne.fit import labelled
@@ -494,14 +494,10 @@ def test_options_that_do_not_go_together(
 
 @pytest.mark.weights
 def test_films_of_generated_faces_give_the_action_unit(
-    tmp_path: Path, generator: Any, landmarker_task: Path
+    tmp_path: Path, landmarker_task: Path
 ) -> None:
-    """Real films, real alignment and encoding, in few steps; two people smile and drop the jaw."""
-    studio = animate.Studio(
-        generator=generator,
-        settings=EncodeSettings(steps=5, draft_part=1.0, loss_size=96),
-        cache=EncodeCache(tmp_path / "codes"),
-    )
+    """Real films, real alignment, codes by v(I); two people smile and drop the jaw."""
+    studio = animate.Studio(settings=LOOK_ALIKE, cache=EncodeCache(tmp_path / "codes"), threads=1)
     films, coding = {}, {}
     for name, seed in (("SN001", 21), ("SN002", 33)):
         subject = studio.sample(seed)
@@ -519,8 +515,7 @@ def test_films_of_generated_faces_give_the_action_unit(
     for code, other in (("AU12", "AU26"), ("AU26", "AU12")):
         i, j = facs.INDEX[code], facs.INDEX[other]
         assert table[i, i] > max(0.0, table[i, j]), table
-    edited = animate.Studio(generator=generator, boundaries=found)
-    stranger = edited.sample(7)
+    stranger = studio.replace(boundaries=found).sample(7)
     before = stranger.measure(stranger.scene.base)
     after = stranger.measure(stranger.edit({"AU26": 1.0}))
     assert after[facs.INDEX["AU26"]] > before[facs.INDEX["AU26"]]

@@ -18,14 +18,17 @@ from duchenne.evaluate import bars, harness, kept, metrics, report
 from duchenne.evaluate.harness import LEVELS, Measured
 from duchenne.evaluate.kept import Kept
 from duchenne.faces import align, regions
+from duchenne.files.pictures import SourceType, read_synthetic_mark
 from duchenne.measuring import expression_classifier
 from duchenne.measuring.dlib_identity import Recogniser
 from duchenne.measuring.facenet import FaceNet
 from duchenne.measuring.identity import FACENET, JUDGES, MOBILE, Judge
 from duchenne.measuring.mobilefacenet import MobileFaceNet
 from duchenne.types import Photo
+from experiments import context, failures, page, registry
 
 FACES, UNITS = 3, len(facs.CODES)
+TWO_LEVELS = (0.0, 1.0)  # of LEVELS, a quarter of the frames
 
 
 def perfect(rise: float = 4.0) -> np.ndarray:
@@ -256,21 +259,27 @@ def test_an_outsider_tells_people_apart(
 # One face for real
 
 
+@pytest.fixture(scope="module")
+def one_face(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the measurements of the first unseen person are kept: a minute, for two tests."""
+    return tmp_path_factory.mktemp("one_face")
+
+
 @pytest.mark.weights
 @pytest.mark.usefixtures("outsiders")
-def test_a_face_is_measured_once_and_kept(tmp_path: Path, landmarker_task: Path) -> None:
+def test_a_face_is_measured_once_and_kept(one_face: Path, landmarker_task: Path) -> None:
     pytest.importorskip("dlib")
     studio = Studio(threads=1)
     (subject,) = harness.held_out(studio, 1)
-    results, judges = Kept(tmp_path), harness.open_judges()
-    found = harness.evaluate([subject], judges, results, levels=(0.0, 1.0))
+    judges = harness.open_judges()
+    found = harness.evaluate([subject], judges, Kept(one_face), levels=TWO_LEVELS)
     assert found.scores.shape == (1, UNITS, 2, UNITS)
     assert found.last["outside"].max() == 0
     assert (metrics.own_change(found.scores) > 0).all()
     assert all(0 < found.last[j.key].min() < found.last[j.key].max() < 1.5 for j in JUDGES.values())
-    again = harness.evaluate([subject], judges, Kept(tmp_path), levels=(0.0, 1.0))
+    again = harness.evaluate([subject], judges, Kept(one_face), levels=TWO_LEVELS)
     assert again.scores == pytest.approx(found.scores)
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(one_face.iterdir())) == 1
     whole = studio.replace(boundaries=replace(studio.boundaries, regional=False))
     assert whole.renderer is studio.renderer
     frame = replace(subject, studio=whole).edit({"AU12": 1.0})
@@ -278,6 +287,26 @@ def test_a_face_is_measured_once_and_kept(tmp_path: Path, landmarker_task: Path)
     elsewhere = harness.outside_of(subject, slots)
     drawn = harness.unedited(replace(subject, studio=whole))
     assert np.abs(frame.astype(int) - drawn).max(axis=2)[elsewhere].max() > 10
+
+
+@pytest.mark.weights
+@pytest.mark.usefixtures("outsiders")
+def test_the_experiment_finds_and_draws_its_failures(
+    one_face: Path, tmp_path: Path, landmarker_task: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """experiments/failures.py, here since it takes the same measurements."""
+    pytest.importorskip("dlib")
+    settings = replace(context.QUICK, identities=1)
+    made = context.Context(Studio(threads=1), tmp_path, Kept(one_face), settings)
+    monkeypatch.setattr(failures, "SHOWN", 2)
+    monkeypatch.setitem(harness.evaluate.__kwdefaults__, "levels", TWO_LEVELS)
+    path = registry.run("failures", made)
+    record = json.loads(path.read_text())
+    assert record["edits"] == UNITS
+    assert len(record["random_edits"]) == 2
+    assert read_synthetic_mark(tmp_path / "random_edits.jpg") == SourceType.GENERATED
+    page.write(tmp_path)
+    assert f"Of {UNITS} edits at E = 1" in (tmp_path / "README.md").read_text()
 
 
 def test_a_recogniser_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:

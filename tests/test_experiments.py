@@ -363,28 +363,3 @@ def test_what_is_kept_hangs_on_the_boundaries(tmp_path: Path) -> None:
     other.scorer = studio.scorer
     other.boundaries = replace(studio.boundaries, lengths=studio.boundaries.lengths * 2)
     assert context.Context(other, tmp_path, Kept(tmp_path / "work")).keep("x", {}, lambda: 2) == 2
-
-
-# For real
-
-
-@pytest.mark.weights
-@pytest.mark.usefixtures("outsiders")
-def test_failures_are_found_and_drawn(
-    tmp_path: Path, landmarker_task: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("dlib")
-    from duchenne.animate import Studio
-
-    settings = replace(context.QUICK, identities=1)
-    made = context.Context(Studio(threads=1), tmp_path, Kept(tmp_path / "work"), settings)
-    monkeypatch.setattr(failures, "SHOWN", 2)
-    # Two levels instead of five: a quarter of the frames.
-    monkeypatch.setitem(failures.harness.evaluate.__kwdefaults__, "levels", (0.0, 1.0))
-    path = registry.run("failures", made)
-    record = json.loads(path.read_text())
-    assert record["edits"] == UNITS
-    assert len(record["random_edits"]) == 2
-    assert read_synthetic_mark(tmp_path / "random_edits.jpg") == SourceType.GENERATED
-    page.write(tmp_path)
-    assert f"Of {UNITS} edits at E = 1" in (tmp_path / "README.md").read_text()

@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from test_batch import contents, golden_mesh, manifest, run, tiny_workers
+from test_batch import (
+    contents,
+    golden_mesh,
+    manifest,
+    run,
+    tiny_here,
+    tiny_workers,
+    workers_here,
+)
 
 from duchenne import facs
 from duchenne.errors import DescriptorError, DuchenneError, InputError
@@ -24,7 +32,7 @@ from duchenne.stimuli.design import Cell, Design, Match, Quality, parse, read_de
 from duchenne.stimuli.measuring import Means
 from duchenne.stimuli.screening import SURELY_GLASSES, SURELY_NONE, face_length, glasses
 
-__all__ = ["tiny_workers"]
+__all__ = ["tiny_here", "tiny_workers", "workers_here"]
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "docs" / "examples" / "stimuli.toml"
 ONE = {"people": {"synthetic": 1}, "conditions": {"smile": "AU12=1"}}
@@ -287,7 +295,7 @@ def test_a_set_is_complete_marked_and_reproducible(folder: Path) -> None:
     assert throughput["worker_seconds"]["render"] > 0
 
 
-@pytest.mark.usefixtures("tiny_workers")
+@pytest.mark.usefixtures("tiny_here")
 def test_a_set_that_was_damaged_is_mended(folder: Path) -> None:
     (folder / "design.toml").write_text(SET.replace('film = ".gif"', ""))
     assert run("stimuli", "design.toml", "-o", "set").exit_code == 0
@@ -371,6 +379,7 @@ class Inline:
 
 
 @pytest.mark.weights
+@pytest.mark.usefixtures("workers_here")
 def test_a_screened_set_for_real(folder: Path, landmarker_task: Path) -> None:
     """One person among seeds whose glasses and turned heads were seen by eye."""
     assert Means.found().scores

@@ -10,7 +10,7 @@ import pytest
 import tiny
 from command_line import done
 from PIL import Image
-from test_batch import manifest, tiny_workers
+from test_batch import manifest, tiny_here, tiny_workers, workers_here
 
 from duchenne.errors import InputError
 from duchenne.files import pictures
@@ -22,7 +22,7 @@ from duchenne.moving.clear import ClearCanvas
 from duchenne.moving.moved import Canvas, Fields
 from duchenne.types import Photo, Pixels
 
-_ = tiny_workers  # a fixture
+_ = tiny_here, tiny_workers, workers_here  # fixtures
 CLEAR = [suffix for suffix, form in FORMATS.items() if form.clear is not None]
 
 
@@ -159,7 +159,7 @@ def test_the_commands_keep_it(folder: Path, cut_out: Pixels) -> None:
     assert not np.array_equal(second, cut_out)
 
 
-@pytest.mark.usefixtures("tiny_workers")
+@pytest.mark.usefixtures("tiny_here")
 def test_a_batch_keeps_it_and_says_so(folder: Path, cut_out: Pixels) -> None:
     (folder / "photos").mkdir()
     Image.fromarray(cut_out).save("photos/cut.png")
