@@ -13,6 +13,7 @@ import tiny
 from command_line import done, run
 from PIL import Image
 
+from duchenne.faces import hands
 from duchenne.faces.align import in_crop
 from duchenne.faces.landmarks import LEFT_EYE, RIGHT_EYE
 from duchenne.files import codes, pictures
@@ -23,6 +24,12 @@ from duchenne.moving.moved import Fields
 from duchenne.types import AlignedFace, Photo
 
 NAME = "generated_face_03"
+
+
+@pytest.fixture(autouse=True)
+def no_hands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the plain tests need no model file."""
+    monkeypatch.setattr(hands, "find", lambda *_: [])
 
 
 @pytest.fixture(scope="module")

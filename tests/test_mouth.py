@@ -122,6 +122,20 @@ def test_a_dark_mouth_has_no_teeth(face: AlignedFace) -> None:
     assert len(mouth.upper) == COLUMNS
 
 
+def test_a_row_of_teeth_does_not_come_and_go_in_a_film(face: AlignedFace) -> None:
+    mesh = jaw_dropped(shut(face), WIDE)
+    there = Mouth.find(painted(face, mesh, UPPER, LOWER_TEETH).astype(np.float32), mesh)
+    dark = painted(face, mesh, UPPER, 0).astype(np.float32)
+    gone = Mouth.find(dark, mesh)
+    half = painted(face, mesh, UPPER, LOWER_TEETH).astype(np.float32)
+    middle = int(np.median(there.lower[MIDDLE, 0]))
+    half[:, middle:] = dark[:, middle:]  # half of the columns show it
+    assert (there.rows, gone.rows) == ((True, True), (True, False))
+    assert Mouth.find(half, mesh, there).rows == (True, True)
+    assert Mouth.find(half, mesh, gone).rows == (True, False)
+    assert Mouth.find(dark, mesh, there).rows == (True, False)
+
+
 def test_a_smile_that_opens_shows_its_teeth_once_and_where_they_were(face: AlignedFace) -> None:
     mesh = jaw_dropped(shut(face), LONG)  # the lower lip lies at the edge of the teeth
     photo = painted(face, mesh, LONG + 4, 0)

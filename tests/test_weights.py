@@ -38,6 +38,8 @@ NAMES = [
     "face-detector-full",
     "face-mesh",
     "iris",
+    "palm-detector",
+    "hand-landmarks",
     "face-landmarker-task",
     "vgg16-imagenet",
     "expression-judge",
@@ -747,7 +749,9 @@ def test_face_detectors_from_the_package_index(
     monkeypatch.setenv("DUCHENNE_CACHE", str(tmp_path))
     path = weights.fetch("face-detector-short")
     assert path == tmp_path / "weights" / "face_detection_short_range.tflite"
-    for name in ("face-detector-short", "face-detector-full", "face-mesh", "iris"):
+    names = ["face-detector-short", "face-detector-full", "face-mesh", "iris"]
+    names += ["palm-detector", "hand-landmarks"]
+    for name in names:
         assert weights.verify(name) == "ok"
         assert weights.read(name, offline=True)[4:8] == b"TFL3"  # TFLite's file identifier
-    assert len(names_in(tmp_path / "weights")) == 4
+    assert len(names_in(tmp_path / "weights")) == len(names)

@@ -20,7 +20,7 @@ from duchenne.editing import layout
 from duchenne.editing.boundaries import Boundaries
 from duchenne.encoding.cache import Progress
 from duchenne.encoding.settings import EncodeSettings
-from duchenne.faces import align, landmarks, regions
+from duchenne.faces import align, hands, landmarks, regions
 from duchenne.faces.eyes import Eye
 from duchenne.faces.warp import apply, invert
 from duchenne.generators.base import PlainView, View, as_rows
@@ -179,12 +179,13 @@ def golden_eyes(face: Pixels, mesh: np.ndarray) -> tuple[Eye, Eye]:
 
 
 def see_golden(replace: Callable[[object, str, object], object] = setattr) -> None:
-    """Meshes and eyes of drawn faces are the astronaut's; no network is asked.
+    """Meshes and eyes of drawn faces are the astronaut's, without hands; no network is asked.
 
     replace: the `setattr` of pytest's monkeypatch, or in a process of its own the usual one.
     """
     replace(drawn_face, "find_mesh", golden_mesh)
     replace(moving_eyes, "find", golden_eyes)
+    replace(hands, "find", lambda *_: [])
 
 
 def golden_regions(face: Pixels) -> regions.Regions:

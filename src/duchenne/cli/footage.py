@@ -113,6 +113,11 @@ def _report(run: Run, source: str, subject: FilmSubject) -> None:
     facts = asdict(account)
     del facts["seen"]  # of the last frame only
     run.facts["film"] = facts
+    if account.hands:
+        run.note(
+            f"{source}: a hand is before the face in {account.hands} of {account.frames} frames; "
+            "what it hides stays as it is, and so does a mouth that is partly hidden"
+        )
     if missing := account.frames - account.faces:
         parts = [f"{a:.2f} to {b:.2f} s" for a, b in account.without]
         more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""

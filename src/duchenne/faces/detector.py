@@ -59,9 +59,9 @@ class Detections:
 
     scores: float32 [N], 0 to 1.
     boxes: float32 [N, 4], centre x, centre y, width, height.
-    keypoints: float32 [N, 6, 2]: the subject's right eye, left eye, nose tip, mouth centre, right
-        ear tragion, left ear tragion. Boxes stay upright in the turned picture they were found in,
-        so the line between the eyes, not the box, tells the rotation.
+    keypoints: float32 [N, K, 2]. Of faces six: the subject's right eye, left eye, nose tip, mouth
+        centre, right ear tragion, left ear tragion. Boxes stay upright in the turned picture they
+        were found in, so the line between the eyes, not the box, tells the rotation.
     """
 
     scores: Array
@@ -136,13 +136,13 @@ def sigmoid(logits: Array) -> Array:
 def decode(model: Model, raw: Array, logits: Array) -> Detections:
     """Network output -> detections in units of the input side, before suppression.
 
-    raw: [N, 16], box and six keypoints relative to the anchors, in input pixels.
+    raw: [N, 4 + 2 K], box and keypoints relative to the anchors, in input pixels.
     logits: [N].
     """
     scores = sigmoid(logits)
     keep = scores >= model.threshold
     centres = anchors(model)[keep]
-    values = (raw[keep].reshape(-1, 8, 2) / model.size).astype(np.float32)
+    values = (raw[keep].reshape(-1, raw.shape[1] // 2, 2) / model.size).astype(np.float32)
     values[:, 0] += centres
     values[:, 2:] += centres[:, None]
     return Detections(scores[keep], values[:, :2].reshape(-1, 4), values[:, 2:])
@@ -199,10 +199,11 @@ def distinct(detections: Detections) -> Detections:
 
 def join(parts: Sequence[Detections]) -> Detections:
     """Concatenate."""
+    points = parts[0].keypoints.shape[1] if parts else 6
     return Detections(
         np.concatenate([np.zeros(0, np.float32), *(p.scores for p in parts)]),
         np.concatenate([np.zeros((0, 4), np.float32), *(p.boxes for p in parts)]),
-        np.concatenate([np.zeros((0, 6, 2), np.float32), *(p.keypoints for p in parts)]),
+        np.concatenate([np.zeros((0, points, 2), np.float32), *(p.keypoints for p in parts)]),
     )
 
 

@@ -8,6 +8,7 @@ and the others take what lies between (`moving.carried`). Every frame shows its 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -33,8 +34,10 @@ from ..moving.carried import Moment as Known
 from ..moving.carried import between
 from ..moving.change import SIDE
 from ..moving.correspondence import Array
+from ..moving.mouth import Mouth
 from ..moving.moved import Canvas, Fields, MovedPhoto, at_side, resized
 from ..types import Face, Photo, Pixels
+from .hands import beside_hands, spared
 from .runs import Moment, Run, runs
 from .targets import reaching
 
@@ -63,14 +66,15 @@ class Shown:
 class Account:
     """What was done, filled in while frames are drawn.
 
-    worked_out: frames in which the generator was asked. without: (first, last) seconds of each
-    stretch of frames without a face.
+    worked_out: frames in which the generator was asked. hands: frames with a hand before the face.
+    without: (first, last) seconds of each stretch of frames without a face.
     """
 
     frames: int = 0
     faces: int = 0
     edited: int = 0
     worked_out: int = 0
+    hands: int = 0
     without: list[tuple[float, float]] = field(default_factory=list)
     seen: bool = True  # a face, in the last frame
 
@@ -105,6 +109,7 @@ class FilmSubject:
         source.require_editable()
         self.studio, self.source, self._face = studio, source, face
         self.account = Account()
+        self._mouth: tuple[int, Mouth] | None = None  # the last one that was seen, and its track
 
     def animate(self, timeline: Timeline) -> Iterator[Shown]:
         """Every frame, with what the timeline has at its time; after its end its last value stays.
@@ -153,14 +158,25 @@ class FilmSubject:
             )
 
     def _moments(self, asked: Asked) -> Iterator[Moment]:
-        for seen, table in asked(steadied(track(self.source.frames(), self._face))):
-            table = table * seen.share
+        account = self.account
+        clear: deque[Array | None] = deque()
+
+        def steady() -> Iterator[Steadied]:
+            for one, free in beside_hands(steadied(track(self.source.frames(), self._face))):
+                clear.append(free)
+                yield one
+
+        for seen, table in asked(steady()):
+            table, free = table * seen.share, clear.popleft()
             if seen.mesh is None:
                 yield Moment(seen, None, None, table)
                 continue
             to_frame = align.canonical(seen.mesh, SIDE)
             mesh = apply(invert(to_frame), seen.mesh[:, :2].astype(float))
-            yield Moment(seen, to_frame, mesh, table)
+            if free is not None:
+                account.hands += 1
+                table = spared(table, mesh, free)
+            yield Moment(seen, to_frame, mesh, table, free)
 
     def _drawn(
         self, run: Run, known: dict[int, Known | None], active: NDArray[np.bool_]
@@ -201,7 +217,10 @@ class FilmSubject:
         def find_mesh(picture: Pixels, known: landmarks.Mesh | None) -> landmarks.Mesh | None:
             return face.find_mesh(picture, near if known is None else known)
 
-        moved = MovedPhoto(aligned, before, find_mesh)
+        track, mouth = self._mouth or (moment.track, None)
+        moved = MovedPhoto(aligned, before, find_mesh, mouth if track == moment.track else None)
+        if moment.clear is None:  # fingers look like teeth
+            self._mouth = moment.track, moved.mouth
         fields = moved.fields(after, boundaries.gains(pulled))
         clear = covering.clearance(aligned, None, covering.find(aligned).mask)
         fields = covering.sparing(fields, clear)
@@ -233,6 +252,9 @@ def _mixed(
 def _draw(moment: Moment, fields: Fields, share: Array) -> Shown:
     """The frame with its own pixels moved."""
     assert moment.to_frame is not None
+    if moment.clear is not None:
+        free = resized(moment.clear, SIDE)
+        fields, share = covering.sparing(fields, free), share * (free > covering.MARGIN)
     pixels = moment.seen.sighting.frame.pixels
     where, to_crop = footprint(pixels, moment.to_frame, share)
     looks, then = eyes.looks(moment.table), None

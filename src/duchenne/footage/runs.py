@@ -38,12 +38,14 @@ class Moment:
 
     seen: the frame and its face. to_frame: [2, 3], from the aligned crop at SIDE px to the upright
     frame; mesh: [468, 2] in that crop; both None without a face. table: [U, 8], what is asked.
+    clear: float32 [h, h], px of the crop to the nearest hand; None where there is none.
     """
 
     seen: Steadied
     to_frame: Affine | None
     mesh: NDArray[np.float64] | None
     table: NDArray[np.float64]
+    clear: NDArray[np.float32] | None = None
 
     @property
     def time(self) -> float:

@@ -2,8 +2,8 @@
 
 Around it motion, shading and what appears fade to nothing, so that there is no seam. Masks
 and some other things are found by a small network (`finder`) that was fitted on generated faces
-with things drawn over them (`fit.covering`); glasses by the bridge over the nose
-(`measuring.glasses`).
+with things drawn over them (`fit.covering`); hands by MediaPipe's networks (`faces.hands`);
+glasses by the bridge over the nose (`measuring.glasses`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..faces import hands
 from ..faces.align import in_crop
 from ..faces.detector import sigmoid
 from ..faces.landmarks import (
@@ -129,6 +130,8 @@ def find(aligned: AlignedFace) -> Covering:
     large = facts[:, cv2.CC_STAT_AREA] >= LEAST * eyes**2
     large[0] = False  # the first part is what is not found
     mask = large[parts]
+    for hand in _hands(aligned):
+        mask |= hands.draw(hand, SIDE)
     near = [
         name
         for name, points in PLACES.items()
@@ -139,6 +142,14 @@ def find(aligned: AlignedFace) -> Covering:
         mask |= glasses(mesh)
         near.append("glasses")
     return Covering(mask, share, tuple(near))
+
+
+def _hands(aligned: AlignedFace) -> list[NDArray[np.float64]]:
+    """The joints of the hands in an aligned face's crop, [21, 2] at SIDE px."""
+    mesh = in_crop(aligned, len(aligned.pixels))
+    deep = np.column_stack([mesh, np.zeros(len(mesh))]).astype(np.float32)
+    found = hands.find(aligned.pixels, deep)
+    return [hand.joints * (SIDE / len(aligned.pixels)) for hand in found]
 
 
 def wears_glasses(aligned: AlignedFace) -> bool:
@@ -211,17 +222,17 @@ def clearance(
     """
     clear = np.full((SIDE, SIDE), SIDE, np.float32)
     if covered is not None and covered.any():
-        clear = np.maximum(_away(covered) - EDGE, 0)
+        clear = np.maximum(away(covered) - EDGE, 0)
     if keep is None or not keep.any():
         return clear
     to_photo = aligned.to_photo.copy()
     to_photo[:, :2] *= len(aligned.pixels) / SIDE
     at = (pixel_centres(SIDE) + 0.5) @ to_photo[:, :2].T + to_photo[:, 2] - 0.5
-    kept = sample(_away(keep), at.astype(np.float32)) / np.float32(scale_of(to_photo))
+    kept = sample(away(keep), at.astype(np.float32)) / np.float32(scale_of(to_photo))
     return np.asarray(np.minimum(clear, kept), np.float32)
 
 
-def _away(mask: NDArray[np.bool_]) -> Array:
+def away(mask: NDArray[np.bool_]) -> Array:
     """Pixels to the nearest True."""
     away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.asarray(away, np.float32)

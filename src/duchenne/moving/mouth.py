@@ -32,7 +32,9 @@ CHEEKS = (205, 425, 50, 280, 187, 411)  # points of the mesh whose skin says how
 HOLLOW, NO_HOLLOW, NO_TOOTH, TOOTH = 0.35, 0.5, 0.6, 0.75
 REDDER, RED = 0.0, 0.08  # (red - green) / (red + green) more than the skin's: lips, not teeth
 NEAR_THE_MESH = 0.1  # of a surely seen place, for each level that the lip is moved
-FEW = 0.4  # of the middle columns: where fewer show a row of teeth there is none
+# Of the middle columns: where fewer show a row of teeth there is none. In a film one that was there
+# stays while so many show it, and one that was not comes with so many.
+FEW, FEW_LEFT, FEW_NEW = 0.4, 0.2, 0.6
 # px: less dark than this in a column is a shadow between teeth, less light a glint.
 LEAST_HOLLOW, LEAST_TEETH = 2.0, 2.0
 WHOLE = 2.0  # px of hollow that an edge takes along, so that no piece of a tooth is drawn out
@@ -44,7 +46,8 @@ class Mouth:
 
     outer_upper, outer_lower: the outer outlines of the lips. upper, lower: the inner ones.
     upper_edge, lower_edge: where the upper teeth end, and where the lower ones, or without them the
-    lower lip, begin. eyes: px between the eyes. open: whether it is. teeth: whether any are seen.
+    lower lip, begin. eyes: px between the eyes. open: whether it is. rows: whether upper teeth are
+    seen, and lower ones.
     """
 
     outer_upper: Curve
@@ -55,7 +58,12 @@ class Mouth:
     outer_lower: Curve
     eyes: float
     open: bool
-    teeth: bool
+    rows: tuple[bool, bool]
+
+    @property
+    def teeth(self) -> bool:
+        """Whether any are seen."""
+        return any(self.rows)
 
     @property
     def down(self) -> Curve:
@@ -63,8 +71,8 @@ class Mouth:
         return _down(self.upper, self.lower)
 
     @staticmethod
-    def find(picture: Array, mesh: NDArray[np.floating]) -> Mouth:
-        """In a picture [S, S, 3], 0 to 255, with a mesh [468, 2]."""
+    def find(picture: Array, mesh: NDArray[np.floating], before: Mouth | None = None) -> Mouth:
+        """In a picture [S, S, 3], 0 to 255, with a mesh [468, 2]; before: as it was earlier."""
         upper, lower = rows_of(mesh, INNER_LIPS)
         height = np.linalg.norm(lower - upper, axis=1)
         down = (lower - upper) / np.maximum(height, 1e-6)[:, None]
@@ -72,7 +80,9 @@ class Mouth:
         eyes = mesh[list(LEFT_EYE), :2].mean(axis=0) - mesh[list(RIGHT_EYE), :2].mean(axis=0)
         apart = float(np.linalg.norm(eyes))
         if lip_gap(mesh) < OPEN:
-            return Mouth(outer[0], upper, upper, lower, lower, outer[1], apart, False, False)
+            return Mouth(
+                outer[0], upper, upper, lower, lower, outer[1], apart, False, (False, False)
+            )
         depths = np.linspace(-BEYOND, height + BEYOND, LEVELS)  # [LEVELS, COLUMNS]
         seen = sample(picture, _places(upper + depths[..., None] * down))
         cheeks = sample(picture, _places(mesh[list(CHEEKS), None, :2]))
@@ -89,7 +99,13 @@ class Mouth:
         begin, end = row(first), row(last)
         way = _down(upper, lower)
         low, high = begin @ way, end @ way
-        arcs = [_arc(row(edge) @ way, sign) for edge, sign in ((above, 1), (below, -1))]
+        few = [FEW, FEW]
+        if before is not None and before.open:
+            few = [FEW_LEFT if there else FEW_NEW for there in before.rows]
+        arcs = [
+            _arc(row(edge) @ way, sign, least)
+            for edge, sign, least in zip((above, below), (1, -1), few, strict=True)
+        ]
         edges = [
             np.clip(lips if arc is None else arc, low, high)
             for arc, lips in zip(arcs, (low, high), strict=True)
@@ -101,7 +117,7 @@ class Mouth:
         )
         return Mouth(
             outer[0], begin, upper_edge, lower_edge, end, outer[1],
-            apart, True, any(arc is not None for arc in arcs),
+            apart, True, (arcs[0] is not None, arcs[1] is not None),
         )  # fmt: skip
 
 
@@ -192,13 +208,14 @@ def _smooth(row: Numbers) -> Numbers:
     return np.asarray(windows(np.pad(row, 2, mode="edge"), 5) @ [1, 4, 6, 4, 1] / 16)
 
 
-def _arc(row: Numbers, sign: int) -> Numbers | None:
+def _arc(row: Numbers, sign: int, few: float) -> Numbers | None:
     """[COLUMNS], the arc along what is known of a row of teeth, NaN elsewhere; WHOLE beyond it.
 
-    sign: on which side of it no tooth is to be left. None where there is no row of teeth.
+    sign: on which side of it no tooth is to be left. few: of the columns, see FEW. None where there
+    is no row of teeth.
     """
     known = np.flatnonzero(np.isfinite(row))
-    if np.isfinite(row[MIDDLE]).mean() < FEW:
+    if np.isfinite(row[MIDDLE]).mean() < few:
         return None
     x = np.linspace(-1, 1, COLUMNS)
     fit, at = np.polynomial.polynomial.polyfit, np.polynomial.polynomial.polyval

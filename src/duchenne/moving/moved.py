@@ -64,10 +64,17 @@ class MovedPhoto:
 
     aligned: the face, cut out of the photo. picture: uint8 [SIDE, SIDE, 3], the generator's, of a
         like face. find_mesh: gives the mesh of such a picture, or None where it sees no face;
-        its second argument is a mesh that lies near, if one is known.
+        its second argument is a mesh that lies near, if one is known. before: in a film, the mouth
+        as it was seen last.
     """
 
-    def __init__(self, aligned: AlignedFace, picture: Pixels, find_mesh: FindMesh) -> None:
+    def __init__(
+        self,
+        aligned: AlignedFace,
+        picture: Pixels,
+        find_mesh: FindMesh,
+        before: Mouth | None = None,
+    ) -> None:
         crop = aligned.pixels
         mesh = apply(invert(aligned.to_photo), aligned.face.mesh[:, :2].astype(float))
         self.mesh = mesh * (SIDE / len(crop))  # [468, 2] of the photo, in its crop at SIDE px
@@ -96,10 +103,15 @@ class MovedPhoto:
         self._under_brows = np.maximum(*(inside(self.mesh, c, 2, grow=2) for c in UNDER_BROWS))
         self._plain = self._plain * (1 - self._under_brows)
         open_now = ramp(lip_gap(self.mesh), SEALED, OPEN)
-        self._open, self._inside = float(open_now), Mouth.find(small, self.mesh)
+        self._open, self._inside = float(open_now), Mouth.find(small, self.mesh, before)
         self._lips, self._drawn_lips = (
             lip_colour(picture, self.mesh) for picture in (small, self._tone(drawn))
         )
+
+    @property
+    def mouth(self) -> Mouth:
+        """As it is in the photo."""
+        return self._inside
 
     def fields(self, edited: Pixels, gains: NDArray[np.floating] | None = None) -> Fields:
         """What the photo does as the generator's picture becomes `edited`, uint8 [S, S, 3].
