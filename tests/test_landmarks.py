@@ -232,6 +232,32 @@ def test_several_faces_largest_first() -> None:
 
 
 @pytest.mark.weights
+def test_small_faces_beside_a_large_one_may_be_turned() -> None:
+    """They are looked for in the upright picture only."""
+    large, small = scaled(picture(GENERATED[0]), 1.6), Image.fromarray(astronaut()[:256, 100:356])
+    canvas = np.full((600, 1600, 3), (90, 110, 120), np.uint8)
+    canvas[20 : 20 + len(large), 20 : 20 + large.shape[1]] = large
+    for left, turn in ((800, 0), (1050, 40), (1300, -40)):
+        turned = small.rotate(turn, Image.Resampling.BICUBIC, fillcolor=(90, 110, 120))
+        canvas[100:356, left : left + 256] = np.asarray(turned)
+    faces = find_faces(canvas)
+    widths = [landmarks.face_size(face.mesh)[0] for face in faces]
+    assert len(faces) == 4
+    assert widths[0] > 200 > 110 > widths[1]
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("model", [detector.SHORT_RANGE, detector.FULL_RANGE])
+def test_black_shows_no_face(model: detector.Model) -> None:
+    """So what lies beside a turned picture need not be looked at."""
+    raw, logits = detector.compiled(model.weights)(
+        np.full((1, model.size, model.size, 3), -1, np.float32)
+    ).values()
+    assert len(detector.decode(model, raw[0], logits[0, :, 0])) == 0
+    assert float(logits.max()) < -2  # 0.12, where 0.5 and more would be a face
+
+
+@pytest.mark.weights
 def test_no_face() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (300, 500, 3), np.uint8)
     assert find_faces(noise) == []
@@ -304,10 +330,10 @@ def test_the_search_lets_others_go_first(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(detector, "decode", lambda model, raw, logits: detector.join([]))
     rests: list[int] = []
     with giving_way(lambda: rests.append(1)):
-        find_faces(np.zeros((600, 600, 3), np.uint8))
+        find_faces(np.ones((600, 600, 3), np.uint8))
     seen = len(rests)
     assert seen > 50
-    find_faces(np.zeros((600, 600, 3), np.uint8))
+    find_faces(np.ones((600, 600, 3), np.uint8))
     assert len(rests) == seen
 
 

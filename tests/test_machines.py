@@ -156,8 +156,10 @@ def test_libraries_are_held_within_a_quota_and_else_left_alone(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(cores, "affinity", lambda: 8)
     monkeypatch.setattr(cores, "quota", lambda: None)
+    monkeypatch.setenv("OPENBLAS_THREAD_TIMEOUT", "20")
     cores.hold_libraries()
     assert not any(name in os.environ for name in cores.THREAD_VARIABLES)
+    assert os.environ["OPENBLAS_THREAD_TIMEOUT"] == "20"
     assert cores.for_openvino(A="b") == {"A": "b"}
     monkeypatch.setenv("MKL_NUM_THREADS", "7")
     monkeypatch.setattr(cores, "quota", lambda: 1.0)

@@ -25,7 +25,7 @@ from duchenne.generators import built_in, mobile
 from duchenne.generators.built_in import BuiltIn
 from duchenne.measuring import skin
 from duchenne.moving import covering, finder
-from duchenne.programs import kept, shipped
+from duchenne.programs import compiling, kept, shipped
 
 if TYPE_CHECKING:
     from duchenne.generators.mobile import MobileStyleGAN
@@ -84,6 +84,53 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) 
     assert kept.files() == []
 
 
+def test_another_version_of_openvino_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(doubling)
+    monkeypatch.setattr(ov, "get_version", lambda: "another")
+    np.testing.assert_array_equal(use(doubling), 2 * X)
+    assert len(kept.files()) == 2
+
+
+ELSEWHERE = """
+import sys
+import numpy as np
+import openvino as ov
+from openvino import opset13 as ops
+from duchenne.programs import kept
+if sys.argv[1:]:
+    import resource
+    import signal
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+weights = np.random.default_rng(0).normal(size=(300, 300)).astype(np.float32)
+x = ops.parameter([300], np.float32)
+model = ov.Model([ops.matmul(ops.constant(weights), x, False, False)], [x])
+for _ in range(3):
+    result = kept.compiled("test", "a", lambda: model, {})(np.ones(300, np.float32))[0]
+    np.testing.assert_allclose(result, weights.sum(axis=1), atol=1e-3)
+"""
+
+
+def test_two_processes_fill_an_empty_cache_at_once() -> None:
+    both = [subprocess.Popen([sys.executable, "-c", ELSEWHERE]) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert list(kept.folder().iterdir()) == kept.files()  # one, and nothing half done
+    assert len(kept.files()) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="has no limit on the size of files")
+def test_a_full_disk_costs_nothing_but_time() -> None:
+    subprocess.run([sys.executable, "-c", ELSEWHERE, "full"], check=True, timeout=60)
+    assert list(kept.folder().iterdir()) == []
+
+
+def test_a_program_outlives_its_file() -> None:
+    use(doubling)
+    program = kept.compiled("test", "a", refuse, {})
+    kept.clear()
+    np.testing.assert_array_equal(program(X)[0], 2 * X)
+
+
 def test_the_least_recently_used_go(monkeypatch: pytest.MonkeyPatch) -> None:
     for age, digest in enumerate("abc"):
         use(doubling, digest)
@@ -105,6 +152,32 @@ def test_the_command_lists_and_clears() -> None:
     cleared = CliRunner().invoke(commands, ["programs", "clear"])
     assert cleared.output.startswith("1 removed")
     assert kept.files() == []
+
+
+# Compiled for one face
+
+
+class Forgetful:
+    """A program that adds to what it was called with before, as OpenVINO's sometimes do."""
+
+    def __init__(self, step: float) -> None:
+        self.calls, self.step = 0, step
+
+    def __call__(self, array: np.ndarray) -> np.ndarray:
+        self.calls += 1
+        return array + np.float32(self.step * self.calls)
+
+
+def test_a_program_that_does_not_repeat_itself_is_exchanged() -> None:
+    steady = Forgetful(0)
+    checked = compiling._Checked(Forgetful(1), lambda: steady)
+    for _ in range(3):
+        np.testing.assert_array_equal(checked(X), X)
+    assert steady.calls == 3
+    checked = compiling._Checked(steady, lambda: pytest.fail("it repeats itself"))
+    for _ in range(3):
+        np.testing.assert_array_equal(checked(X), X)
+    assert steady.calls == 3 + 2 + 2  # the first call twice
 
 
 # Shipped

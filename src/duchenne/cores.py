@@ -22,6 +22,7 @@ THREAD_VARIABLES = (
 )  # fmt: skip
 """What numpy, torch, OpenVINO's helpers and OpenCV read when they are loaded."""
 
+IDLE = "4"  # the least: 2^4 turns of a processor's clock
 ROOT = Path("/")
 _M_ARENA_MAX = -8  # malloc.h
 S = TypeVar("S")
@@ -64,7 +65,11 @@ def fewer() -> int | None:
 
 
 def hold_libraries() -> None:
-    """Make libraries that are loaded later stay within a quota; what the user set stays."""
+    """Make libraries that are loaded later stay within a quota; what the user set stays.
+
+    OpenBLAS's idle threads are to sleep soon: they wait in a loop, on the cores that others need.
+    """
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", IDLE)
     if (count := fewer()) is not None:
         for name in THREAD_VARIABLES:
             os.environ.setdefault(name, str(count))

@@ -88,7 +88,7 @@ class ShippedPasses:
 
     def _recording(self, inputs: list[Array]) -> list[Array]:
         # The program goes when its work is done: kept, it would hold as much as all the features.
-        return [np.array(value) for value in self._compiled("recording")(inputs).values()]
+        return compiling.into_arrays(self._compiled("recording"), inputs)
 
     @cached_property
     def _local(self) -> ov.CompiledModel:

@@ -225,16 +225,23 @@ class Search:
         self._looks, self._longest = _Looks(pixels), max(pixels.shape[:2])
         self._seen: dict[tuple[float, float], Detections] = {}
 
-    def down_to(self, min_size: float) -> Detections:
-        """Down to faces of that width in pixels; what was looked at before is remembered."""
-        return self._turned(TURNS, min_size)
+    def down_to(self, min_size: float, turned_to: float = 0) -> Detections:
+        """Down to faces of that width in pixels; what was looked at before is remembered.
+
+        turned_to: in the turned picture only down to faces of that width.
+        """
+        return self._turned(TURNS, min_size, turned_to)
 
     def lying(self, min_size: float) -> Detections:
         """In the picture lying on its side."""
         return self._turned(LAST_TURNS, min_size)
 
-    def _turned(self, turns: Sequence[float], min_size: float) -> Detections:
-        looks = [(turn, side) for turn in turns for side in _window_sides(self._longest, min_size)]
+    def _turned(self, turns: Sequence[float], min_size: float, turned_to: float = 0) -> Detections:
+        looks = [
+            (turn, side)
+            for turn in turns
+            for side in _window_sides(self._longest, max(min_size, turned_to if turn else 0))
+        ]
         for turn, side in looks:
             if (turn, side) not in self._seen:
                 self._seen[turn, side] = self._looks.turned(turn, [side])
@@ -306,8 +313,10 @@ def _windows(model: Model, look: Pixels) -> Iterator[Detections]:
 
     def detected(corner: tuple[int, int]) -> Detections:
         top, left = corner
-        window = np.zeros((model.size, model.size, 3), np.float32)
         part = look[top : top + model.size, left : left + model.size]
+        if not part.any():  # beside a turned picture; neither network finds anything in black
+            return join([])
+        window = np.zeros((model.size, model.size, 3), np.float32)
         window[: part.shape[0], : part.shape[1]] = part
         raw, logits = network(window[None] / 127.5 - 1).values()
         inside = decode(model, raw[0], logits[0, :, 0])

@@ -85,7 +85,7 @@ class Warp:
     def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """[H, W, C] numbers -> float32 [h, w, C], same scale (cubic overshoot is possible)."""
         top, bottom, left, right = self._window
-        image = np.asarray(pixels[top:bottom, left:right], np.float32)
+        image = pixels[top:bottom, left:right]
         for size in self._resizes:
             image = _resized(image, size)
         sampled = cv2.remap(
@@ -94,13 +94,20 @@ class Warp:
         return np.asarray(sampled, np.float32).reshape(*self._at.shape[:2], image.shape[2])
 
 
-def _resized(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """float32 [H, W, C] -> [h, w, C] by Pillow's cubic filter, which is Keys' with a = -0.5."""
+def _resized(image: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
+    """[H, W, C] -> float32 [h, w, C] by Pillow's cubic filter, which is Keys' with a = -0.5."""
     if image.shape[:2] == size:
-        return image
-    planes = (Image.fromarray(np.ascontiguousarray(plane)) for plane in np.moveaxis(image, 2, 0))
+        return np.asarray(image, np.float32)
     side = (size[1], size[0])
-    return np.stack([np.asarray(p.resize(side, Image.Resampling.BICUBIC)) for p in planes], axis=2)
+    resized = np.empty((*size, image.shape[2]), np.float32)
+    for channel in range(image.shape[2]):
+        plane = cv2.extractChannel(image, channel)  # of a large photo numpy takes long over this
+        if plane.dtype == np.uint8:
+            picture = Image.fromarray(plane).convert("F")
+        else:
+            picture = Image.fromarray(np.asarray(plane, np.float32))
+        resized[..., channel] = np.asarray(picture.resize(side, Image.Resampling.BICUBIC))
+    return resized
 
 
 def warp(

@@ -12,11 +12,14 @@ import hashlib
 import io
 import json
 import os
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openvino as ov
+from numpy.typing import NDArray
 
 from ..errors import DuchenneError
 from ..files import codes
@@ -45,10 +48,12 @@ def files() -> list[Path]:
 
 def clear() -> int:
     """Remove them all; how many there were."""
-    gone = files()
-    for path in gone:
-        path.unlink(missing_ok=True)
-    return len(gone)
+    gone = 0
+    for path in files():
+        with contextlib.suppress(PermissionError):  # Windows keeps what another process has mapped
+            path.unlink(missing_ok=True)
+            gone += 1
+    return gone
 
 
 def compiled(
@@ -74,7 +79,10 @@ def compiled(
     content = _whole(path)
     if content is not None:
         with contextlib.suppress(RuntimeError):  # of another build, in spite of its key
-            program = core.import_model(io.BytesIO(content), "CPU", dict(options))
+            tensor = ov.Tensor(content, shared_memory=True)
+            program = core.import_model(tensor, "CPU", dict(options))
+            # The program's weights stay in the mapped file, as long as there is a program.
+            weakref.finalize(program, _let_go, content)
             with contextlib.suppress(OSError):
                 os.utime(path)
             return program
@@ -83,14 +91,21 @@ def compiled(
     return program
 
 
-def _whole(path: Path) -> bytes | None:
-    """What `_keep` wrote; None if it is missing or damaged."""
+def _whole(path: Path) -> NDArray[np.uint8] | None:
+    """What `_keep` wrote, mapped into memory; None if it is missing or damaged.
+
+    A kept file is replaced and removed, never written to, so that what is mapped does not change.
+    """
     try:
-        stored = path.read_bytes()
-    except OSError:
+        stored = np.memmap(path, np.uint8, "c")  # OpenVINO asks for memory that could be written
+    except (OSError, ValueError):  # an empty file cannot be mapped
         return None
     content = stored[_HEAD:]
-    return content if _DIGEST(content).digest() == stored[:_HEAD] else None
+    return content if _DIGEST(content.data).digest() == stored[:_HEAD].tobytes() else None
+
+
+def _let_go(content: NDArray[np.uint8]) -> None:
+    """Called when nothing needs the content any more."""
 
 
 def _keep(path: Path, program: ov.CompiledModel) -> None:
