@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test check venv
+.PHONY: demo test check site venv
 
 demo: venv  ## animate the demo photo into out/demo
 	$(BIN)/duchenne demo -o out/demo
@@ -12,11 +12,14 @@ demo: venv  ## animate the demo photo into out/demo
 test: venv  ## all tests, those with the real weights included
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-check: venv  ## format, lint, types, order of the rooms
+check: venv site  ## format, lint, types, order of the rooms, the documentation's links
 	$(BIN)/ruff format --check src experiments tests benchmarks
 	$(BIN)/ruff check src experiments tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
+
+site: venv  ## the documentation into out/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 PATH="$(BIN):$$PATH" $(BIN)/mkdocs build --quiet
 
 venv: $(STAMP)
 

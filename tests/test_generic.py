@@ -188,7 +188,7 @@ def test_encoding_comes_closer(generator: Generator) -> None:
     """At the default loss size, which is larger than these pictures."""
     with torch.no_grad():
         face = pictures.from_planes(generator.synthesize(draw_w(generator, 11))[0].numpy())
-    inversion = small_inversion(generator, SmallTrunk(), steps=30, prior_weight=0.0)
+    inversion = small_inversion(generator, SmallTrunk(), steps=12, prior_weight=0.0)
     code = inversion.encode(face)
     assert code.w.shape == (generator.rows, 512)
     assert np.isfinite(code.w).all()
@@ -346,7 +346,7 @@ def boundaries_for(path: Path) -> str:
     return "mine.safetensors"
 
 
-@pytest.mark.parametrize("name", ["two-256", "one-128", "two-32"])
+@pytest.mark.parametrize("name", ["one-128", "two-32"])
 def test_every_command_takes_a_generator(name: str, folder: Path, here: Path) -> None:
     path, size = write_network(folder, *GENERATORS[name]), GENERATORS[name][0]
     chosen = ["--generator", path]
