@@ -25,7 +25,7 @@ from duchenne.generators import built_in, mobile
 from duchenne.generators.built_in import BuiltIn
 from duchenne.measuring import skin
 from duchenne.moving import covering, finder
-from duchenne.programs import compiling, kept, shipped
+from duchenne.programs import compiling, conversion, kept, shipped, tracing
 
 if TYPE_CHECKING:
     from duchenne.generators.mobile import MobileStyleGAN
@@ -178,6 +178,18 @@ def test_a_program_that_does_not_repeat_itself_is_exchanged() -> None:
     for _ in range(3):
         np.testing.assert_array_equal(checked(X), X)
     assert steady.calls == 3 + 2 + 2  # the first call twice
+
+
+# Converted
+
+
+def test_what_was_left_out_is_there_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "openvino.tools.ovc", raising=False)
+    conversion.leave_out()
+    with pytest.raises(ModuleNotFoundError):
+        __import__("openvino.tools.ovc")
+    model = tracing.converted(torch.nn.ReLU(), [X - 1])
+    np.testing.assert_array_equal(ov.Core().compile_model(model, "CPU")(X - 1)[0], [0, 0, 1, 2])
 
 
 # Shipped

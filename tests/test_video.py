@@ -20,8 +20,9 @@ from duchenne import facs
 from duchenne.cli import commands
 from duchenne.errors import InputError, OutputError
 from duchenne.files import film_formats, films, pictures
+from duchenne.files.clip import Clip
 from duchenne.files.film_formats import FORMATS, FilmFormat, Stream
-from duchenne.files.films import Clip, check_writable, is_folder, read_video, write_frames
+from duchenne.files.films import check_writable, is_folder, read_video, write_frames
 from duchenne.files.pictures import SourceType, read_synthetic_mark
 from duchenne.motion.timeline import Timeline
 from duchenne.stimuli import design

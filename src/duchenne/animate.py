@@ -28,7 +28,7 @@ from .errors import InputError, NoFaceFound, WeightsError
 from .faces import align, landmarks, regions
 from .faces.paste import face_mask
 from .files import codes, pictures
-from .files.films import Clip
+from .files.clip import Clip
 from .files.pictures import SourceType
 from .generators.built_in import BuiltIn
 from .generators.spec import Spec

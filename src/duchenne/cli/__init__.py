@@ -17,6 +17,7 @@ import click
 
 from .. import cores
 from ..errors import MOST_MESSAGE, DuchenneError, InputError, OutputError, cut, quoted
+from ..programs import conversion
 from . import (
     animation,
     checking,
@@ -162,6 +163,7 @@ def main(command: click.Command = commands, name: str = "duchenne") -> NoReturn:
     streams.make_lasting()
     cores.hold_libraries()
     cores.share_memory()
+    conversion.leave_out()
     signal.signal(signal.SIGTERM, _terminate)
     logging.captureWarnings(True)  # other libraries' warnings: shown with --verbose
     _log_to_stderr(0)

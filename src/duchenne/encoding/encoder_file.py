@@ -19,13 +19,14 @@ SIDE = 128  # pixels of the picture that is looked at
 def offered_version(generator: Spec) -> str:
     """`version_of` the network that the package has for this generator, or ""."""
     with resources.as_file(BUILT_IN) as file:
-        _, metadata = codes.read_tensors(file, FORMAT, EXPECTED)
+        _, metadata = codes.read_tensors(file, FORMAT, EXPECTED, only=())
         return version_of(file) if metadata.get("generator") == generator.fingerprint else ""
 
 
 def version_of(path: Path) -> str:
     """12 hex digits of a file's sha256. InputError where it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +20,8 @@ BGR_MEAN = (103.939, 116.779, 123.68)
 
 def arrays() -> dict[str, NDArray[np.float32]]:
     """By the names of `features.VGG16Trunk`."""
+    import h5py  # needed only where the networks that hold them are not kept
+
     state = {"mean": np.array(BGR_MEAN, np.float32).reshape(1, 3, 1, 1)}
     with h5py.File(store.locate("hed-vgg16"), "r") as file:
         for b, block in enumerate(CONVOLUTIONS):

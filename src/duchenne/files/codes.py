@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +59,16 @@ def read_code(path: Path) -> LatentCode:
 
 
 def read_tensors(
-    path: Path, file_format: str, expected: str, most: int | None = MOST_BYTES
+    path: Path,
+    file_format: str,
+    expected: str,
+    most: int | None = MOST_BYTES,
+    only: Collection[str] | None = None,
 ) -> tuple[dict[str, Any], Mapping[str, Any]]:
     """Tensors and header of a safetensors file whose header names `file_format`.
 
-    most: bytes of the file; a larger one is not read. What the tensors must be is for `arrays`.
+    most: bytes of the file; a larger one is not read. only: the tensors to read, None for all. What
+    the tensors must be is for `arrays`.
     """
     if not places.is_file(path):
         raise InputError(f"{path}: no such file; expected {expected}")
@@ -81,7 +86,8 @@ def read_tensors(
             generator = metadata.get("generator", "")
             if not isinstance(generator, str) or len(generator) > LONGEST_NAME:
                 raise InputError(f"expected {expected}, but its generator is no name")
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+            names = [n for n in file.keys() if only is None or n in only]  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in names}, metadata
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     # TypeError and its like: a number format that numpy lacks.

@@ -30,6 +30,7 @@ from ..motion.timeline import Rate, Timeline, frame_rate
 from ..reading import places
 from ..types import Pixels
 from . import pictures, writing
+from .clip import Clip
 from .film_formats import FORMATS, FilmFormat, FrameWriter, Stream
 from .film_source import open_film
 from .pictures import SourceType
@@ -48,19 +49,6 @@ QUEUE = 4  # frames that may wait for the encoder: 12 MB at 1024 px
 # A number and nothing else: what other programs open as an image sequence. Names with the time in
 # them are what this program wrote before.
 _FRAME_NAME = re.compile(r"frame_\d{5,}(_t\d+\.\d{3})?\.png")
-
-
-class Clip(Iterator[Pixels]):
-    """Frames, drawn one at a time as they are asked for.
-
-    source: what they are: drawn by the generator, or a photo that was edited.
-    """
-
-    def __init__(self, frames: Iterator[Pixels], source: SourceType) -> None:
-        self._frames, self.source = frames, source
-
-    def __next__(self) -> Pixels:
-        return next(self._frames)
 
 
 @dataclass(frozen=True)

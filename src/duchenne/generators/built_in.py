@@ -62,7 +62,9 @@ def weights() -> Weights:
     core = ov.Core()
     mapping = core.read_model(parts["mapping-xml"], parts["mapping-bin"])
     synthesis = core.read_model(parts["synthesis-xml"], parts["synthesis-bin"])
-    digest = hashlib.sha256(parts["mapping-bin"] + parts["synthesis-bin"]).hexdigest()
+    content = hashlib.sha256(parts["mapping-bin"])
+    content.update(parts["synthesis-bin"])
+    digest = content.hexdigest()
     arrays = {**_mapping_state(mapping), **_synthesis_state(synthesis), "w_mean": mean()}
     return Weights(arrays, f"mobilestylegan-ffhq-{digest[:12]}")
 

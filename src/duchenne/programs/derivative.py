@@ -24,6 +24,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
 
 from . import compiling
+from .conversion import convert_model
 
 Function = Callable[..., Tensor]
 """Tensors -> scalar."""
@@ -131,7 +132,7 @@ def _converted(graph: fx.GraphModule, examples: tuple[Tensor, ...]) -> ov.Model:
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         script = torch.jit.trace(graph, examples, check_trace=False)  # type: ignore[no-untyped-call]
     shapes = [list(x.shape) for x in examples]
-    model = ov.convert_model(script, example_input=examples, input=shapes)
+    model: ov.Model = convert_model(script, example_input=examples, input=shapes)
     if len(model.inputs) != len(examples):
         raise ValueError("an input has no influence")
     return model

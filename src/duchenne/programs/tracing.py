@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from .compiling import Array, Program, compiled, compiled_with, open_program
+from .conversion import convert_model
 
 
 class Compiler:
@@ -74,7 +75,8 @@ def converted(
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         # Tracing here and not in convert_model: that one runs the network three times to check.
         traced = torch.jit.trace(module.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
-        return ov.convert_model(traced, example_input=example, input=shapes)
+        model: ov.Model = convert_model(traced, example_input=example, input=shapes)
+        return model
 
 
 def on_device(

@@ -19,6 +19,7 @@ from ..engine.stages import Stages
 from ..errors import InputError
 from ..faces import align
 from ..files import codes, films, pictures, writing
+from ..files.clip import Clip
 from ..files.pictures import SourceType
 from ..files.transparency import is_transparent, over_white, photo_of
 from ..motion.timeline import from_descriptor
@@ -249,7 +250,7 @@ class _Drawer:
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"film{suffix}"
-            films.write_frames(films.Clip(frames(), self._mark(person)), path, fps=timeline.fps)
+            films.write_frames(Clip(frames(), self._mark(person)), path, fps=timeline.fps)
             return path.read_bytes(), *kept[0], len(timeline)
 
     def _measured(self, person: _Person, drawn: Pixels, picture: Pixels) -> dict[str, Any]:

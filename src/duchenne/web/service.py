@@ -26,6 +26,7 @@ from ..errors import InputError
 from ..faces import align, landmarks, regions
 from ..faces.giving_way import giving_way
 from ..files import films, pictures
+from ..files.clip import Clip
 from ..files.film_formats import FORMATS
 from ..motion.timeline import Timeline
 from ..types import Face, LatentCode, Photo, Pixels
@@ -326,7 +327,7 @@ class Service:
         """
         with self._turn:
             mark = self._subject(sitter).source(paste=shape.paste)
-        frames = films.Clip(self._frames(sitter, timeline, shape, progress), mark)
+        frames = Clip(self._frames(sitter, timeline, shape, progress), mark)
         written = films.write_frames(frames, path, fps=timeline.fps, timeline=timeline)
         if path.is_dir():
             shutil.make_archive(str(path), "zip", path)
