@@ -39,7 +39,7 @@ from ..measuring.glasses import SURELY_GLASSES, bridge
 from ..programs import compiling, kept, shipped
 from ..types import AlignedFace, Photo, Pixels
 from .change import SIDE, inside, ramp
-from .correspondence import Array, pixel_centres, sample
+from .correspondence import Array, length, pixel_centres, sample
 from .moved import Fields
 
 Mask = str | Path | NDArray[np.bool_]
@@ -256,5 +256,5 @@ def fading(clear: Array, motion: Array | None = None) -> Array:
     """
     over: Array | float = SOFT
     if motion is not None:
-        over = np.maximum(SOFT, PER_MOTION * np.linalg.norm(motion, axis=2))
+        over = np.maximum(SOFT, PER_MOTION * length(motion))
     return ramp((clear - MARGIN) / over, 0, 1)
