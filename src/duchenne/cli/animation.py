@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import facs
-from . import footage, motion
+from . import footage, motion, people
 from .faces import (
     Encoding,
     boundaries_option,
@@ -58,7 +58,7 @@ like_option: Callable[..., Any] = click.option(
 )
 
 
-@click.command()
+@click.command(cls=people.ForPeople)
 @click.argument("source", metavar="INPUT")
 @motion.options(motion.EXPRESSION_OPTIONS)
 @target_option
@@ -126,11 +126,18 @@ def animate(
       duchenne animate photo.jpg --au AU61=0.5 --hold 9 --blink -o looks.mp4
       duchenne animate photo.jpg --expression surprise --keep mask.png -o film.mp4
       duchenne animate film.mp4 --au AU12=0.5 -o smiling.mp4
+    With --face N more than once, each with what that face does right after it,
+    every face gets its own.
     """
-    motion.require_one({
+    sources = {
         "--au": au, "--descriptor": descriptor, "--expression": expression, "--target": target,
         "--to": to, "--sweep": times["sweep"], "--keyframes": keyframes, "--drive": drive,
-    })  # fmt: skip
+    }  # fmt: skip
+    motion.require_one(sources)
+    one = {
+        "--crop": paste is False, "--generated": generated, "--from": times["start"] is not None,
+    }  # fmt: skip
+    people.require_alike(sources, one)
     asked = motion.descriptor_of(target if au is None else au, descriptor, expression, to)
     files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
     if footage.is_film(source):
@@ -142,13 +149,13 @@ def animate(
             refused |= {f"--target with --{k}": v not in (None, False) for k, v in times.items()}
         footage.animate_film(
             run, source, output,
-            lambda rate: motion.read_for_film(
-                asked, keyframes, motion.recording(run, drive, times, boundaries_file), rate,
+            lambda given, rate: motion.read_for_film(
+                given, keyframes, motion.recording(run, drive, times, boundaries_file), rate,
                 **times,
             ),
-            targets=None if target is None else asked, face=face, encoding=encoding,
+            asked=asked, targets=None if target is None else asked, face=face, encoding=encoding,
             inputs=[keyframes, drive, *files.values()], files=files,
-            refused=refused,
+            refused=refused, others=people.further(),
         )  # fmt: skip
         return
     from ..files import films, pictures
@@ -157,8 +164,10 @@ def animate(
     _check_keep(source, keep, generated)
     sidecar = films.sidecar_path(output)
     inputs = [source, keep, keyframes, drive, *files.values()]
-    run.check_outputs(inputs, [Path(output), sidecar])
-    pictures.check_writable(sidecar, (".csv",))
+    tables = [people.beside(sidecar, person) for person in people.further()]
+    run.check_outputs(inputs, [Path(output), sidecar, *tables])
+    for table in (sidecar, *tables):
+        pictures.check_writable(table, (".csv",))
     recording = motion.recording(run, drive, times, boundaries_file)
     timeline = motion.read(asked, keyframes, recording, **times)
     films.check_writable(output, timeline.fps)
@@ -171,10 +180,14 @@ def animate(
         if paste and not films.is_folder(output):
             _warn_of_size(run, subject, size)
         _ = subject.face_regions  # renders the face as it is
+        others = people.open_others(run, subject)
     if target is not None:
         timeline = motion.read(_reach(run, subject, asked), keyframes, recording, **times)
     with run.stages("render and write"):
-        clip = subject.animate(timeline, paste=paste, size=size)
+        motions = [motion.read(person.asked, None, None, **times) for person in people.further()]
+        pairs = zip([subject, *others], [timeline, *motions], strict=True)
+        clips = [one.animate(course, paste=paste, size=size) for one, course in pairs]
+        clip = people.in_one(subject, clips, size) if others else clips[0]
         frames = with_bar(clip, len(timeline), "rendering")
         written = films.write_frames(
             *(frames, output), fps=timeline.fps, source=subject.source(paste=paste),
@@ -193,7 +206,7 @@ def animate(
     run.note(str(run.stages))
 
 
-@click.command()
+@click.command(cls=people.ForPeople)
 @click.argument("source", metavar="INPUT")
 @motion.options(motion.EXPRESSION_OPTIONS)
 @target_option
@@ -235,11 +248,15 @@ def edit(
       duchenne edit anna.safetensors --expression surprise -o anna_surprise.png
       duchenne edit photo.jpg --target AU12=0,AU25=0 -o neutral_mouth.png
       duchenne edit photo.jpg --like film.mp4@0.1s -o same_face.png
+    With --face N more than once, each with what that face does right after it,
+    every face gets its own.
     """
-    motion.require_one({
+    sources = {
         "--au": au, "--descriptor": descriptor, "--expression": expression, "--target": target,
         "--like": like,
-    })  # fmt: skip
+    }  # fmt: skip
+    motion.require_one(sources)
+    people.require_alike(sources, {"--crop": paste is False, "--generated": generated})
     model = None if like is None else _model(run, like)
     asked = motion.descriptor_of(target if au is None else au, descriptor, expression)
     from ..files import pictures
@@ -255,12 +272,17 @@ def edit(
     with run.stages("prepare"):
         subject.require_size(size, paste=paste)
         _ = subject.face_regions
+        others = people.open_others(run, subject)
     if target is not None:
         asked = _reach(run, subject, asked)
     if model is not None:
         asked = _like(run, subject, model)
     with run.stages("render and write"):
         picture = subject.edit(asked, paste=paste, size=size)
+        if others:
+            pairs = zip(others, people.further(), strict=True)
+            more = [one.edit(person.asked, paste=paste, size=size) for one, person in pairs]
+            picture = next(people.in_one(subject, [[picture], *([m] for m in more)], size))
         pictures.save_image(picture, output, source=subject.source(paste=paste))
     run.wrote(output)
     run.note(str(run.stages))
