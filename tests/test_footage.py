@@ -244,9 +244,10 @@ def test_frames_before_a_face_was_found_again_are_gone_through_backwards(
     there = [0, 1, 2, *range(5, 14)]  # the search of frame 3 + EVERY finds it; it was back at 5
 
     class Late:
-        cuts = 0
+        cuts = doubted = 0
+        watchful = False
 
-        def __init__(self, index: int) -> None:
+        def __init__(self, index: int, people: object = None) -> None:
             self.frame = -1
 
         def __call__(self, pixels: np.ndarray) -> Found | None:
@@ -358,9 +359,10 @@ def seen_film(tmp_path: Path, astronaut: np.ndarray, monkeypatch: pytest.MonkeyP
     """Seven frames of the astronaut; the face is where it is, but in the last two there is none."""
 
     class Sees:
-        cuts = 0
+        cuts = doubted = 0
+        watchful = False
 
-        def __init__(self, index: int) -> None:
+        def __init__(self, index: int, people: object = None) -> None:
             self.frame = -1
 
         def __call__(self, pixels: np.ndarray) -> Found | None:
@@ -413,9 +415,10 @@ def test_a_film_without_a_face_says_so(
     seen_film: FilmSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Blind:
-        cuts = 0
+        cuts = doubted = 0
+        watchful = False
 
-        def __init__(self, index: int) -> None: ...
+        def __init__(self, index: int, people: object = None) -> None: ...
 
         def __call__(self, pixels: np.ndarray) -> None: ...
 

@@ -8,15 +8,25 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+import tiny
 from click.testing import CliRunner
 from command_line import run
+from PIL import Image
 
 from duchenne.cli import people
 from duchenne.cli.people import ForPeople
+from duchenne.encoding.look_alike import LookAlike
+from duchenne.faces import align
+from duchenne.faces.people import People, Recogniser
+from duchenne.faces.tracking import track
 from duchenne.files.film_source import Frame
+from duchenne.footage import recognising
 from duchenne.footage.film import Shown
+from duchenne.footage.recognising import face_of
 from duchenne.footage.together import in_one
+from duchenne.generators.built_in import BuiltIn
 from duchenne.moving.together import together
+from duchenne.types import Photo
 
 WHOLE = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
 
@@ -95,3 +105,79 @@ def test_frames_of_a_film_come_together() -> None:
     assert right.pixels is other
     assert right.where == there
     assert none.pixels is None
+
+
+# ---------------------------------------------------------------- who is who
+
+
+def seen_as() -> Recogniser:
+    """Faces whose meshes say who they are, as directions in a plane."""
+
+    def describe(pixels: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+        angle = np.radians(float(mesh[0, 0]))
+        return np.array([np.cos(angle), np.sin(angle)])
+
+    return Recogniser("angles", describe, 0.9)
+
+
+def at(angle: float) -> np.ndarray:
+    return np.full((468, 3), angle, np.float32)
+
+
+def test_people_keep_the_numbers_under_which_they_appeared() -> None:
+    who = People(seen_as())
+    assert who.number(WHOLE, [at(0), at(90)]) == [0, 1]
+    assert who.number(WHOLE, [at(84), at(170), at(5)]) == [1, 2, 0]
+    assert who.number(WHOLE, [at(100)]) == [1]
+    assert len(who) == 3
+    assert who.is_another(WHOLE, at(80), 0)
+    assert not who.is_another(WHOLE, at(46), 1)
+    assert not who.is_another(WHOLE, at(20), 0)
+
+
+@pytest.fixture(scope="module")
+def swap() -> list[Frame]:
+    """Two generated people who walk past each other, and after a cut stand in changed places."""
+    names = ("generated_face_03", "generated_face_07")
+    small = [
+        np.asarray(Image.open(tiny.GOLDEN.parent / f"{name}.jpg").resize((230, 230)))
+        for name in names
+    ]
+    frames = []
+    for i in range(40):
+        canvas = np.full((240, 640, 3), 90 if i < 30 else 200, np.uint8)
+        share = min(max((i - 4) / 20, 0), 1) if i < 30 else 0.0
+        places = (round(10 + 390 * share), round(400 - 390 * share))
+        for picture, left in reversed(list(zip(small, places, strict=True))):
+            canvas[5:235, left : left + 230] = picture
+        frame = Frame(i, i / 25, None, 0)
+        frame.__dict__["pixels"] = canvas
+        frames.append(frame)
+    return frames
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("number", [0, 1])
+def test_who_changes_places_keeps_the_number(swap: list[Frame], number: int) -> None:
+    look = LookAlike(BuiltIn())
+    look.keeps_programs = True
+    mean = look.generator.weights.arrays["w_mean"]
+
+    def describe(pixels: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+        crop = align.cut(Photo(pixels), face_of(mesh), size=recognising.SIDE)
+        return np.asarray(look.encode(crop.pixels).w - mean)
+
+    people = People(Recogniser("v(I)", describe, recognising.SAME_LOOK))
+    seen = list(track(swap, number, people))
+    assert [one.frame.index for one in seen] == list(range(40))
+    # The one in front and the one behind: which is larger, and so number 0, is found out.
+    first = float(seen[0].mesh[:, 0].mean())
+    for one in seen:
+        if one.mesh is None:
+            continue
+        i, x = one.frame.index, float(one.mesh[:, 0].mean())
+        share = min(max((i - 4) / 20, 0), 1) if i < 30 else 0.0
+        left = 10 + 390 * share if first < 320 else 400 - 390 * share
+        assert abs(x - (left + 115)) < 40, i
+    there = [one.frame.index for one in seen if one.mesh is not None]
+    assert set(there) >= {*range(8), *range(26, 40)}

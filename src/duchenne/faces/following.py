@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..types import Pixels
 from . import landmarks
 from .landmarks import Mesh
+from .people import People
 
 # A search costs as much as some thirty followed frames, so that a frame without a face is searched
 # only every so often. A face that comes back is found so many frames later at most.
@@ -35,10 +36,14 @@ class Follower:
 
     index: which face of the first frame that has so many, and of the first one after a cut; the
     largest is 0. A face that was lost is found again where it was seen last, the nearest one.
+    people: by whom a face keeps its number through cuts and when people change places; then
+    `index` numbers them as they appear, the largest of a frame first.
+    doubted: how many of the frames that were followed last turned out to show somebody else.
     """
 
-    def __init__(self, index: int = 0) -> None:
-        self._index = index
+    def __init__(self, index: int = 0, people: People | None = None) -> None:
+        self._index, self._people = index, people
+        self._unchecked = self.doubted = 0
         self._mesh: Mesh | None = None  # where the face was seen last in this shot
         self._lost = 0  # frames since then; 0 while it is seen
         self._coarse: NDArray[np.float32] | None = None
@@ -49,7 +54,11 @@ class Follower:
         if self.pass_over(pixels):
             self.cuts += 1
             self._mesh, self._lost = None, 0
+        self.doubted = 0
         found = self._follow(pixels)
+        if found is not None and self._is_another(pixels, found.mesh):
+            self.doubted, found = self._unchecked - 1, None
+            self._mesh, self._lost = None, 0
         if found is None and self._lost % EVERY == 0:
             found = self._search(pixels)
         if found is None:
@@ -57,6 +66,24 @@ class Follower:
         else:
             self._mesh, self._lost = found.mesh, 0
         return found
+
+    def _is_another(self, pixels: Pixels, mesh: Mesh) -> bool:
+        """Looked at every few frames of a film with several people."""
+        if not self.watchful:
+            return False
+        self._unchecked += 1
+        if self._unchecked < EVERY:
+            return False
+        assert self._people is not None
+        if self._people.is_another(pixels, mesh, self._index):
+            return True
+        self._unchecked = 0
+        return False
+
+    @property
+    def watchful(self) -> bool:
+        """Whether frames may be doubted afterwards."""
+        return self._people is not None and len(self._people) > max(1, self._index)
 
     def pass_over(self, pixels: Pixels) -> bool:
         """Take note of a frame without looking for the face; whether a new shot begins with it."""
@@ -74,7 +101,12 @@ class Follower:
 
     def _search(self, pixels: Pixels) -> Found | None:
         faces = landmarks.find_faces(pixels)
-        if self._mesh is None:
+        self._unchecked = 0
+        if self._people is not None:
+            numbers = self._people.number(pixels, [face.mesh for face in faces])
+            known = zip(numbers, faces, strict=False)
+            meshes = [face.mesh for number, face in known if number == self._index]
+        elif self._mesh is None:
             meshes = [face.mesh for face in faces[self._index : self._index + 1]]
         else:
             old = self._mesh.mean(axis=0)

@@ -15,6 +15,7 @@ from ..files.film_source import Frame
 from . import landmarks
 from .following import EVERY, Follower
 from .landmarks import Mesh
+from .people import People
 
 # Of the face's width: a face that is so far from where it was one frame ago, on the mean of its
 # points, did not move there; the film was cut between two similar pictures.
@@ -37,34 +38,52 @@ class Sighting:
     shot: int
 
 
-def track(frames: Iterable[Frame], index: int = 0) -> Iterator[Sighting]:
-    """The face in every frame, in order; at most EVERY frames are held back.
+def track(
+    frames: Iterable[Frame], index: int = 0, people: People | None = None
+) -> Iterator[Sighting]:
+    """The face in every frame, in order; at most some 2 EVERY frames are held back.
 
-    index: which face, see `Follower`.
+    index, people: which face, see `Follower`.
     """
-    follower = Follower(index)
+    follower = Follower(index, people)
     number, jumps, last = 0, 0, None
     waiting: list[Sighting] = []  # frames without a face, since it was seen last in this shot
+    believed: list[Sighting] = []  # the latest with one, which may still be somebody else's
     shot = 0
     for frame in frames:
         found = follower(frame.pixels)
         mesh = None if found is None else found.mesh
+        if follower.doubted:
+            first = max(len(believed) - follower.doubted, 0)
+            yield from believed[:first]
+            doubted, believed, last = believed[first:], [], None
+            number += 1
+            waiting = [replace(one, mesh=None, presence=0.0, track=number) for one in doubted]
+            number += 1
         jumps += mesh is not None and last is not None and _jumped(last, mesh)
         before, shot = shot, follower.cuts + jumps
         number += shot != before or (last is not None and mesh is None)
         if shot != before:
-            yield from waiting
-            waiting = []
+            yield from [*believed, *waiting]
+            believed, waiting = [], []
         if found is None:
+            yield from believed
+            believed = []
             waiting.append(Sighting(frame, None, 0.0, number, shot))
             if len(waiting) > EVERY:
                 yield waiting.pop(0)
         else:
+            if waiting:
+                yield from believed
+                believed = []
             yield from _backwards(waiting, found.mesh)
             waiting = []
-            yield Sighting(frame, found.mesh, found.presence, number, shot)
+            believed.append(Sighting(frame, found.mesh, found.presence, number, shot))
+            keep = EVERY if follower.watchful else 0
+            while len(believed) > keep:
+                yield believed.pop(0)
         last = mesh
-    yield from waiting
+    yield from [*believed, *waiting]
 
 
 def _jumped(before: Mesh, now: Mesh) -> bool:

@@ -24,8 +24,9 @@ from ..encoding.settings import LOOK_ALIKE
 from ..errors import NoFaceFound
 from ..faces import align, landmarks, regions
 from ..faces.paste import face_mask, footprint
+from ..faces.people import People
 from ..faces.steady import Steadied, steadied
-from ..faces.tracking import track
+from ..faces.tracking import Sighting, track
 from ..faces.warp import apply, invert
 from ..files.film_source import FilmSource, Frame
 from ..motion.timeline import Timeline
@@ -36,8 +37,9 @@ from ..moving.change import SIDE
 from ..moving.correspondence import Array
 from ..moving.mouth import Mouth
 from ..moving.moved import Canvas, Fields, MovedPhoto, at_side, resized
-from ..types import Face, Photo, Pixels
+from ..types import Photo, Pixels
 from .hands import beside_hands, spared
+from .recognising import face_of, recogniser
 from .runs import Moment, Run, runs
 from .targets import reaching
 
@@ -92,7 +94,8 @@ class Account:
 class FilmSubject:
     """The face of a film.
 
-    face: which one, the largest of the first frame with so many being 0.
+    face: which one: people are numbered as they appear, the largest of a frame first, and keep
+    their numbers (`faces.people`).
     Whatever the studio's settings, no frame is encoded by a descent: v(I) alone gives the similar
     face. InputError for films that cannot be edited.
     """
@@ -162,7 +165,7 @@ class FilmSubject:
         clear: deque[Array | None] = deque()
 
         def steady() -> Iterator[Steadied]:
-            for one, free in beside_hands(steadied(track(self.source.frames(), self._face))):
+            for one, free in beside_hands(steadied(self._tracked())):
                 clear.append(free)
                 yield one
 
@@ -177,6 +180,10 @@ class FilmSubject:
                 account.hands += 1
                 table = spared(table, mesh, free)
             yield Moment(seen, to_frame, mesh, table, free)
+
+    def _tracked(self) -> Iterator[Sighting]:
+        people = People(recogniser(self.studio))
+        return track(self.source.frames(), self._face, people)
 
     def _drawn(
         self, run: Run, known: dict[int, Known | None], active: NDArray[np.bool_]
@@ -203,7 +210,7 @@ class FilmSubject:
         assert moment.seen.mesh is not None
         studio, boundaries = self.studio, self.studio.boundaries
         photo = Photo(moment.seen.sighting.frame.pixels)
-        aligned = align.cut(photo, _face_of(moment.seen.mesh), size=SIDE)
+        aligned = align.cut(photo, face_of(moment.seen.mesh), size=SIDE)
         code = studio.inversion.encode(resized(aligned.pixels, min(SIDE, studio.spec.size)))
         near = moment.mesh.astype(np.float32)
         areas = regions.find(near, SIDE)
@@ -226,11 +233,6 @@ class FilmSubject:
         fields = covering.sparing(fields, clear)
         share = resized(face_mask(aligned), SIDE) * areas.blend(active, SIDE)
         return Known(moment.mesh, fields, share * (clear > covering.MARGIN))
-
-
-def _face_of(mesh: NDArray[np.float32]) -> Face:
-    (left, top), (right, bottom) = mesh[:, :2].min(axis=0), mesh[:, :2].max(axis=0)
-    return Face((float(left), float(top), float(right), float(bottom)), 1.0, mesh)
 
 
 def _mixed(
@@ -260,7 +262,7 @@ def _draw(moment: Moment, fields: Fields, share: Array) -> Shown:
     looks, then = eyes.looks(moment.table), None
     if any(looks):
         assert moment.seen.mesh is not None
-        aligned = align.cut(Photo(pixels), _face_of(moment.seen.mesh), size=SIDE)
+        aligned = align.cut(Photo(pixels), face_of(moment.seen.mesh), size=SIDE)
         glasses = covering.wears_glasses(aligned)
         then = eyes.Eyes.of(aligned, glasses=glasses).drawing(looks, fields)
     drawn = Canvas(pixels, where, to_crop, share).draw(fields, then)
