@@ -339,38 +339,42 @@ KILLS = {
 }
 
 
-@pytest.mark.parametrize("point", KILLS.values(), ids=list(KILLS))
 def test_a_killed_fit_goes_on_to_the_same_bits(
-    whole: tuple[Encoder, dict[str, Any]],
-    tmp_path: Path,
-    point: tuple[str, int],
+    whole: tuple[Encoder, dict[str, Any]], tmp_path: Path
 ) -> None:
-    def kill(stage: str, done: int, total: int) -> None:
-        if (stage, done) == point:
-            raise Stop
+    """Killed at each of these points in turn, it goes on from there in the same folder."""
+    for name, point in KILLS.items():
 
-    with pytest.raises(Stop):
-        fit(SMALL, tmp_path, progress=kill)
-    torch.manual_seed(4321)
+        def kill(stage: str, done: int, total: int, point: tuple[str, int] = point) -> None:
+            if (stage, done) == point:
+                raise Stop
+
+        with pytest.raises(Stop):
+            fit(SMALL, tmp_path, progress=kill)
+        torch.manual_seed(4321)
     resumed, made = fit(SMALL, tmp_path)
     assert numbers(resumed) == numbers(whole[0])
     for entry, expected in zip(made["curve"], whole[1]["curve"], strict=True):
         assert {**entry, "seconds": 0} == {**expected, "seconds": 0}
 
 
-@pytest.mark.parametrize(
-    ("owner", "name", "call"),
-    [(pairs, "draw", 2), (encoder, "degrade", 5), (encoder, "_loss", 4), (encoder, "_keep", 2)],
-    ids=["drawing", "looking", "an epoch", "before a checkpoint"],
-)
+# drawing, looking, an epoch, before a checkpoint
+INSIDE = ((pairs, "draw", 2), (encoder, "degrade", 5), (encoder, "_loss", 4), (encoder, "_keep", 2))
+
+
 def test_a_fit_killed_in_the_middle_of_work_goes_on_to_the_same_bits(
-    whole: tuple[Encoder, dict[str, Any]],
-    tmp_path: Path,
-    owner: Any,
-    name: str,
-    call: int,
+    whole: tuple[Encoder, dict[str, Any]], tmp_path: Path
 ) -> None:
-    work: Callable[..., Any] = getattr(owner, name)
+    for owner, name, call in INSIDE:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(owner, name, killed_at(call, getattr(owner, name)))
+            with pytest.raises(Stop):
+                fit(SMALL, tmp_path)
+    resumed, _ = fit(SMALL, tmp_path)
+    assert numbers(resumed) == numbers(whole[0])
+
+
+def killed_at(call: int, work: Callable[..., Any]) -> Callable[..., Any]:
     calls = 0
 
     def killed(*arguments: Any) -> Any:
@@ -380,12 +384,7 @@ def test_a_fit_killed_in_the_middle_of_work_goes_on_to_the_same_bits(
             raise Stop
         return work(*arguments)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(owner, name, killed)
-        with pytest.raises(Stop):
-            fit(SMALL, tmp_path)
-    resumed, _ = fit(SMALL, tmp_path)
-    assert numbers(resumed) == numbers(whole[0])
+    return killed
 
 
 @pytest.mark.parametrize(
