@@ -343,7 +343,7 @@ def test_a_killed_fit_goes_on_to_the_same_bits(
     whole: tuple[Encoder, dict[str, Any]], tmp_path: Path
 ) -> None:
     """Killed at each of these points in turn, it goes on from there in the same folder."""
-    for name, point in KILLS.items():
+    for point in KILLS.values():
 
         def kill(stage: str, done: int, total: int, point: tuple[str, int] = point) -> None:
             if (stage, done) == point:

@@ -23,7 +23,7 @@ PAGES = {
     "SECURITY.md": "security.md",
 }
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
-CODE = (".py", ".toml", ".json", ".cff", ".ipynb")
+CODE = (".py", ".toml", ".json", ".cff")
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
