@@ -25,12 +25,14 @@ from starlette.testclient import TestClient
 from duchenne import facs
 from duchenne.encoding.cache import EncodeCache
 from duchenne.encoding.settings import EncodeSettings
+from duchenne.errors import NEEDS_TORCH
 from duchenne.files import films
 from duchenne.files.film_formats import FORMATS
 from duchenne.files.pictures import SourceType, read_synthetic_mark
 from duchenne.web import app as studio_app
 from duchenne.web.guard import HEADER, PASS_COOKIE
 from duchenne.web.routes import COOKIE
+from duchenne.web.service import Service
 from duchenne.web.settings import Access, Limits
 
 ASK = {HEADER: "1"}
@@ -756,3 +758,23 @@ def test_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
         client.cookies.clear()
         client.cookies.set(PASS_COOKIE, "made up")
         assert client.get("/api/about").status_code == 401
+
+
+def test_what_needs_pytorch_says_so_where_it_is_not_installed(
+    browser: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*arguments: Any) -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr("duchenne.web.service.Service.sample", missing)
+    browser.post("/api/sample", json={"seed": 1})
+    job = wait(browser)
+    assert (job["state"], job["message"]) == ("failed", NEEDS_TORCH)
+
+
+def test_warming_up_needs_no_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network itself, which only PyTorch has, is not asked for."""
+    monkeypatch.setattr(Service, "can_measure", "not here")
+    monkeypatch.setattr(tiny.TinyStudio, "sample", None)
+    tiny.see_golden(monkeypatch.setattr)
+    Service(tiny.TinyStudio(), Limits()).warm_up()

@@ -69,6 +69,12 @@ class _Short(reprlib.Repr):
         return repr(x) if digits < 40 else f"a number of some {digits} digits"
 
 
+NEEDS_TORCH = (
+    "this needs PyTorch, as all but edits of photos and of saved codes with the built-in generator "
+    "do; pip install 'duchenne[torch]' gets it"
+)
+
+
 class DuchenneError(Exception):
     """Base of every error a user can cause or mend."""
 

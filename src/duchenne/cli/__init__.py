@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from .. import cores
-from ..errors import MOST_MESSAGE, DuchenneError, InputError, OutputError, cut, quoted
+from ..errors import MOST_MESSAGE, NEEDS_TORCH, DuchenneError, InputError, OutputError, cut, quoted
 from ..programs import conversion
 from . import (
     animation,
@@ -65,10 +65,6 @@ COMMANDS: tuple[click.Command, ...] = (
     weights.weights,
     programs.programs,
     doctoring.doctor,
-)
-NEEDS_TORCH = (
-    "this needs PyTorch, as all but edits of photos and of saved codes with the built-in generator "
-    "do; pip install 'duchenne[torch]' gets it"
 )
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 TERMINATED = 143  # 128 + SIGTERM

@@ -150,11 +150,9 @@ def _self_test() -> list[str]:
     from ..files import films, pictures
     from ..generators import built_in
     from ..motion import timeline
-    from ..types import LatentCode
 
     studio = animate.Studio()
-    mean = np.repeat(built_in.mean()[None], studio.spec.rows, axis=0)
-    subject = animate.Subject(studio, LatentCode(mean, studio.spec.fingerprint))
+    subject = animate.Subject(studio, built_in.average_face(studio.spec))
     smile = facs.expression("happiness")
     rest = subject.edit({})
     steps = ["a face is drawn"]

@@ -20,8 +20,9 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from ..files import codes
-from ..types import WIDTH
+from ..types import WIDTH, LatentCode
 from ..weights import store
+from .spec import Spec
 
 Array = NDArray[np.float32]
 
@@ -74,6 +75,14 @@ def mean() -> Array:
     with resources.as_file(resources.files("duchenne") / MEAN) as path:
         tensors, _ = codes.read_tensors(path, MEAN_FORMAT, "the mean of W")
     return np.asarray(tensors["w_mean"], np.float32)
+
+
+def average_face(spec: Spec) -> LatentCode:
+    """The code of `mean`: a face for whoever needs any, without PyTorch.
+
+    spec: of the built-in generator, or of one that stands in for it.
+    """
+    return LatentCode(np.repeat(mean()[None], spec.rows, axis=0), spec.fingerprint)
 
 
 _IR_FILES = ("mapping-xml", "mapping-bin", "synthesis-xml", "synthesis-bin")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from ..errors import DuchenneError
+from ..errors import NEEDS_TORCH, DuchenneError
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +158,12 @@ class Queue:
             job.state = State.CANCELLED
         except DuchenneError as error:
             job.message, job.state = self._describe(error), State.FAILED
-        except Exception:  # the queue outlives a bug; the visitor learns that there was one
+        except (
+            Exception
+        ) as error:  # the queue outlives a bug; the visitor learns that there was one
+            job.state = State.FAILED
+            if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+                job.message = NEEDS_TORCH
+                return
             log.exception("the job %s failed", job.kind)
             job.message = "something went wrong here; it is in the server's log"
-            job.state = State.FAILED

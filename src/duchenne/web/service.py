@@ -28,6 +28,7 @@ from ..faces.giving_way import giving_way
 from ..files import films, pictures
 from ..files.clip import Clip
 from ..files.film_formats import FORMATS
+from ..generators import built_in
 from ..motion.timeline import Timeline
 from ..types import Face, LatentCode, Photo, Pixels
 from ..weights import store
@@ -154,7 +155,7 @@ class Service:
         """Load and compile everything once, so that the first visitor need not wait for it."""
         with self._turn:
             _ = self.studio.inversion
-            self.studio.sample(0).edit({"AU12": 0.5})
+            Subject(self.studio, built_in.average_face(self.studio.spec)).edit({"AU12": 0.5})
             if self.can_measure is None:
                 _ = self.studio.scorer
 
