@@ -246,6 +246,7 @@ def test_frames_before_a_face_was_found_again_are_gone_through_backwards(
     class Late:
         cuts = doubted = 0
         watchful = False
+        is_another = staticmethod(lambda *_: False)
 
         def __init__(self, index: int, people: object = None) -> None:
             self.frame = -1
@@ -361,6 +362,7 @@ def seen_film(tmp_path: Path, astronaut: np.ndarray, monkeypatch: pytest.MonkeyP
     class Sees:
         cuts = doubted = 0
         watchful = False
+        is_another = staticmethod(lambda *_: False)
 
         def __init__(self, index: int, people: object = None) -> None:
             self.frame = -1
@@ -417,6 +419,7 @@ def test_a_film_without_a_face_says_so(
     class Blind:
         cuts = doubted = 0
         watchful = False
+        is_another = staticmethod(lambda *_: False)
 
         def __init__(self, index: int, people: object = None) -> None: ...
 

@@ -56,7 +56,7 @@ class Follower:
             self._mesh, self._lost = None, 0
         self.doubted = 0
         found = self._follow(pixels)
-        if found is not None and self._is_another(pixels, found.mesh):
+        if found is not None and self._has_changed(pixels, found.mesh):
             self.doubted, found = self._unchecked - 1, None
             self._mesh, self._lost = None, 0
         if found is None and self._lost % EVERY == 0:
@@ -67,18 +67,21 @@ class Follower:
             self._mesh, self._lost = found.mesh, 0
         return found
 
-    def _is_another(self, pixels: Pixels, mesh: Mesh) -> bool:
+    def _has_changed(self, pixels: Pixels, mesh: Mesh) -> bool:
         """Looked at every few frames of a film with several people."""
-        if not self.watchful:
-            return False
         self._unchecked += 1
-        if self._unchecked < EVERY:
+        if not self.watchful or self._unchecked < EVERY:
             return False
-        assert self._people is not None
-        if self._people.is_another(pixels, mesh, self._index):
+        if self.is_another(pixels, mesh):
             return True
         self._unchecked = 0
         return False
+
+    def is_another(self, pixels: Pixels, mesh: Mesh) -> bool:
+        """Whether a mesh lies on the face of somebody else who was seen."""
+        if self._people is None or not self.watchful:
+            return False
+        return self._people.is_another(pixels, mesh, self._index)
 
     @property
     def watchful(self) -> bool:

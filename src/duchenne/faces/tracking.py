@@ -6,12 +6,13 @@ passed meanwhile are gone through backwards from where the face was found again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..files.film_source import Frame
+from ..types import Pixels
 from . import landmarks
 from .following import EVERY, Follower
 from .landmarks import Mesh
@@ -76,7 +77,7 @@ def track(
             if waiting:
                 yield from believed
                 believed = []
-            yield from _backwards(waiting, found.mesh)
+            yield from _backwards(waiting, found.mesh, follower.is_another)
             waiting = []
             believed.append(Sighting(frame, found.mesh, found.presence, number, shot))
             keep = EVERY if follower.watchful else 0
@@ -91,13 +92,15 @@ def _jumped(before: Mesh, now: Mesh) -> bool:
     return moved > JUMP * landmarks.face_size(before)[0]
 
 
-def _backwards(waiting: list[Sighting], mesh: Mesh) -> Iterator[Sighting]:
+def _backwards(
+    waiting: list[Sighting], mesh: Mesh, is_another: Callable[[Pixels, Mesh], bool]
+) -> Iterator[Sighting]:
     """The frames that wait, with the face in those to which it can be followed back."""
     found: list[Sighting] = []
     for sighting in reversed(waiting):
         region = landmarks.region_of(mesh)
         mesh, presence = landmarks.fit_mesh(sighting.frame.pixels, region, passes=1)
-        if presence < landmarks.PRESENCE:
+        if presence < landmarks.PRESENCE or is_another(sighting.frame.pixels, mesh):
             break
         found.append(replace(sighting, mesh=mesh, presence=presence))
     yield from waiting[: len(waiting) - len(found)]

@@ -205,8 +205,10 @@ class Scorer:
     def __init__(self, scale: Scale | None = None) -> None:
         self.scale = scale or built_in_scale()
         # Requests of their own: scorers in several threads share what is compiled.
-        networks = _compiled(store.locate("face-landmarker-task").resolve())
-        requests = (model.create_infer_request() for model in networks)
+        # The networks are held here too, since a request does not keep what its weights lie in: of
+        # two threads that compile them at once only one's are kept by the cache.
+        self._networks = _compiled(store.locate("face-landmarker-task").resolve())
+        requests = (model.create_infer_request() for model in self._networks)
         self._landmarks, self._blendshapes, self._furrows = requests
         self._geometry, self._shapes = geometry_matrix(), shape_matrix()
 
