@@ -27,7 +27,7 @@ from duchenne.files import codes
 from duchenne.generators import built_in, mobile
 from duchenne.measuring.measures import POINTS
 from duchenne.measuring.score import INPUT_SIZE
-from duchenne.measuring.skin import Furrows
+from duchenne.measuring.skin import Folds, Furrows
 from duchenne.moving import covering, finder
 from duchenne.programs import shipped
 from duchenne.programs.tracing import converted
@@ -64,6 +64,7 @@ def programs() -> dict[str, tuple[ov.Model, dict[str, NDArray[Any]]]]:
     points = np.random.default_rng(0).uniform(0, INPUT_SIZE, (POINTS, 3)).astype(np.float32)
     made: dict[str, tuple[ov.Model, dict[str, NDArray[Any]]]] = {}
     made["furrows"] = (converted(Furrows(), [face, points]), {})
+    made["folds"] = (converted(Folds(), [face, points]), {})
     weights = dict(built_in.weights().arrays)
     generator = mobile.load()
     w = np.zeros((1, generator.rows, generator.z_dim), np.float32)

@@ -21,9 +21,11 @@ from PIL import Image
 from duchenne.cli import commands
 from duchenne.encoding import encoder, look_alike
 from duchenne.errors import WeightsError
+from duchenne.faces import landmarks
 from duchenne.generators import built_in, mobile
 from duchenne.generators.built_in import BuiltIn
-from duchenne.measuring import skin
+from duchenne.measuring import sides, skin
+from duchenne.measuring.score import Scorer
 from duchenne.moving import covering, finder
 from duchenne.programs import compiling, conversion, kept, shipped, tracing
 
@@ -228,6 +230,26 @@ def test_furrows_are_their_program() -> None:
     program = ov.Core().compile_model(shipped.load("furrows", {}), "CPU")
     expected = skin.furrows(torch.from_numpy(look), torch.from_numpy(points)).numpy()
     np.testing.assert_allclose(program([look, points])[0], expected, atol=1e-4)
+
+
+def test_folds_are_their_program() -> None:
+    rng = np.random.default_rng(2)
+    look = rng.uniform(0, 1, (1, 3, 256, 256)).astype(np.float32)
+    points = rng.uniform(0, 256, (478, 3)).astype(np.float32)
+    program = ov.Core().compile_model(shipped.load("folds", {}), "CPU")
+    expected = torch.cat(skin.folds(torch.from_numpy(look), torch.from_numpy(points))).numpy()
+    np.testing.assert_allclose(program([look, points])[0], expected, atol=1e-4)
+
+
+@pytest.mark.weights
+def test_sides_are_measured_without_pytorch(
+    monkeypatch: pytest.MonkeyPatch, astronaut: np.ndarray
+) -> None:
+    (face,) = landmarks.find_faces(astronaut)
+    scorer = Scorer()
+    monkeypatch.setitem(sys.modules, "torch", None)
+    measured = sides.read(scorer, astronaut, face.mesh)
+    np.testing.assert_allclose(measured.measures, scorer.measure(astronaut, face.mesh), atol=1e-6)
 
 
 @pytest.mark.weights

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from .measures import RIGID, frontalise, rigid_fit
 from .score import Array, Scale
@@ -71,7 +71,7 @@ def _onto(place: Array) -> Array:
     if length == 0:
         return np.eye(3)
     angle = np.arctan2(length, place[2])
-    return np.asarray(Rotation.from_rotvec(axis / length * angle).as_matrix())
+    return np.asarray(cv2.Rodrigues(axis / length * angle)[0])
 
 
 def _angles(rotation: Array) -> Array:

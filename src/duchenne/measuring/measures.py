@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from . import patches
 
@@ -137,7 +136,9 @@ def rigid_fit(points: Array, template: Array) -> tuple[Array, float]:
     """([3, 3] rotation, scale) with scale * (points - mean) @ rotation ~ template - mean."""
     source, target = points[list(RIGID)], template[list(RIGID)]
     a, b = source - source.mean(axis=0), target - target.mean(axis=0)
-    rotation = Rotation.align_vectors(a, b)[0].as_matrix()
+    # Kabsch (1976). scipy's `align_vectors` does the same; its import takes longer than a score.
+    u, _, v = np.linalg.svd(a.T @ b)
+    rotation = np.asarray(u @ np.diag([1, 1, np.linalg.det(u @ v)]) @ v)
     return rotation, float(np.sum(a @ rotation * b) / np.square(a).sum())
 
 

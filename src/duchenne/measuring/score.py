@@ -40,6 +40,7 @@ from ..faces.warp import Affine, apply, invert, scale_of, warp
 from ..files import arrays, codes
 from ..files.arrays import Expected
 from ..programs import kept, shipped
+from ..programs.compiling import PerThread
 from ..types import Pixels
 from ..weights import store
 from .measures import (
@@ -53,6 +54,7 @@ from .measures import (
     mirrored_signs,
     shape_matrix,
 )
+from .patches import FURROWS
 
 Array = NDArray[np.float64]
 
@@ -234,6 +236,13 @@ class Scorer:
         folds = np.array(self._furrows.infer([planes, raw])[0], np.float64)
         return Reading(points, self.measure_points(points, folds))
 
+    def folds(self, look: NDArray[np.float32], raw: NDArray[np.float32]) -> list[Array]:
+        """`skin.folds` of what `look` gives."""
+        planes = np.ascontiguousarray(look.transpose(2, 0, 1))[None]
+        folds = np.array(_folds()([planes, raw])[0], np.float64)
+        ends = np.cumsum([len(quads) for quads in FURROWS.values()])
+        return np.split(folds, ends[:-1])
+
     def measure_points(self, points: Array, furrows: Array | None = None) -> Array:
         """[M] measures of a mesh; the same for the mirrored face, but for the signs of
         `measures.SIDEWAYS`, and for a turned one.
@@ -283,6 +292,14 @@ def read_networks() -> tuple[Any, Any]:
             # OpenVINO reads TFLite from files only.
             models.append(ov.Core().read_model(archive.extract(member, folder)).clone())
     return models[0], models[1]
+
+
+@cache
+def _folds() -> PerThread:
+    name = "folds"
+    options = cores.for_openvino(INFERENCE_PRECISION_HINT="f32")
+    program = kept.compiled(name, shipped.digest(name), lambda: shipped.load(name, {}), options)
+    return PerThread(program)
 
 
 @cache

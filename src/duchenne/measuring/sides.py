@@ -56,15 +56,11 @@ class Sides:
 def read(scorer: Scorer, pixels: Pixels, mesh: landmarks.Mesh) -> Sides:
     """Measure a face and its halves. The arguments of `Scorer.read`."""
     points, look, raw = scorer.look(pixels, mesh)
-    import torch  # not for the rest of measuring, which does without
-
-    from . import skin
-
-    patches = skin.folds(torch.from_numpy(look.transpose(2, 0, 1))[None], torch.from_numpy(raw))
-    furrows = torch.stack([both.mean() for both in patches]).double().numpy()
+    patches = scorer.folds(look, raw)
+    furrows = np.array([both.mean() for both in patches])
     scale = scorer.scale
     front = frontalise(points, scale.template)
-    of_sides = skin.furrows_of_sides(patches).double().numpy()
+    of_sides = [[both[first::2].mean() for both in patches] for first in (1, 0)]
     halves = [
         np.concatenate([scorer.measure_front(half), folds])
         for half, folds in zip(halves_of(front, scale), of_sides, strict=True)

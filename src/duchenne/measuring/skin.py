@@ -39,6 +39,13 @@ class Furrows(torch.nn.Module):
         return furrows(look, points)
 
 
+class Folds(torch.nn.Module):
+    """`folds` as a module: [P], one after the other."""
+
+    def forward(self, look: Tensor, points: Tensor) -> Tensor:
+        return torch.cat(folds(look, points))
+
+
 def furrows(look: Tensor, points: Tensor) -> Tensor:
     """[3] in the order of FURROWS: how much the skin is folded across rather than along the face.
 
@@ -54,13 +61,6 @@ def folds(look: Tensor, points: Tensor) -> list[Tensor]:
         torch.stack([_folds(patch(look, points, quad)) for quad in quads])
         for quads in FURROWS.values()
     ]
-
-
-def furrows_of_sides(patches: list[Tensor]) -> Tensor:
-    """[2, 3]: the furrows of the subject's left and of the right side, from `folds`."""
-    return torch.stack(
-        [torch.stack([both[first::2].mean() for both in patches]) for first in (1, 0)]
-    )
 
 
 def shades(look: Tensor, points: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import lsq_linear
 
 from .. import facs
 from ..errors import DescriptorError
@@ -86,6 +85,8 @@ def approach(
     every picture with slopes that follow what the pictures showed (Broyden 1965). What a face does
     not show cannot be lessened. The arguments of `reach`; the best picture seen is kept.
     """
+    from scipy.optimize import lsq_linear  # not for `reach`, which is asked more often
+
     names, index, wanted = _asked(targets)
     count = len(names)
     slopes, offsets = np.eye(count), np.zeros(count)
