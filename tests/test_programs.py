@@ -22,7 +22,8 @@ from duchenne.cli import commands
 from duchenne.encoding import encoder, look_alike
 from duchenne.errors import WeightsError
 from duchenne.faces import landmarks
-from duchenne.generators import built_in, mobile
+from duchenne.files import codes
+from duchenne.generators import base, built_in, mobile
 from duchenne.generators.built_in import BuiltIn
 from duchenne.measuring import sides, skin
 from duchenne.measuring.score import Scorer
@@ -270,7 +271,9 @@ def test_the_mean_of_w_is_the_networks(generator: MobileStyleGAN) -> None:
 
 
 @pytest.mark.weights
-def test_a_photo_is_edited_without_pytorch(tmp_path: Path, astronaut: np.ndarray) -> None:
+def test_photos_are_edited_and_people_sampled_without_pytorch(
+    tmp_path: Path, astronaut: np.ndarray, generator: MobileStyleGAN
+) -> None:
     Image.fromarray(astronaut).save(tmp_path / "photo.png")
     blocked = "import sys; sys.modules['torch'] = None; from duchenne.cli import main; main()"
     edit = ["edit", "photo.png", "--au", "AU12=1", "-o", "smile.png"]
@@ -279,6 +282,11 @@ def test_a_photo_is_edited_without_pytorch(tmp_path: Path, astronaut: np.ndarray
     )
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)
     assert difference(np.asarray(Image.open(tmp_path / "smile.png")), astronaut).max() > 50
+    sample = ["sample", "--seed", "7", "--size", "256", "-o", "seven.png"]
+    subprocess.run([sys.executable, "-c", blocked, *sample], cwd=tmp_path, check=True)
+    expected = base.truncate(base.draw_w(generator, 7), generator.w_mean, 0.7).numpy()
+    found = codes.read_code(tmp_path / "seven.safetensors")
+    np.testing.assert_allclose(found.w, np.repeat(expected, 16, axis=0), atol=1e-5)
     needs = ["encode", "photo.png", "-o", "code.safetensors"]
     done = subprocess.run(
         [sys.executable, "-c", blocked, *needs], cwd=tmp_path, capture_output=True, text=True

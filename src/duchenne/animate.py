@@ -30,6 +30,7 @@ from .faces.paste import face_mask
 from .files import codes, pictures
 from .files.clip import Clip
 from .files.pictures import SourceType
+from .generators import people
 from .generators.built_in import BuiltIn
 from .generators.spec import Spec
 from .motion.timeline import Timeline
@@ -193,12 +194,11 @@ class Studio:
 
     def sample(self, seed: int, *, truncation: float = 0.7) -> Subject:
         """A synthetic person: the same seed gives the same face."""
-        from .generators.base import draw_w, truncate
-
-        w = truncate(draw_w(self.generator, seed), self.generator.w_mean, truncation)
-        rows = np.repeat(w.cpu().numpy(), self.generator.rows, axis=0)
+        given = None if self._generator is None else self.generator
+        w = people.sample(given or self._built_in, seed, truncation)
+        rows = np.repeat(w[None], self.spec.rows, axis=0)
         provenance = {"made_by": "sample", "seed": seed, "truncation": truncation}
-        return Subject(self, LatentCode(rows, self.generator.fingerprint, provenance))
+        return Subject(self, LatentCode(rows, self.spec.fingerprint, provenance))
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,8 @@ class _Short(reprlib.Repr):
 
 
 NEEDS_TORCH = (
-    "this needs PyTorch, as all but edits of photos and of saved codes with the built-in generator "
-    "do; pip install 'duchenne[torch]' gets it"
+    "this needs PyTorch, as full encodings, fits, stimulus sets and other generators do; "
+    "pip install 'duchenne[torch]' gets it"
 )
 
 

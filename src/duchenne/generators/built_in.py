@@ -32,6 +32,7 @@ SIZE = 8 << (len(WIDTHS) - 1)
 LAYER_SIZES = (4, *(8 << k for k in range(7) for _ in (1, 2)))
 ROW_SIZES = (*LAYER_SIZES, SIZE)
 NOISES = ("finish.noise", *(f"blocks.{k}.conv{i}.finish.noise" for k in range(7) for i in (1, 2)))
+MAPPING_LAYERS, MAPPING_GAIN = 8, 2**0.5  # dense layers from z to w; a factor after each
 MEAN, MEAN_FORMAT = "data/mean.safetensors", "duchenne-mean-1"
 
 

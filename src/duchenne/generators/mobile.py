@@ -21,8 +21,9 @@ from torch.nn import functional as F
 from ..types import WIDTH
 from . import built_in
 from .base import PlainView, View, as_rows, fine_from
-from .built_in import WIDTHS
-from .stylegan import SLOPE, MappingNetwork
+from .built_in import MAPPING_GAIN, MAPPING_LAYERS, WIDTHS
+from .spec import SLOPE
+from .stylegan import MappingNetwork
 
 MEAN_DRAWS, MEAN_SEED = 10_000, 0  # the export has no w_avg; this many draws estimate it
 
@@ -100,7 +101,7 @@ class MobileStyleGAN(nn.Module):
     def __init__(self, fingerprint: str = "untrained") -> None:
         super().__init__()
         self.fingerprint = fingerprint
-        self.mapping = MappingNetwork((WIDTH,) * 9, gain=2**0.5)
+        self.mapping = MappingNetwork((WIDTH,) * (1 + MAPPING_LAYERS), gain=MAPPING_GAIN)
         self.register_buffer("constant", torch.empty(1, WIDTHS[0], 4, 4))
         self.affine = nn.Linear(WIDTH, WIDTHS[0])
         self.conv = nn.Conv2d(WIDTHS[0], WIDTHS[0], 3, padding=1, bias=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+SLOPE = 0.2  # LeakyReLU of every layer of every StyleGAN (Karras et al. 2019, appendix C)
+
 
 class Spec(Protocol):
     """The shape of a StyleGAN, and which one it is.

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .base import View
+from .spec import SLOPE
 
-SLOPE = 0.2  # LeakyReLU of every layer of every StyleGAN (Karras et al. 2019, appendix C)
 NoiseMode = Literal["const", "none", "random"]
 
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .base import PlainView, View, as_rows, fine_from
-from .stylegan import SLOPE, MappingNetwork, NoiseMode, NoiseSource, at_size, resolutions
+from .spec import SLOPE
+from .stylegan import MappingNetwork, NoiseMode, NoiseSource, at_size, resolutions
 
 BLUR = (0.25, 0.5, 0.25)  # the binomial filter after every upsampling
 

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .base import PlainView, View, as_rows, fine_from
-from .stylegan import SLOPE, MappingNetwork, NoiseMode, NoiseSource, at_size, resolutions
+from .spec import SLOPE
+from .stylegan import MappingNetwork, NoiseMode, NoiseSource, at_size, resolutions
 
 Architecture = Literal["skip", "resnet", "orig"]
 EPSILON = 1e-8  # under the root of the demodulation

@@ -100,7 +100,7 @@ class _Drawer:
 
     def __init__(self, drawing: Drawing, studio: Studio) -> None:
         self._drawing, self._studio = drawing, studio
-        _ = studio.generator  # what is missing is said before any item is tried
+        _ = studio.spec.fingerprint  # what is missing is said before any item is tried
         self._meter = Meter(drawing.means)
         self._open: OrderedDict[Source, _Person] = OrderedDict()
         screening = drawing.screening

@@ -107,7 +107,7 @@ def fingerprints(studio: Studio, means: Means) -> dict[str, Any]:
     digest = hashlib.sha256(boundaries.normals.tobytes() + boundaries.lengths.tobytes())
     digest.update(json.dumps(dict(boundaries.provenance), sort_keys=True).encode())
     return {
-        "generator": studio.generator.fingerprint,
+        "generator": studio.spec.fingerprint,
         "boundaries": digest.hexdigest()[:16],
         "version": __version__,
         "scores": means.scores,
