@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,6 +134,15 @@ def test_a_program_outlives_its_file() -> None:
     program = kept.compiled("test", "a", refuse, {})
     kept.clear()
     np.testing.assert_array_equal(program(X)[0], 2 * X)
+    request = program.create_infer_request()
+    content = weakref.ref(program._content)
+    del program
+    gc.collect()
+    assert content() is not None  # what a request needs is held by it
+    np.testing.assert_array_equal(request.infer([X])[0], 2 * X)
+    del request
+    gc.collect()
+    assert content() is None
 
 
 def test_the_least_recently_used_go(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import os
-import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -80,15 +79,26 @@ def compiled(
     if content is not None:
         with contextlib.suppress(RuntimeError):  # of another build, in spite of its key
             tensor = ov.Tensor(content, shared_memory=True)
-            program = core.import_model(tensor, "CPU", dict(options))
-            # The program's weights stay in the mapped file, as long as there is a program.
-            weakref.finalize(program, _let_go, content)
+            program = _Mapped(core.import_model(tensor, "CPU", dict(options)), content)
             with contextlib.suppress(OSError):
                 os.utime(path)
             return program
     program = core.compile_model(read(), "CPU", dict(options))
     _keep(path, program)
     return program
+
+
+class _Mapped(ov.CompiledModel):  # type: ignore[misc]
+    """A program whose weights stay in the mapped file, which it and its requests hold."""
+
+    def __init__(self, program: ov.CompiledModel, content: NDArray[np.uint8]) -> None:
+        super().__init__(program)
+        self._content = content
+
+    def create_infer_request(self) -> ov.InferRequest:
+        request = super().create_infer_request()
+        request._content = self._content
+        return request
 
 
 def _whole(path: Path) -> NDArray[np.uint8] | None:
@@ -102,10 +112,6 @@ def _whole(path: Path) -> NDArray[np.uint8] | None:
         return None
     content = stored[_HEAD:]
     return content if _DIGEST(content.data).digest() == stored[:_HEAD].tobytes() else None
-
-
-def _let_go(content: NDArray[np.uint8]) -> None:
-    """Called when nothing needs the content any more."""
 
 
 def _keep(path: Path, program: ov.CompiledModel) -> None:
