@@ -15,7 +15,6 @@ from duchenne import cores
 from duchenne.editing.layout import editable_rows
 from duchenne.editing.render import STAGES, Renderer, Scene, shrunk
 from duchenne.errors import InputError, SpaceMismatch
-from duchenne.faces import regions
 from duchenne.faces.regions import CANVAS, SLOTS, Regions
 from duchenne.files import pictures
 from duchenne.generators.base import Generator, PlainView, draw_z, truncate
@@ -279,12 +278,10 @@ def test_few_windows_are_kept(scene: Scene) -> None:
 
 
 @pytest.mark.weights
-def test_every_region_of_a_sampled_face(
-    mobile_renderer: Renderer, mobile_sample: np.ndarray
-) -> None:
+def test_regions_of_a_sampled_face(mobile_renderer: Renderer, mobile_sample: np.ndarray) -> None:
     generator = mobile_renderer.generator
     scene = mobile_renderer.open(mobile_sample, tiny.golden_regions)
-    for zone in regions.ZONES:
+    for zone in ("browsL", "mouth"):  # the smallest and the largest; small networks have all
         check_frame(scene, generator, offsets_for(generator, zone, size=0.3))
 
 
