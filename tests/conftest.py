@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from browser import ARGUMENTS, CHROMIUM
 from PIL import Image
 
 from duchenne.errors import WeightsError
@@ -111,6 +113,17 @@ def folder(tmp_path: Path, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatc
     Image.fromarray(astronaut).save(tmp_path / "photo.jpg", quality=95)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser without a window, driven by Playwright; its tests are skipped where it is not."""
+    from playwright import sync_api
+
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

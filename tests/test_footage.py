@@ -22,7 +22,7 @@ from duchenne.faces.following import EVERY, Found
 from duchenne.files import film_copy, film_source
 from duchenne.files.film_source import FilmSource, Frame, open_film
 from duchenne.files.pictures import SourceType, read_synthetic_mark
-from duchenne.footage import runs, targets
+from duchenne.footage import rehearsal, runs, targets
 from duchenne.footage.film import FilmSubject, Shown
 from duchenne.footage.table import tabled
 from duchenne.motion.timeline import Timeline
@@ -451,3 +451,16 @@ def test_an_expression_is_there_from_the_first_frame_on() -> None:
 def test_films_are_told_by_their_suffix() -> None:
     assert film_source.is_film("Film.MP4")
     assert not film_source.is_film("photo.jpg")
+
+
+def test_a_target_is_aimed_at_by_how_the_face_answers() -> None:
+    response = rehearsal.Response()
+    assert (response.slopes == 1).all()  # nothing is known yet
+    index = motion.facs.INDEX["AU12"]
+    added, more = np.zeros(len(motion.facs.CODES)), np.zeros(len(motion.facs.CODES))
+    added[index], more[index] = -0.5, -0.25
+    for _ in range(4):
+        response.learn(added, more)
+    # (4 * 0.125 + DOUBT) / (4 * 0.25 + DOUBT)
+    assert response.slopes[index] == pytest.approx(0.52 / 1.02)
+    assert (np.delete(response.slopes, index) == 1).all()

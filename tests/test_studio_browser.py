@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import io
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,33 +22,19 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("starlette", reason="the web page's packages are not installed")
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
-import tiny  # noqa: E402
+import tiny
+from browser import needs_chromium
 
-from duchenne import facs  # noqa: E402
-from duchenne.encoding.settings import EncodeSettings  # noqa: E402
-from duchenne.files import films  # noqa: E402
-from duchenne.files.pictures import SourceType, read_synthetic_mark  # noqa: E402
-from duchenne.web.app import create_app, listen  # noqa: E402
-from duchenne.web.settings import Access, Limits  # noqa: E402
+from duchenne import facs
+from duchenne.encoding.settings import EncodeSettings
+from duchenne.files import films
+from duchenne.files.pictures import SourceType, read_synthetic_mark
+from duchenne.web.app import create_app, listen
+from duchenne.web.settings import Access, Limits
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="there is no chromium on this machine; install it to run these tests"
-)
-
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-]
+pytestmark = needs_chromium
 PATIENCE_MS = 60_000
 PHONE = {"width": 390, "height": 844}
 NARROWEST = {"width": 360, "height": 740}
@@ -72,14 +57,6 @@ def running(studio: Any, limits: Limits | None = None) -> Iterator[str]:
         server.should_exit = True
         thread.join()
         listening.close()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import csv
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,36 +17,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
-from command_line import done  # noqa: E402
-from study_sets import write_set  # noqa: E402
+from browser import needs_chromium
+from command_line import done
+from study_sets import write_set
 
-from duchenne.files import films  # noqa: E402
-from duchenne.study import responses  # noqa: E402
+from duchenne.files import films
+from duchenne.study import responses
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.weights,  # jsPsych lies where they do
-    pytest.mark.skipif(
-        CHROMIUM is None,
-        reason="there is no chromium on this machine; install it to run these tests",
-    ),
+    needs_chromium,
 ]
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 PATIENCE_MS = 30_000
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
 BUTTONS = "#jspsych-html-button-response-btngroup button"
 Page = Any
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,7 @@ from ..moving.moved import Canvas, Fields, MovedPhoto, at_side, resized
 from ..types import Photo, Pixels
 from .hands import beside_hands, spared
 from .recognising import face_of, recogniser
+from .rehearsal import rehearsed
 from .runs import Moment, Run, runs
 from .targets import reaching
 
@@ -141,8 +142,22 @@ class FilmSubject:
         targets: AU code -> intensity in [0, 1], whole AUs only; DescriptorError for others.
         """
         scorer = self.studio.scorer
-        active = slot_intensities(dict.fromkeys(facs.check(targets), 1.0)).any(axis=0)
-        return self.frames(lambda seen: reaching(seen, targets, scorer), np.asarray(active))
+        active = np.asarray(slot_intensities(dict.fromkeys(facs.check(targets), 1.0)).any(axis=0))
+        response = rehearsed(
+            self.source, targets, scorer, self._face, lambda one, t: self._tried(one, t, active)
+        )
+        self.account, self._mouth = Account(), None
+        return self.frames(lambda seen: reaching(seen, targets, scorer, response), active)
+
+    def _tried(
+        self, one: Steadied, table: NDArray[np.float64], active: NDArray[np.bool_]
+    ) -> Pixels:
+        """A frame by itself, with what is asked added."""
+        moment = _moment(one, table)
+        known = self._work_out(moment, active)
+        drawn = _draw(moment, known.fields, known.share).pixels
+        assert drawn is not None
+        return drawn
 
     def frames(self, asked: Asked, active: NDArray[np.bool_]) -> Iterator[Shown]:
         """asked: what is added where. active: [8], the regions in which anything ever is."""
@@ -174,12 +189,11 @@ class FilmSubject:
             if seen.mesh is None:
                 yield Moment(seen, None, None, table)
                 continue
-            to_frame = align.canonical(seen.mesh, SIDE)
-            mesh = apply(invert(to_frame), seen.mesh[:, :2].astype(float))
-            if free is not None:
+            moment = _moment(seen, table, free)
+            if free is not None and moment.mesh is not None:
                 account.hands += 1
-                table = spared(table, mesh, free)
-            yield Moment(seen, to_frame, mesh, table, free)
+                moment = replace(moment, table=spared(table, moment.mesh, free))
+            yield moment
 
     def _tracked(self) -> Iterator[Sighting]:
         people = People(recogniser(self.studio))
@@ -233,6 +247,14 @@ class FilmSubject:
         fields = covering.sparing(fields, clear)
         share = resized(face_mask(aligned), SIDE) * areas.blend(active, SIDE)
         return Known(moment.mesh, fields, share * (clear > covering.MARGIN))
+
+
+def _moment(seen: Steadied, table: NDArray[np.float64], clear: Array | None = None) -> Moment:
+    """Of a frame with a face."""
+    assert seen.mesh is not None
+    to_frame = align.canonical(seen.mesh, SIDE)
+    mesh = apply(invert(to_frame), seen.mesh[:, :2].astype(float))
+    return Moment(seen, to_frame, mesh, table, clear)
 
 
 def _mixed(

@@ -19,28 +19,26 @@ WIDTH = 2.5  # frames, the standard deviation of their weights: one frame's scor
 
 
 def reaching(
-    seen: Iterable[Steadied], targets: Mapping[str, float], scorer: Scorer
+    seen: Iterable[Steadied],
+    targets: Mapping[str, float],
+    scorer: Scorer,
+    response: NDArray[np.float64] | float = 1.0,
 ) -> Iterator[tuple[Steadied, NDArray[np.float64]]]:
     """The same, at most AROUND frames later, each with [U, 8], what to add.
 
     targets: AU code -> intensity, whole AUs only. Every frame is measured; what is missing to the
-    target is smoothed in time, within a track. DescriptorError for one-sided targets.
+    target is smoothed in time, within a track. response: [U], how much more of each Action Unit
+    this face measures for one that is added (`rehearsal`). DescriptorError for one-sided targets.
     """
-    wanted = np.zeros(len(facs.CODES))
-    asked = np.zeros(len(facs.CODES), bool)
-    for name, value in facs.check(targets).items():
-        if name not in facs.INDEX:
-            raise DescriptorError(
-                f"{name}: only whole Action Units are measured; leave out the side"
-            )
-        wanted[facs.INDEX[name]], asked[facs.INDEX[name]] = value, True
+    wanted, asked = wanted_of(targets)
     window: deque[tuple[Steadied, NDArray[np.float64] | None]] = deque()
     at = 0
     for one in seen:
         missing = None
         if one.mesh is not None:
             scores = scorer.scores(one.sighting.frame.pixels, one.mesh)
-            missing = np.where(asked, wanted - np.asarray(scores) / facs.FULL, 0)
+            away = np.where(asked, wanted - np.asarray(scores) / facs.FULL, 0)
+            missing = np.asarray(away / response, np.float64)
         window.append((one, missing))
         if len(window) > at + AROUND:
             yield window[at][0], _smoothed(list(window), at)
@@ -51,6 +49,19 @@ def reaching(
     while at < len(window):
         yield window[at][0], _smoothed(list(window), at)
         at += 1
+
+
+def wanted_of(targets: Mapping[str, float]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """[U] twice: what is to be measured, and of which units. DescriptorError for one side."""
+    wanted = np.zeros(len(facs.CODES))
+    asked = np.zeros(len(facs.CODES), bool)
+    for name, value in facs.check(targets).items():
+        if name not in facs.INDEX:
+            raise DescriptorError(
+                f"{name}: only whole Action Units are measured; leave out the side"
+            )
+        wanted[facs.INDEX[name]], asked[facs.INDEX[name]] = value, True
+    return wanted, asked
 
 
 def _smoothed(

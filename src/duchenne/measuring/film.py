@@ -30,12 +30,16 @@ AHEAD = 4  # frames that may wait to be measured: 25 MB at 1080p
 
 @dataclass(frozen=True)
 class Seen:
-    """The face of one frame. scores: [U], by_side: [U, 2], both 0 to 5. confidence: 0 to 1."""
+    """The face of one frame. scores: [U], by_side: [U, 2], both 0 to 5. confidence: 0 to 1.
+
+    unlimited: [U], the scores before they are limited to 0 to 5.
+    """
 
     scores: Array
     by_side: Array
     head: Head
     confidence: float
+    unlimited: Array
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,9 @@ class _Observer:
         scorer: Scorer = self._own.scorer
         face, scale = sides.read(scorer, pixels, found.mesh), scorer.scale
         where = head.read(face.points, scale, (pixels.shape[1], pixels.shape[0]))
-        return Seen(face.scores(scale), face.by_side(scale), where, found.presence)
+        scores, by_side = face.scores(scale), face.by_side(scale)
+        unlimited = scale.scores(face.measures)
+        return Seen(scores, by_side, where, found.presence, unlimited)
 
 
 def see(pixels: Pixels, mesh: landmarks.Mesh) -> Seen:
