@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import openvino as ov
-from numpy.typing import NDArray
 
 from ..generators import built_in
 from ..generators.built_in import BuiltIn
 from ..programs import compiling, kept, shipped
-from ..programs.compiling import Array, Program
+from ..programs.compiling import Array, Known, Program
 from .layout import Layout, Recording, blend_layers
 
 
@@ -36,12 +35,10 @@ class Passes(Protocol):
         """[1, 3, H, W], edited on the whole canvas (`regional.LocalView`)."""
         ...
 
-    def regional(
-        self, layout: Layout, example: Array, known: Sequence[NDArray[Any]], at_once: int
-    ) -> Program:
+    def regional(self, layout: Layout, example: Array, known: Known, at_once: int) -> Program:
         """The edited pass: offsets, shaped as `example`, -> image of the window.
 
-        at_once: how many run side by side.
+        known: see `compiling.compiled_with`. at_once: how many run side by side.
         """
         ...
 
@@ -72,9 +69,7 @@ class ShippedPasses:
     def local(self, w: Array, offsets: Array, masks: Sequence[Array]) -> Array:
         return np.array(self._local([w[None], offsets, *masks, *self._noises])[0])
 
-    def regional(
-        self, layout: Layout, example: Array, known: Sequence[NDArray[Any]], at_once: int
-    ) -> Program:
+    def regional(self, layout: Layout, example: Array, known: Known, at_once: int) -> Program:
         if layout.size not in self._models:
             arrays = self._generator.weights.arrays
             self._models[layout.size] = shipped.load(f"regional-{layout.size}", arrays)

@@ -220,23 +220,26 @@ class _Stage:
             """The window of an array whose last two axes have `side` px."""
             if side >= WINDOW_FROM:
                 array = array[..., _scaled(rows, side), _scaled(columns, side)]
-            return np.ascontiguousarray(array)
+            return np.array(array, order="C")
 
-        known: list[NDArray[Any]] = [scene.w[None]]
-        if net.cuts:
-            known += [np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)]
-        known += [cut(regions.pyramid(side), side) for side in net.mask_sizes]
-        known += [cut(blends[side][None, None], side) for side in net.blend_sizes]
-        known += [cut(seen.features[layer], sizes[layer]) for layer in net.feature_layers]
-        known += [cut(seen.noises[layer], sizes[layer]) for layer in net.noise_layers]
-        known += [x for layer in net.moment_layers for x in seen.moments[layer]]
-        if net.blends_image:
-            known.append(cut(seen.image, size))
-        if net.readout_from is not None:
-            small = pictures.to_planes(scene.base).reshape(
-                3, size, -1, size, len(scene.base) // size
-            )
-            known.append(cut(small.mean(axis=(2, 4))[None], size))
+        def known() -> list[NDArray[Any]]:
+            given: list[NDArray[Any]] = [scene.w[None]]
+            if net.cuts:
+                given += [np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)]
+            given += [cut(regions.pyramid(side), side) for side in net.mask_sizes]
+            given += [cut(blends[side][None, None], side) for side in net.blend_sizes]
+            given += [cut(seen.features[layer], sizes[layer]) for layer in net.feature_layers]
+            given += [cut(seen.noises[layer], sizes[layer]) for layer in net.noise_layers]
+            given += [np.array(x) for layer in net.moment_layers for x in seen.moments[layer]]
+            if net.blends_image:
+                given.append(cut(seen.image, size))
+            if net.readout_from is not None:
+                small = pictures.to_planes(scene.base).reshape(
+                    3, size, -1, size, len(scene.base) // size
+                )
+                given.append(cut(small.mean(axis=(2, 4))[None], size))
+            return given
+
         example = np.ones((len(active), renderer.spec.rows, scene.w.shape[1]), np.float32)
         program = renderer.passes.regional(net, example, known, scene.at_once)
         last = net.blend_sizes[-1]

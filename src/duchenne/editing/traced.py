@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from .. import cores
 from ..generators.base import Generator
 from ..generators.readout import Readout
-from ..programs.compiling import Array, Program
+from ..programs.compiling import Array, Known, Program
 from ..programs.tracing import Compiler
 from ..types import WIDTH
 from .layout import Layout, Recording, editable_rows, read_at
@@ -48,13 +46,11 @@ class TracedPasses:
             self._local = self._compiler.open(network, [w[None], offsets, *masks])
         return self._local(w[None], offsets, *masks)
 
-    def regional(
-        self, layout: Layout, example: Array, known: Sequence[NDArray[Any]], at_once: int
-    ) -> Program:
+    def regional(self, layout: Layout, example: Array, known: Known, at_once: int) -> Program:
         if layout.size not in self._passes:
             self._passes[layout.size] = regional_pass(self._generator, layout)
         network = self._passes[layout.size]
-        return self._compiler.compile(network, example, known, layout.input_sizes, at_once)
+        return self._compiler.compile(network, example, known(), layout.input_sizes, at_once)
 
     def _code(self, w: Array) -> torch.Tensor:
         return torch.from_numpy(w[None]).to(self._generator.w_mean.device)

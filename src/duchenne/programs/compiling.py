@@ -14,6 +14,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+Known = Callable[[], Sequence[NDArray[Any]]]
 Program = Callable[[Array], Array]
 """The one input that varies -> the output."""
 
@@ -28,27 +29,31 @@ def exact(threads: int | None = None) -> dict[str, Any]:
 
 
 def compiled_with(
-    model: ov.Model, example: Array, known: Sequence[NDArray[Any]], threads: int, at_once: int = 1
+    model: ov.Model, example: Array, known: Known, threads: int, at_once: int = 1
 ) -> Program:
     """A program of `array`, shaped as `example`, where the other inputs of the model are `known`.
+
+    known: gives them as arrays of the program's own; called again if that shows a fault, since it
+    takes less room than holding them.
 
     What is known becomes constant, so OpenVINO lays it out once as its convolutions want it, and
     works out once what depends on nothing else. at_once: how many calls run side by side, each on
     its share of the threads; more threads may call it, and wait.
     """
-    inputs = [example, *known]
     # A second core makes a window no faster (0.98 to 1.05 times), but costs a quarter more.
     used = at_once if threads < 2 * (at_once + 1) else threads
     options = {**exact(used), "NUM_STREAMS": at_once}
 
     def version(variable: int) -> Program:
-        fixed = _with_constants(model, inputs, variable)
+        given = known()
+        fixed = _with_constants(model, [example, *given], variable)
         program = PerThread(ov.Core().compile_model(fixed, "CPU", options))
-        return _runner(program, known[: variable - 1])
+        return _runner(program, given[: variable - 1])
 
-    if not known:
-        return version(len(inputs))
-    return _Checked(version(_VARIABLE), lambda: version(len(inputs)))
+    inputs = len(model.inputs)
+    if inputs == 1:
+        return version(inputs)
+    return _Checked(version(_VARIABLE), lambda: version(inputs))
 
 
 class _Checked:
@@ -74,7 +79,7 @@ class _Checked:
         if not np.array_equal(result, self._program(array)):
             self._program = other()
             result = self._program(array)
-        self._other = None  # it holds all that is known
+        self._other = None
         return result
 
 
@@ -151,7 +156,7 @@ def _with_constants(model: ov.Model, inputs: Sequence[NDArray[Any]], variable: i
         {node.output(0): list(x.shape) for node, x in zip(parameters, inputs, strict=True)}
     )
     for parameter, array in zip(parameters[variable:], inputs[variable:], strict=True):
-        constant = ov.op.Constant(np.ascontiguousarray(array))
+        constant = ov.op.Constant(np.ascontiguousarray(array), shared_memory=True)
         for reader in parameter.output(0).get_target_inputs():
             reader.replace_source_output(constant.output(0))
         model.remove_parameter(parameter)

@@ -44,7 +44,8 @@ class Compiler:
             return on_device(module, self._device, known)
         if module not in self._converted:
             self._converted[module] = converted(module, [example, *known], sizes)
-        return compiled_with(self._converted[module], example, known, self._threads, at_once)
+        copies = lambda: [np.array(x) for x in known]  # noqa: E731
+        return compiled_with(self._converted[module], example, copies, self._threads, at_once)
 
     def open(self, module: nn.Module, inputs: Sequence[Array]) -> Callable[..., Array]:
         """module(*arrays) as a function of all its inputs, which have the shapes of these.
