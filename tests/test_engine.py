@@ -94,7 +94,7 @@ def cluster() -> Iterator[None]:
     ray.shutdown()
 
 
-@pytest.fixture(params=["local", pytest.param("ray", marks=needs_ray)])
+@pytest.fixture(params=["local", pytest.param("ray", marks=[needs_ray, pytest.mark.cluster])])
 def kind(request: pytest.FixtureRequest) -> str:
     if request.param == "ray":
         request.getfixturevalue("cluster")
@@ -218,6 +218,7 @@ def alive(pid: int) -> bool:
 
 
 @needs_ray
+@pytest.mark.cluster
 def test_ray_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'duchenne\[ray\]'"):
@@ -225,6 +226,7 @@ def test_ray_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_ray
+@pytest.mark.cluster
 @pytest.mark.usefixtures("cluster")
 def test_a_cluster_tells_how_many_workers_it_carries() -> None:
     assert RaySlots(build, None, 1, worker_bytes=1_000_000).count == 2

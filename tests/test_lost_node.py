@@ -44,6 +44,7 @@ def lose_a_node(folder: Path, count: int, seed: int, monkeypatch: pytest.MonkeyP
     assert contents(folder / "ray") == contents(folder / "local")
 
 
+@pytest.mark.cluster
 @pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: duchenne[ray]"
 )

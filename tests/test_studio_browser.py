@@ -34,7 +34,7 @@ from duchenne.files.pictures import SourceType, read_synthetic_mark
 from duchenne.web.app import create_app, listen
 from duchenne.web.settings import Access, Limits
 
-pytestmark = needs_chromium
+pytestmark = [pytest.mark.browser, needs_chromium]
 PATIENCE_MS = 60_000
 PHONE = {"width": 390, "height": 844}
 NARROWEST = {"width": 360, "height": 740}

@@ -27,6 +27,7 @@ from duchenne.files import films
 from duchenne.study import responses
 
 pytestmark = [
+    pytest.mark.browser,
     pytest.mark.weights,  # jsPsych lies where they do
     needs_chromium,
 ]
