@@ -394,7 +394,7 @@ def test_a_full_disk_ends_cleanly_and_loses_nothing(tmp_path: Path) -> None:
                 print(error)
         """)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "large.png: could not be written (File too large)" in done.stdout
+    assert "large.png: could not be written (File too large;" in done.stdout
     assert {*contents(tmp_path / "set")} == {"small.png", ".duchenne/journal", ".duchenne/lock"}
     with OutputFolder(tmp_path / "set", {}) as out:
         assert list(out.rows) == ["small"]

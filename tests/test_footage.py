@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -19,7 +20,7 @@ from duchenne.encoding.settings import LOOK_ALIKE
 from duchenne.errors import DescriptorError, InputError, NoFaceFound, OutputError
 from duchenne.faces import landmarks, steady, tracking
 from duchenne.faces.following import EVERY, Found
-from duchenne.files import film_copy, film_source
+from duchenne.files import film_copy, film_source, films
 from duchenne.files.film_source import FilmSource, Frame, open_film
 from duchenne.files.pictures import SourceType, read_synthetic_mark
 from duchenne.footage import rehearsal, runs, targets
@@ -132,6 +133,18 @@ def test_a_broken_film_is_refused(tmp_path: Path, film: FilmSource) -> None:
         open_film(song)
     with pytest.raises(InputError, match="breaks off after 7 of 99 frames"):
         list(replace(film, count=99).frames())
+
+
+def test_a_film_without_a_count_is_read_to_its_end(
+    tmp_path: Path, frames: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path / "film.mkv", frames)
+    assert open_film(path).count == 0
+    monkeypatch.setattr(film_source, "SHORT", 0.1)
+    assert len(list(open_film(path).frames())) == len(TIMES)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"breaks off after 0\.\d of 0\.3 seconds"):
+        open_film(path)
 
 
 # ---------------------------------------------------------------- out
@@ -464,3 +477,14 @@ def test_a_target_is_aimed_at_by_how_the_face_answers() -> None:
     # (4 * 0.125 + DOUBT) / (4 * 0.25 + DOUBT)
     assert response.slopes[index] == pytest.approx(0.52 / 1.02)
     assert (np.delete(response.slopes, index) == 1).all()
+
+
+def test_a_full_disk_is_said_with_what_to_do(tmp_path: Path) -> None:
+    def step() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/somewhere/.out.123.mp4")
+
+    with pytest.raises(OutputError) as told:
+        films._guarded(tmp_path / "out.mp4", step)
+    assert str(told.value).endswith(
+        "could not be encoded (No space left on device; make room, or write elsewhere)"
+    )

@@ -28,6 +28,7 @@ FILM_SUFFIXES = (
 """What a path must end in to be taken for a film; the content decides how it is read."""
 
 HDR = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
+SHORT = 0.5  # seconds by which a film may be shorter than it says: the last frame, rounding
 LONGEST_SIDE = 4096  # px; beyond, decoded frames fill the memory, and many players refuse the film
 CUT_OFF = 0.98  # of the frames that the header promises: with fewer the film breaks off
 
@@ -136,6 +137,8 @@ def open_film(path: str | os.PathLike[str]) -> FilmSource:
             duration = stream.duration and float(stream.duration * stream.time_base)
             duration = duration or (container.duration or 0) / av.time_base
             _require_whole(container, stream, path)
+            if not count:
+                _require_to_the_end(container, path)
     except (av.FFmpegError, OSError) as error:
         raise _undecodable(path, error) from error
     first = next(_decoded(path), None)
@@ -189,6 +192,25 @@ def _require_whole(container: Any, stream: Any, path: Path) -> None:
                 f"{path}: breaks off: its last frame lies beyond the end of the file; give a "
                 "whole film"
             )
+
+
+def _require_to_the_end(container: Any, path: Path) -> None:
+    """InputError where a film, of which nobody says how many frames it has, ends before its time.
+
+    Matroska and WebM say how long they are before the first frame, and are read to the end here.
+    """
+    if not container.duration:
+        return
+    ends = (
+        float((packet.pts + (packet.duration or 0)) * packet.time_base)
+        for packet in container.demux()
+        if packet.pts is not None
+    )
+    last, whole = max(ends, default=0.0), container.duration / av.time_base
+    if last < whole - SHORT:
+        raise InputError(
+            f"{path}: breaks off after {last:.1f} of {whole:.1f} seconds; give a whole film"
+        )
 
 
 def _undecodable(path: Path, error: Exception) -> InputError:

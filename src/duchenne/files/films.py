@@ -35,7 +35,7 @@ from .film_formats import FORMATS, FilmFormat, FrameWriter, Stream
 from .film_source import open_film
 from .pictures import SourceType
 from .transparency import is_transparent, over_white
-from .writing import followed, reporting_disk_errors
+from .writing import followed, reason, reporting_disk_errors
 
 log = logging.getLogger(__name__)
 
@@ -243,7 +243,8 @@ def _guarded(path: Path, step: Any, *arguments: Any) -> None:
     try:
         step(*arguments)
     except (av.FFmpegError, OSError) as error:
-        raise OutputError(f"{path}: could not be encoded ({error})") from error
+        what = reason(error) if isinstance(error, OSError) else str(error)
+        raise OutputError(f"{path}: could not be encoded ({what})") from error
 
 
 # ---------------------------------------------------------------- folder

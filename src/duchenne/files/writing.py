@@ -6,6 +6,7 @@ a lock on it, which the system frees when the process dies: so a later run can t
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import re
@@ -26,6 +27,7 @@ from ..errors import OutputError
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}(\.\w+)?")
 """The names of files that are being written."""
 
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # no room: on the disk, in a file, for a user
 _SHOWN = 40  # bytes of the final name in a temporary one: a name may have 255
 _PATIENCE = 5.0  # seconds; a turn takes milliseconds, but its holder may have been stopped
 _YOUNG = 60.0  # seconds in which a file without a lock may be one that is just being made
@@ -37,8 +39,13 @@ def reporting_disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(f"{path}: could not be written ({reason})") from error
+        raise OutputError(f"{path}: could not be written ({reason(error)})") from error
+
+
+def reason(error: OSError) -> str:
+    """What went wrong, without the name of a temporary file, and what to do about a full disk."""
+    what = str(error.strerror or error)
+    return f"{what}; make room, or write elsewhere" if error.errno in FULL else what
 
 
 def followed(path: Path) -> Path:
