@@ -331,10 +331,11 @@ def test_regions_hang_on_the_photo_or_on_the_average_face(
 
 @pytest.fixture
 def here(folder: Path, astronaut: np.ndarray, tmp_path: Path, monkeypatch: Any) -> Path:
-    """The working folder of a command: a photo; no face detector, no VGG-16."""
+    """The working folder of a command: a photo; no detector of faces or hands, no VGG-16."""
     Image.fromarray(astronaut).save(tmp_path / "photo.jpg", quality=95)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("duchenne.faces.align.align", tiny.golden_align)
+    monkeypatch.setattr("duchenne.faces.hands.find", lambda *_: [])
     monkeypatch.setattr("duchenne.encoding.features.load", SmallTrunk)
     monkeypatch.setattr("duchenne.editing.face.find_mesh", no_face)
     return tmp_path
