@@ -12,7 +12,7 @@ import tiny
 from duchenne.faces.regions import SLOTS
 from duchenne.faces.warp import apply, invert
 from duchenne.files import pictures
-from duchenne.moving import covering
+from duchenne.moving import change, covering
 from duchenne.moving.change import SIDE, Unedited
 from duchenne.moving.correspondence import ThinPlate, inverse, pixel_centres, sample
 from duchenne.moving.moved import Canvas, Fields, MovedPhoto, at_side, drawn_out
@@ -254,3 +254,15 @@ def test_grey_stays_grey_and_sepia_sepia(photo: Photo, tint: tuple[float, ...]) 
     change = mover.unedited.to(at_side(colour.pixels), open_mouth)
     drawn = canvas(aligned(toned).pixels).draw(mover.carried(change)).astype(float)
     assert np.abs(drawn / tint - (drawn / tint).mean(axis=2, keepdims=True)).max() <= 3
+
+
+def test_flow_is_the_same_whatever_threads_there_are() -> None:
+    rng = np.random.default_rng(0)
+    before = cv2.GaussianBlur(rng.integers(0, 256, (SIDE, SIDE), np.uint8), (0, 0), 3)
+    after = np.roll(before, 2, axis=0)
+    nothing = np.zeros((SIDE, SIDE, 2), np.float32)
+    found = []
+    for threads in (1, 4):
+        cv2.setNumThreads(threads)
+        found.append(change._flow(after, before, nothing, cv2.DISOPTICAL_FLOW_PRESET_MEDIUM))
+    np.testing.assert_array_equal(*found)

@@ -33,6 +33,7 @@ BROAD, GLINT = 8.0, 0.03  # px, and how much brighter than its surroundings of t
 NEW, SURELY_NEW = 22.0, 44.0
 # Pixels by which the way there and the way back miss each other where there is nothing to move.
 LOST, SURELY_LOST = 2.0, 5.0
+STRIPES = 2  # frames are worked out side by side, so that more cores are not idle
 LIP_EDGE = 1.5  # px over which the inside of the mouth begins
 SEALED, OPEN = 2.0, 5.0  # px between the lips: less is a seam, which the photo has too
 
@@ -194,7 +195,13 @@ def inside(
 
 
 def _flow(to: Pixels, source: Pixels, first: Array, preset: int) -> Array:
-    """float32 [S, S, 2], dense inverse search (Kroeger et al. 2016) from a first guess."""
+    """float32 [S, S, 2], dense inverse search (Kroeger et al. 2016) from a first guess.
+
+    OpenCV searches in as many stripes as it has threads, and finds something else in other stripes:
+    so it has STRIPES from here on, whatever the machine has.
+    """
+    if cv2.getNumThreads() != STRIPES:
+        cv2.setNumThreads(STRIPES)
     search = cv2.DISOpticalFlow.create(preset)
     return np.asarray(search.calc(to, source, first.copy()), np.float32)
 
