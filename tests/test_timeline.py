@@ -107,7 +107,7 @@ def test_a_timeline_cannot_be_changed():
         line.fps = Fraction(1)
 
 
-@pytest.mark.parametrize("value", [-1.6, 1.01, np.nan, np.inf])
+@pytest.mark.parametrize("value", [-1.6, 1.31, np.nan, np.inf])
 def test_intensities_are_checked(value):
     values = np.zeros((3, len(facs.CODES)))
     values[1, AU12] = value

@@ -24,8 +24,8 @@ from .encoding.cache import EncodeCache, Inverts, Progress
 from .encoding.encoder_file import offered_version
 from .encoding.look_alike import LookAlike
 from .encoding.settings import LOOK_ALIKE, EncodeSettings
-from .errors import InputError, NoFaceFound, WeightsError
-from .faces import align, landmarks, regions
+from .errors import InputError, WeightsError
+from .faces import align, regions
 from .faces.paste import face_mask
 from .files import codes, pictures
 from .files.clip import Clip
@@ -77,7 +77,6 @@ class Studio:
         self._generator, self._boundaries, self._encoder = generator, boundaries, encoder
         self._settings, self._threads = settings, threads
         self.cache = cache or EncodeCache()
-        self._load_scorer = functools.cache(_scorer)
 
     @cached_property
     def spec(self) -> Spec:
@@ -141,7 +140,13 @@ class Studio:
     @cached_property
     def scorer(self) -> Scorer:
         """Measures Action Units; needs the weights file `face-landmarker-task`."""
-        return self._load_scorer()
+        from .measuring import score
+
+        return score.Scorer(score.built_in_scale(self._scale))
+
+    @property
+    def _scale(self) -> str:
+        return self._boundaries.scale if self._boundaries else ""
 
     def replace(
         self, *, boundaries: Boundaries | None = None, settings: EncodeSettings | None = None
@@ -152,6 +157,8 @@ class Studio:
         if boundaries is not None:
             other._boundaries = boundaries
             other.__dict__.pop("boundaries", None)
+            if boundaries.scale != self._scale:
+                other.__dict__.pop("scorer", None)
         if settings is not None:
             other._settings = settings
             other.__dict__.pop("inversion", None)
@@ -297,16 +304,14 @@ class Subject:
             see `Scene.frame`); with paste the longer side at most, 64 px and more: the photo is
             scaled down, then moved. None is the full size. InputError for others.
         """
-        table = slot_intensities(facs.check(descriptor, low=facs.LOWEST))
+        table = slot_intensities(facs.offsets(descriptor))
         return next(self.frames(table[None], paste=paste, size=size))
 
     def measure(self, frame: Pixels) -> NDArray[np.float64]:
         """[U] measured intensities of an edited crop, score / 5, not limited to [0, 1]."""
-        mesh = landmarks.mesh_of_aligned(frame)
-        if mesh is None:
-            raise NoFaceFound("the edited picture is no longer a face; ask for less")
-        scorer = self.studio.scorer
-        return scorer.scale.scores(scorer.measure(frame, mesh)) / facs.FULL
+        from .measuring import likeness
+
+        return likeness.of_whole(self.studio.scorer, frame)
 
     def measure_sides(self, frame: Pixels) -> NDArray[np.float64]:
         """[U, 3], the same of the whole face, its left side and its right (`target.COLUMNS`)."""
@@ -319,6 +324,13 @@ class Subject:
         from .measuring import target
 
         return target.reach(targets, lambda offsets: self.measure_sides(self.edit(offsets)))
+
+    def ending(self, expression: Mapping[str, float]) -> facs.Descriptor:
+        """Offsets for `edit` with which this face ends at an expression; see `measuring.ending`."""
+        from .measuring import ending
+
+        asked = facs.check(expression)
+        return ending.ending(asked, lambda o: self.measure_sides(self.edit(o)), self.studio.units)
 
     def animate(self, timeline: Timeline, *, paste: bool = False, size: int | None = None) -> Clip:
         """The frames of a timeline (Eq. 5 and 6), one at a time.
@@ -357,8 +369,8 @@ class Subject:
         """The photo's own pixels, moved; where nothing is asked they are the photo's to the bit."""
         photo, aligned = self.within(size if paste else None)
         active = np.asarray(tables.any(axis=(0, 1)))
-        free = self._clearance > covering.MARGIN
-        share = self._face * free * self.face_regions.blend(active, SIDE)
+        free = resized(face_mask(aligned), SIDE) * (self._clearance > covering.MARGIN)
+        share = free * self.face_regions.blend(active, SIDE)
         canvas = canvas_of(photo, aligned, share, paste=paste, size=size)
         # The generator's small pictures are coarse where a mouth opens: they serve previews only.
         side = max(self.renderer.sizes)
@@ -386,15 +398,3 @@ class Subject:
         """The photo's."""
         assert self.aligned is not None
         return eyes.Eyes.of(self.aligned, glasses=covering.wears_glasses(self.aligned))
-
-    @cached_property
-    def _face(self) -> NDArray[np.float32]:
-        """[SIDE, SIDE], where the photo may change at all."""
-        assert self.aligned is not None
-        return resized(face_mask(self.aligned), SIDE)
-
-
-def _scorer() -> Scorer:
-    from .measuring.score import Scorer
-
-    return Scorer()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import facs
-from . import footage, motion, people
+from . import endings, footage, motion, people
 from .faces import (
     Encoding,
     boundaries_option,
@@ -61,6 +61,7 @@ like_option: Callable[..., Any] = click.option(
 @click.command(cls=people.ForPeople)
 @click.argument("source", metavar="INPUT")
 @motion.options(motion.EXPRESSION_OPTIONS)
+@endings.add_option
 @target_option
 @motion.options(motion.PATH_OPTIONS)
 @motion.options(motion.FILE_OPTIONS)
@@ -88,6 +89,7 @@ def animate(
     au: str | None,
     descriptor: str | None,
     expression: str | None,
+    add: bool,
     target: str | None,
     to: str | None,
     keyframes: str | None,
@@ -139,6 +141,7 @@ def animate(
     }  # fmt: skip
     people.require_alike(sources, one)
     asked = motion.descriptor_of(target if au is None else au, descriptor, expression, to)
+    ends = expression is not None and not add
     files = {"generator_file": generator_file, "boundaries_file": boundaries_file}
     if footage.is_film(source):
         refused = {
@@ -183,8 +186,11 @@ def animate(
         others = people.open_others(run, subject)
     if target is not None:
         timeline = motion.read(_reach(run, subject, asked), keyframes, recording, **times)
+    if ends:
+        timeline = motion.read(endings.ended(run, subject, asked), keyframes, recording, **times)
+    added = people.asked_of(run, others)
     with run.stages("render and write"):
-        motions = [motion.read(person.asked, None, None, **times) for person in people.further()]
+        motions = [motion.read(one, None, None, **times) for one in added]
         pairs = zip([subject, *others], [timeline, *motions], strict=True)
         clips = [one.animate(course, paste=paste, size=size) for one, course in pairs]
         clip = people.in_one(subject, clips, size) if others else clips[0]
@@ -209,6 +215,7 @@ def animate(
 @click.command(cls=people.ForPeople)
 @click.argument("source", metavar="INPUT")
 @motion.options(motion.EXPRESSION_OPTIONS)
+@endings.add_option
 @target_option
 @like_option
 @click.option("-o", "--output", required=True, metavar="FILE", help="The picture, .png or .jpg.")
@@ -227,6 +234,7 @@ def edit(
     au: str | None,
     descriptor: str | None,
     expression: str | None,
+    add: bool,
     target: str | None,
     like: str | None,
     output: str,
@@ -259,6 +267,7 @@ def edit(
     people.require_alike(sources, {"--crop": paste is False, "--generated": generated})
     model = None if like is None else _model(run, like)
     asked = motion.descriptor_of(target if au is None else au, descriptor, expression)
+    ends = expression is not None and not add
     from ..files import pictures
 
     paste = _paste(source, paste)
@@ -277,11 +286,14 @@ def edit(
         asked = _reach(run, subject, asked)
     if model is not None:
         asked = _like(run, subject, model)
+    if ends:
+        asked = endings.ended(run, subject, asked)
+    added = people.asked_of(run, others)
     with run.stages("render and write"):
         picture = subject.edit(asked, paste=paste, size=size)
         if others:
-            pairs = zip(others, people.further(), strict=True)
-            more = [one.edit(person.asked, paste=paste, size=size) for one, person in pairs]
+            pairs = zip(others, added, strict=True)
+            more = [one.edit(offsets, paste=paste, size=size) for one, offsets in pairs]
             picture = next(people.in_one(subject, [[picture], *([m] for m in more)], size))
         pictures.save_image(picture, output, source=subject.source(paste=paste))
     run.wrote(output)

@@ -117,8 +117,23 @@ generator_option: Callable[..., Any] = click.option(
     metavar="FILE",
     help="Another StyleGAN 1 or 2: .pkl, .pt, .pth or .safetensors.",
 )
+
+
+def _named(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    from ..editing import boundaries
+
+    return boundaries.path_of(value)
+
+
 boundaries_option: Callable[..., Any] = click.option(
-    "--boundaries", "boundaries_file", metavar="FILE", help="Other Action Unit boundaries."
+    "--boundaries",
+    "boundaries_file",
+    metavar="FILE",
+    callback=_named,
+    help="Other Action Unit boundaries; `first` are those that shipped before full intensity was "
+    "made stronger.",
 )
 size_option: Callable[..., Any] = click.option(
     "--size",

@@ -10,6 +10,7 @@ import click
 
 from . import motion
 from .animation import generated_option, paste_option
+from .endings import add_option
 from .faces import (
     Encoding,
     boundaries_option,
@@ -118,6 +119,7 @@ def stimuli(
 @click.command()
 @click.argument("source", metavar="INPUTS")
 @motion.options(motion.EXPRESSION_OPTIONS)
+@add_option
 @click.option("-o", "--output", required=True, metavar="FOLDER", help="Where the results go.")
 @click.option(
     "--format",
@@ -152,6 +154,7 @@ def batch(
     au: str | None,
     descriptor: str | None,
     expression: str | None,
+    add: bool,
     output: str,
     suffix: str,
     size: int | None,
@@ -192,7 +195,11 @@ def batch(
     if suffix not in known:
         raise click.UsageError(f"--format {suffix}: use {', '.join(known)}")
     asked = motion.descriptor_of(au, descriptor, expression)
-    inputs = batches.find_inputs(source, asked, keep)
+    found = batches.find_inputs(source, asked, keep)
+    named = expression is not None
+    inputs = [
+        replace(one, ends=not add and (named if one.ends is None else one.ends)) for one in found
+    ]
     if others := batches.left_out(source):
         run.facts["left_out"] = others
         run.note(f"{source}: left out {folders.counts_text(others)}: neither photos nor codes")
@@ -217,7 +224,7 @@ def batch(
             slots,
             facts,
             throughput,
-            settings=asdict(encoding),
+            settings={**asdict(encoding), "add": add},
             retry=retry,
             progress=lambda done, total: tell("batch", done, total),
         )

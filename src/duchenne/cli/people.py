@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import facs
-from . import motion
+from . import endings, motion
 from .run import Run
 
 if TYPE_CHECKING:
@@ -23,10 +23,11 @@ ASKED = {"--au": "au", "--descriptor": "descriptor", "--expression": "expression
 
 @dataclass(frozen=True)
 class Person:
-    """One more face: its number, and what it is to show."""
+    """One more face: its number, what it is to show, and whether it ends there (`endings`)."""
 
     face: int
     asked: facs.Descriptor
+    ends: bool = False
 
 
 class ForPeople(click.Command):
@@ -71,6 +72,15 @@ def open_others(run: Run, subject: Subject) -> list[Subject]:
     return [
         subject.studio.face(subject.photo, index=person.face, keep=subject.keep)
         for person in further()
+    ]
+
+
+def asked_of(run: Run, others: Sequence[Subject]) -> list[facs.Descriptor]:
+    """What is added to each of `open_others`."""
+    pairs = zip(others, further(), strict=True)
+    return [
+        endings.ended(run, one, person.asked) if person.ends else person.asked
+        for one, person in pairs
     ]
 
 
@@ -136,5 +146,6 @@ def _people(
         if face in [first, *(person.face for person in people)]:
             raise click.UsageError(f"--face {face} is given twice; give each face once")
         texts: dict[str, Any] = {"au": None, "descriptor": None, "expression": None}
-        people.append(Person(face, motion.descriptor_of(**{**texts, ASKED[option]: value})))
+        asked = motion.descriptor_of(**{**texts, ASKED[option]: value})
+        people.append(Person(face, asked, option == "--expression" and not ctx.params.get("add")))
     return people

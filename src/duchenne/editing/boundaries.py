@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import facs
-from ..errors import DescriptorError, InputError, SpaceMismatch
+from ..errors import DescriptorError, InputError, SpaceMismatch, quoted
 from ..faces.regions import SLOTS
 from ..files import arrays, codes
 from ..files.arrays import Expected
@@ -34,6 +35,9 @@ Array = NDArray[np.float32]
 
 FORMAT = "duchenne-boundaries-1"
 BUILT_IN = "boundaries.safetensors"
+FIRST = "first_boundaries.safetensors"
+NAMED = MappingProxyType({"first": FIRST})
+"""Files of the package that --boundaries knows by a name: those that shipped before."""
 # The rows of StyleGAN2 at 1024 px. StyleGAN-FFHQ has 18 rows too, but another W.
 DISTILLED_FROM = (4, *(8 << k for k in range(8) for _ in range(2)), 1024)
 TRANSFERRED = "transferred, not verified"
@@ -79,6 +83,7 @@ class Boundaries:
     stretch: how distances depend on the face; None: they do not.
     photo_gain: float32 [U], how many times as far as the picture of its look-alike a photo moves
         (`moving`), found by measurement of finished pictures (`fit.photos`); None: just as far.
+    scale: name of the score scale that the lengths were made for (`measuring.score.named`).
     """
 
     normals: Array
@@ -89,6 +94,7 @@ class Boundaries:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     stretch: Stretch | None = None
     photo_gain: Array | None = None
+    scale: str = ""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -187,6 +193,8 @@ def save_boundaries(boundaries: Boundaries, path: Path) -> None:
     }
     if boundaries.missing:
         metadata["missing"] = ",".join(boundaries.missing)
+    if boundaries.scale:
+        metadata["scale"] = boundaries.scale
     codes.write_tensors(tensors, metadata, boundaries.provenance, path)
     readable = json.dumps(dict(boundaries.provenance), sort_keys=True, indent=1) + "\n"
     codes.write_atomically(readable.encode(), path.with_suffix(".json"))
@@ -211,6 +219,8 @@ def load_boundaries(path: Path) -> Boundaries:
         raise InputError(f"{path}: expected {expected}, but has only one of `centre`, `stretch`")
     if not isinstance(metadata.get("regional", True), bool):
         raise InputError(f"{path}: expected {expected}, but `regional` is not true or false")
+    if (scale := metadata.get("scale", "")) not in ("", *NAMED):
+        raise InputError(f"{path}: expected {expected}, but its scale {quoted(scale)} is not known")
     normals = tensors["normals"].astype(np.float32)
     norms = np.linalg.norm(normals.reshape(count, -1), axis=1)
     missing = np.isin(units, str(metadata.get("missing", "")).split(","))
@@ -229,6 +239,7 @@ def load_boundaries(path: Path) -> Boundaries:
         provenance=metadata["provenance"],
         stretch=_stretch(tensors, path),
         photo_gain=None if gain is None else _in_order(units, gain, 1.0),
+        scale=scale,
     )
 
 
@@ -270,10 +281,18 @@ def _stretch(tensors: Mapping[str, NDArray[Any]], path: Path) -> Stretch | None:
 
 
 @cache
-def built_in() -> Boundaries:
-    """The boundaries that come with the package, for the built-in generator."""
-    with resources.as_file(resources.files("duchenne") / "data" / BUILT_IN) as path:
+def built_in(file: str = BUILT_IN) -> Boundaries:
+    """The boundaries that come with the package, for the built-in generator.
+
+    file: BUILT_IN, or another one of the package.
+    """
+    with resources.as_file(resources.files("duchenne") / "data" / file) as path:
         return load_boundaries(path)
+
+
+def path_of(name: str) -> str:
+    """The file that a name of NAMED stands for; another text as it is."""
+    return str(resources.files("duchenne") / "data" / NAMED[name]) if name in NAMED else name
 
 
 def offered(generator: Spec) -> Boundaries:

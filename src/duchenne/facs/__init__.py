@@ -37,6 +37,9 @@ FULL = 5.0  # a score that is full: the FACS intensities A to E as numbers 1 to 
 # The lowest offset: people show more of an Action Unit than its full action on a typical face, a
 # broad smile for instance, and to lessen that takes more than one.
 LOWEST = -1.5
+# The highest: on some faces 1 shows less than the full action (`measuring.ending`). It is never
+# asked for, only found.
+HIGHEST = 1.3
 
 # Prototypes after Ekman, Friesen & Hager (2002), FACS Investigator's Guide; happiness is the
 # paper's own vector. Contempt is one-sided.
@@ -45,7 +48,15 @@ EXPRESSIONS: Mapping[str, Descriptor] = MappingProxyType(
         "happiness": {"AU6": 1.0, "AU12": 1.0, "AU25": 1.0},
         "sadness": {"AU1": 1.0, "AU4": 0.7, "AU15": 1.0, "AU17": 0.6},
         "surprise": {"AU1": 1.0, "AU2": 1.0, "AU5": 0.8, "AU25": 1.0, "AU26": 1.0},
-        "fear": {"AU1": 1.0, "AU2": 0.6, "AU4": 1.0, "AU5": 1.0, "AU20": 0.5, "AU26": 0.5},
+        "fear": {
+            "AU1": 1.0,
+            "AU2": 0.6,
+            "AU4": 0.8,
+            "AU5": 1.0,
+            "AU20": 0.7,
+            "AU25": 0.7,
+            "AU26": 0.3,
+        },
         "anger": {"AU4": 1.0, "AU5": 0.6, "AU7": 0.8, "AU23": 1.0, "AU17": 0.5},
         "disgust": {"AU9": 1.0, "AU10": 0.7, "AU15": 0.5, "AU17": 0.6},
         "contempt": {"AU12L": 0.4, "AU14L": 1.0},
@@ -109,6 +120,11 @@ def check(descriptor: Mapping[str, float], low: float = 0.0, high: float = 1.0) 
         checked[code] = intensity
     _check_directions(checked)
     return checked
+
+
+def offsets(values: Mapping[str, float]) -> Descriptor:
+    """The same for what is added to a face, which may be from LOWEST to HIGHEST."""
+    return check(values, low=LOWEST, high=HIGHEST)
 
 
 def _check_directions(descriptor: Descriptor) -> None:

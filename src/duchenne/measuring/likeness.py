@@ -28,6 +28,12 @@ DIFFER_MORE = 0.3
 TURNED = 20.0  # degrees of yaw up to which both sides are seen (docs/scores.md)
 
 
+def of_whole(scorer: Scorer, frame: Pixels) -> Array:
+    """[U] intensities of the whole face of an aligned picture, as in `of_crop`."""
+    mesh = _mesh(frame)
+    return scorer.scale.scores(scorer.measure(frame, mesh)) / facs.FULL
+
+
 def of_crop(scorer: Scorer, frame: Pixels) -> Array:
     """[U, 3] intensities of an aligned picture, score / 5, not limited: `target.COLUMNS`."""
     return _intensities(scorer, _face(scorer, frame))
@@ -56,10 +62,14 @@ def of_photo(scorer: Scorer, photo: Photo, face: int | None = None) -> Array:
 
 
 def _face(scorer: Scorer, frame: Pixels) -> sides.Sides:
+    return sides.read(scorer, frame, _mesh(frame))
+
+
+def _mesh(frame: Pixels) -> landmarks.Mesh:
     mesh = landmarks.mesh_of_aligned(frame)
     if mesh is None:
         raise NoFaceFound("the edited picture is no longer a face; ask for less")
-    return sides.read(scorer, frame, mesh)
+    return mesh
 
 
 def _intensities(scorer: Scorer, face: sides.Sides) -> Array:

@@ -60,6 +60,7 @@ Array = NDArray[np.float64]
 
 LIMIT = 1.5  # of a measure's full rise or fall: the most that it can say
 SCALE_FILE = "scores.safetensors"
+FIRST = "first_scores.safetensors"  # for the boundaries of that name
 SCALE_FORMAT = "duchenne-scores-3"
 INPUT_SIZE = 256
 
@@ -171,9 +172,10 @@ BUILT_IN = resources.files("duchenne") / "data" / SCALE_FILE
 
 
 @cache
-def built_in_scale() -> Scale:
-    """The scale that comes with the package."""
-    with resources.as_file(BUILT_IN) as path:
+def built_in_scale(name: str = "") -> Scale:
+    """The scale that comes with the package; "first" is the one that shipped before."""
+    data = resources.files("duchenne") / "data"
+    with resources.as_file(data / FIRST if name == "first" else BUILT_IN) as path:
         return load_scale(path)
 
 

@@ -117,8 +117,8 @@ def coefficients(frames: int, easing: str = "linear") -> Array:
 class Timeline:
     """AU intensities on the left and on the right side of the face for every frame.
 
-    sides: float64 [k, U, 2] from facs.LOWEST to 1, in the order of facs.CODES and facs.SIDES,
-        k >= 1; read-only. Given as [k, U], both sides do the same.
+    sides: float64 [k, U, 2] from facs.LOWEST to facs.HIGHEST, in the order of facs.CODES and
+        facs.SIDES, k >= 1; read-only. Given as [k, U], both sides do the same.
     fps: exact frame rate; frame i is shown from i / fps on for 1 / fps seconds.
     """
 
@@ -132,7 +132,8 @@ class Timeline:
         expected = (len(facs.CODES), len(facs.SIDES))
         assert values.shape[1:] == expected, f"[k, U] or [k, U, 2] expected, not {values.shape}"
         assert len(values), "a timeline has at least one frame"
-        bad = np.argwhere(~((values >= facs.LOWEST) & (values <= 1.0)))  # so that NaN is bad too
+        within = (values >= facs.LOWEST) & (values <= facs.HIGHEST)
+        bad = np.argwhere(~within)  # so that NaN is bad too
         if len(bad):
             frame, unit, side = bad[0]
             left, right = values[frame, unit]
@@ -140,7 +141,7 @@ class Timeline:
             name = facs.CODES[unit] + ("" if both else facs.SIDES[side])
             raise DescriptorError(
                 f"frame {frame + 1}: {name}={values[frame, unit, side]:g}: an intensity lies "
-                f"between {facs.LOWEST:g} and 1"
+                f"between {facs.LOWEST:g} and {facs.HIGHEST:g}"
             )
         values.setflags(write=False)
         object.__setattr__(self, "sides", values)
@@ -238,7 +239,7 @@ def interpolate(at: Array, known: NDArray[Any], values: Array) -> Array:
 
 def _full(descriptor: Descriptor) -> Array:
     """[U, 2], each AU's intensity on the left and the right side; checked."""
-    return np.array(facs.to_sides(facs.check(descriptor, low=facs.LOWEST)))
+    return np.array(facs.to_sides(facs.offsets(descriptor)))
 
 
 # ---------------------------------------------------------------- ways to make one

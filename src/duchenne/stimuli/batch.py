@@ -45,7 +45,8 @@ COLUMNS: Mapping[str, str] = {
 class Input:
     """One input. name: as it was found; stem: of its output, below the output's folder.
 
-    keep: the file of the mask of what stays the photo.
+    keep: the file of the mask of what stays the photo. ends: whether the face ends at the
+    descriptor (`measuring.ending`); None is as everywhere else in the run.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Input:
     descriptor: Mapping[str, float]
     face: int | None = None
     keep: Path | None = None
+    ends: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,8 @@ def _from_table(table: Path, descriptor: Mapping[str, float] | None) -> list[Inp
             face = sheet.whole(line, places["face"], cells["face"])
             if face < 0:
                 raise InputError(f"{table}: line {line}: face {face}; they count from 0")
-        asked = _asked(table, line, cells) or descriptor
+        own = _asked(table, line, cells)
+        asked = own or descriptor
         if asked is None:
             raise InputError(
                 f"{table}: line {line}: no expression; fill au, descriptor or expression, or "
@@ -186,7 +189,8 @@ def _from_table(table: Path, descriptor: Mapping[str, float] | None) -> list[Inp
             )
         read = _input(name, table.parent / name, Path(name), asked, face)
         keep = table.parent / cells["keep"] if cells.get("keep") else None
-        inputs.append(replace(read, keep=keep))
+        ends = None if own is None else bool(cells.get("expression"))
+        inputs.append(replace(read, keep=keep, ends=ends))
     return inputs
 
 
@@ -332,7 +336,8 @@ class _Batch:
         return listed
 
     def _cell(self, given: Input) -> Cell:
-        return Cell("", "both", 1.0, given.descriptor, self._kind, self._suffix)
+        ends = bool(given.ends)
+        return Cell("", "both", 1.0, given.descriptor, self._kind, self._suffix, ends)
 
     def _row(self, given: Input, digest: str, *, error: str = "") -> dict[str, Any]:
         asked = facs.by_unit(given.descriptor).items()

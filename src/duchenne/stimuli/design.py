@@ -112,7 +112,8 @@ class Quality:
 class Cell:
     """One picture or film of every person: what is asked, and how its file is called.
 
-    descriptor: Action Units with their intensities as asked. suffix: of the file.
+    descriptor: Action Units with their intensities as asked. suffix: of the file. ends: the face
+        ends there (`measuring.ending`), instead of having it added.
     """
 
     condition: str
@@ -121,6 +122,7 @@ class Cell:
     descriptor: Mapping[str, float]
     kind: str
     suffix: str
+    ends: bool = False
 
 
 @dataclass(frozen=True)

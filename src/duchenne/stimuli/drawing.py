@@ -101,7 +101,7 @@ class _Drawer:
     def __init__(self, drawing: Drawing, studio: Studio) -> None:
         self._drawing, self._studio = drawing, studio
         _ = studio.spec.fingerprint  # what is missing is said before any item is tried
-        self._meter = Meter(drawing.means)
+        self._meter = Meter(drawing.means, studio.boundaries.scale)
         self._open: OrderedDict[Source, _Person] = OrderedDict()
         screening = drawing.screening
         self._screen = None if screening is None else screening.begin(studio, self._meter)
@@ -185,6 +185,9 @@ class _Drawer:
         if self._drawing.target and offsets:
             with stages("reach"):
                 offsets = person.subject.reach(offsets).offsets
+        elif cell.ends and self._drawing.means.scores:
+            with stages("reach"):
+                offsets = person.subject.ending(offsets)
         if cell.kind == "still":
             with stages("render"):
                 drawn = person.subject.edit(offsets, **self._how(person))

@@ -19,7 +19,7 @@ from ..errors import WeightsError
 from ..faces import landmarks
 from ..measuring import measures
 from ..measuring.dlib_identity import Recogniser
-from ..measuring.score import Scorer
+from ..measuring.score import Scorer, built_in_scale
 from ..types import Pixels
 from ..weights import store
 
@@ -73,12 +73,13 @@ class Look:
 class Meter:
     """Measures faces in FFHQ framing; what it needs is loaded on first use."""
 
-    def __init__(self, means: Means) -> None:
-        self.means = means
+    def __init__(self, means: Means, scale: str = "") -> None:
+        """scale: name of a score scale (`score.built_in_scale`)."""
+        self.means, self._scale = means, scale
 
     @cached_property
     def _scorer(self) -> Scorer:
-        return Scorer()
+        return Scorer(built_in_scale(self._scale))
 
     @cached_property
     def _recogniser(self) -> Recogniser:
