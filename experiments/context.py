@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,10 @@ from duchenne.files import pictures
 from duchenne.files.pictures import SourceType
 from duchenne.fit import baselines
 from duchenne.measuring.dlib_identity import Recogniser
+from duchenne.measuring.expression_classifier import NAME as FER
 from duchenne.measuring.expression_classifier import ExpressionClassifier
+from duchenne.measuring.face_api import NAME as FACE_API
+from duchenne.measuring.face_api import FaceApiClassifier
 from duchenne.measuring.identity import Network
 from duchenne.types import AlignedFace, StageProgress
 
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
 # What the estimates hang on: seconds of drawing a frame, of scoring one, of describing a face, of
 # opening one, of encoding a photo. Processor time of one core, rounded up; two cores are faster.
 FRAME, SCORE, DESCRIBE, OPEN, ENCODE = 0.25, 0.06, 0.08, 1.1, 120.0
+
+
+Classifier = ExpressionClassifier | FaceApiClassifier
 
 
 @dataclass(frozen=True)
@@ -89,11 +96,21 @@ class Context:
 
     @cached_property
     def classifier(self) -> ExpressionClassifier | None:
-        """The outside judge of expressions; None where its network cannot be had."""
+        """The first outside judge of expressions; None where its network cannot be had."""
         try:
             return ExpressionClassifier()
         except WeightsError:
             return None
+
+    @cached_property
+    def classifiers(self) -> Mapping[str, Classifier]:
+        """Name -> outside judge of expressions; those whose networks can be had."""
+        found: dict[str, Classifier] = {}
+        if self.classifier is not None:
+            found[FER] = self.classifier
+        with suppress(WeightsError):
+            found[FACE_API] = FaceApiClassifier()
+        return found
 
     @cached_property
     def photo(self) -> Subject:

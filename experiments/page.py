@@ -25,7 +25,7 @@ the JSON files beside this page, and the verdicts are computed from them:
 Scores are this program's own ([scores.md](../scores.md)), the same that the boundaries were fitted
 with, on the scale 0 to 5. They are not clipped: a face may lie below 0 or above 5. The judges are
 other people's: face recognition networks for identity, of which the fit of our boundaries asks
-dlib's, about other faces, and a small classifier of expressions, which no fit has seen. "Paper's
+dlib's, about other faces, and small classifiers of expressions, which no fit has seen. "Paper's
 recipe" is section 3.3 to the letter: one linear SVM for each AU between random faces that show it
 and random faces that do not, in W, acting on the whole picture of our generator. It stands in for
 the paper's boundaries, which were never published.

@@ -19,7 +19,7 @@ from duchenne.evaluate.harness import LEVELS, Measured
 from duchenne.evaluate.kept import Kept
 from duchenne.faces import align, regions
 from duchenne.files.pictures import SourceType, read_synthetic_mark
-from duchenne.measuring import expression_classifier
+from duchenne.measuring import expression_classifier, face_api
 from duchenne.measuring.dlib_identity import Recogniser
 from duchenne.measuring.facenet import FaceNet
 from duchenne.measuring.identity import FACENET, JUDGES, MOBILE, Judge
@@ -222,10 +222,28 @@ def test_confusion() -> None:
     assert table["happiness"]["happiness"] == 1
 
 
+def test_weights_of_a_tensorflow_js_file(tmp_path: Path) -> None:
+    scaled = {"dtype": "uint8", "scale": 0.5, "min": -1.0}
+    entries = [
+        {"name": "a", "shape": [2, 2], "dtype": "float32", "quantization": scaled},
+        {"name": "b", "shape": [2], "dtype": "float32"},
+    ]
+    layout, weights = tmp_path / "l.json", tmp_path / "w.bin"
+    layout.write_text(json.dumps([{"weights": entries}]))
+    weights.write_bytes(bytes([0, 2, 4, 6]) + np.array([0.25, 3], "<f4").tobytes())
+    found = face_api.read(weights, layout)
+    assert found["a"].tolist() == [[-1, 0], [1, 2]]
+    assert found["b"].tolist() == [0.25, 3]
+    weights.write_bytes(b"short")
+    with pytest.raises(WeightsError, match="ends before b"):
+        face_api.read(weights, layout)
+
+
 @pytest.mark.parametrize(
     ("judge", "file"),
     [
         (expression_classifier.ExpressionClassifier, "expression-judge"),
+        (face_api.FaceApiClassifier, "face-api-expressions"),
         (FaceNet, "face-outsider"),
         (MobileFaceNet, "face-mobile-outsider"),
     ],

@@ -184,26 +184,13 @@ def test_too_few_samples_to_judge() -> None:
 # Expressions
 
 
-def test_an_expression_on_top_of_what_takes_the_smile_out() -> None:
-    offsets = {"AU12": -0.8, "AU25": -0.5}
-    assert expressions.onto(offsets, {"AU12": 1.0, "AU6": 1.0}) == pytest.approx(
-        {"AU12": 0.2, "AU25": -0.5, "AU6": 1.0}
-    )
-    assert expressions.onto(offsets, {"AU12L": 0.8}) == pytest.approx(
-        {"AU12L": 0.0, "AU12R": -0.8, "AU25": -0.5}
-    )
-    assert expressions.onto({"AU12": 0.7}, {"AU12": 0.7}) == {"AU12": 1.0}
-    for descriptor in facs.EXPRESSIONS.values():
-        assert facs.check(expressions.onto(offsets, descriptor), low=facs.LOWEST)
-
-
 def test_expressions_without_a_judge_get_no_verdict() -> None:
     record = {"judged": None, "files": []}
     assert expressions.claims({"expressions": record}) == []
     assert "No outside judge" in expressions.section({"expressions": record})
 
 
-def test_expressions_are_judged_from_rest() -> None:
+def test_expressions_are_judged_where_faces_end() -> None:
     def seen(label: str) -> list[list[float]]:
         return [
             (np.array(expressions.expression_classifier.LABELS) == label).astype(float).tolist()
@@ -212,7 +199,8 @@ def test_expressions_are_judged_from_rest() -> None:
     names = ["neutral", *facs.EXPRESSIONS]
     right = {name: seen(name if name != "contempt" else "neutral") for name in names}
     happy = {name: seen("happiness") for name in names}
-    record = {"judged": {"as it is": happy, "from rest": right, "paper's recipe, as it is": happy}}
+    protocols = {"added": happy, "ending there": right, "paper's recipe, added": happy}
+    record = {"judged": {"one": protocols, "other": protocols}}
     found = {
         c.says.rpartition(": ")[2]: c.verdict for c in expressions.claims({"expressions": record})
     }

@@ -42,6 +42,8 @@ NAMES = [
     "hand-landmarks",
     "face-landmarker-task",
     "vgg16-imagenet",
+    "face-api-expressions",
+    "face-api-expressions-layout",
     "expression-judge",
     "face-outsider",
     "face-mobile-outsider",

@@ -23,6 +23,7 @@ from ..weights import store
 
 Array = NDArray[np.float64]
 
+NAME = "FER2013"
 WEIGHTS = "expression-judge"
 LABELS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 SIDE = 64
