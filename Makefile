@@ -10,7 +10,7 @@ demo: venv  ## animate the demo photo into out/demo
 	$(BIN)/duchenne demo -o out/demo
 
 test: venv  ## all tests, those with the real weights included
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --durations 15
 
 check: venv site  ## format, lint, types, order of the rooms, the documentation's links
 	$(BIN)/ruff format --check src experiments tests benchmarks

@@ -40,6 +40,11 @@ ALL, PAGE = "all", "page"
 )
 @click.option("--photo", "photos", multiple=True, metavar="FILE", help="More photos; repeatable.")
 @click.option("--identities", type=Whole(2), help="Held-out people of the tables.")
+@click.option(
+    "--samples",
+    type=Whole(0),
+    help="Random faces that the paper's recipe is fitted on; 0 judges expressions without it.",
+)
 @click.option("--steps", type=Whole(1), help="Of encoding the photos.")
 @click.option("--quick", is_flag=True, help="A few people and frames, to try it out.")
 @recorded
@@ -51,6 +56,7 @@ def experiments(
     responses: str | None,
     photos: tuple[str, ...],
     identities: int | None,
+    samples: int | None,
     steps: int | None,
     quick: bool,
 ) -> None:
@@ -72,11 +78,12 @@ def experiments(
         folder.mkdir(parents=True, exist_ok=True)
     chosen = [name for name in registry.NAMES if name in names or ALL in names]
     if chosen:
+        given = {"identities": identities, "samples": samples}
         settings = replace(
             QUICK if quick else Settings(),
             responses_folder=Path(responses) if responses else None,
             photos=photos,
-            **({} if identities is None else {"identities": identities}),
+            **{name: value for name, value in given.items() if value is not None},
         )
         studio = Studio(settings=EncodeSettings() if steps is None else EncodeSettings(steps=steps))
         results = Kept(Path(work) if work else harness.default_work())

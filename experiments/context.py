@@ -45,7 +45,8 @@ class Settings:
 
     identities: held-out people that tables are made on. shown: people in figures. frames: of a
     film strip. film: frames of the animations whose smoothness is measured. samples: random faces
-    of the distances and of the recipes. lengths_on: those that give the recipes' lengths.
+    of the distances and of the recipes; with 0 expressions are judged without a recipe. lengths_on:
+    those that give the recipes' lengths.
     responses: faces that the ablations are fitted on. compared: people that they are measured on.
     responses_folder: where `fit boundaries --work` left the responses of its faces; None is its
     default folder; those missing are collected. photos: files to judge beside the demo's photo.

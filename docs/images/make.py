@@ -1,8 +1,7 @@
 """The pictures of the README, made by the library itself: python docs/images/make.py [FOLDER]
 
-The photo is NASA's of Eileen Collins, public domain, from scikit-image. Everybody else is a sample of
-the built-in generator, nobody exists. The default folder is the
-one of this file.
+The photo is NASA's of Eileen Collins, public domain, from scikit-image. Everybody else is a sample
+of the built-in generator, nobody exists. The default folder is the one of this file.
 """
 
 from __future__ import annotations
@@ -76,7 +75,8 @@ def photo_sheet(studio: duchenne.Studio) -> np.ndarray:
     """A real photo, and what its own pixels do."""
     face = studio.face(demo.photo())
     tops = {name: duchenne.parse(text) for name, text in PHOTO_EDITS.items()}
-    edits = {**tops, "surprise": duchenne.expression("surprise")}
+    ends = {name: face.ending(duchenne.expression(name)) for name in ("anger", "surprise")}
+    edits = {**tops, **ends}
     pictures = [face.edit(edit)[PHOTO_PART] for edit in ({}, *edits.values())]
     return contact_sheet([pictures], column_labels=["photo", *edits], tile=PHOTO_TILE)
 

@@ -156,9 +156,8 @@ class Studio:
         other = copy(self)
         if boundaries is not None:
             other._boundaries = boundaries
-            other.__dict__.pop("boundaries", None)
-            if boundaries.scale != self._scale:
-                other.__dict__.pop("scorer", None)
+            stale = ("boundaries",) if boundaries.scale == self._scale else ("boundaries", "scorer")
+            _ = [other.__dict__.pop(name, None) for name in stale]
         if settings is not None:
             other._settings = settings
             other.__dict__.pop("inversion", None)
@@ -329,8 +328,9 @@ class Subject:
         """Offsets for `edit` with which this face ends at an expression; see `measuring.ending`."""
         from .measuring import ending
 
-        asked = facs.check(expression)
-        return ending.ending(asked, lambda o: self.measure_sides(self.edit(o)), self.studio.units)
+        asked, drawn = facs.check(expression), self.studio.units
+        measured = lambda o: self.measure_sides(self.edit(o))  # noqa: E731
+        return ending.ending(asked, measured, drawn, photo=self.moves)
 
     def animate(self, timeline: Timeline, *, paste: bool = False, size: int | None = None) -> Clip:
         """The frames of a timeline (Eq. 5 and 6), one at a time.

@@ -23,6 +23,7 @@ TAKEN = ("AU6", "AU12", "AU20", "AU25", "AU26")
 and corners that hang are left as they are: in a face at rest their scores hold more of this
 person's shape than of an action."""
 MOST = -1.3  # offset: a broad smile, which goes beyond the full action, and no more
+MOST_OF_PHOTOS = -1.0  # the same where a photo's own pixels are moved, which tear sooner
 ROUNDS = 2  # pictures that are drawn, measured and corrected
 SAME_EVIDENCE = 0.6
 """A unit with so much of its evidence moved by another one cannot be told from it."""
@@ -32,21 +33,33 @@ _LIPS = np.array([unit.area == "mouth" for unit in facs.ACTION_UNITS])
 
 
 def ending(
-    descriptor: Mapping[str, float], respond: Respond, units: Collection[str] = facs.CODES
+    descriptor: Mapping[str, float],
+    respond: Respond,
+    units: Collection[str] = facs.CODES,
+    *,
+    photo: bool = False,
 ) -> facs.Descriptor:
     """Offsets with which a face ends at an expression, instead of having it added.
 
     What is TAKEN and was not asked for is taken off, and what comes out too weak is made stronger,
     up to `facs.HIGHEST`; smiles and open mouths, which answer well, are not. descriptor: the
     expression, in [0, 1]. respond: as in `target.reach`; it is asked for the face as it is, then at
-    most ROUNDS times; the best picture seen is kept. units: those that can be drawn.
+    most ROUNDS times; the best picture seen is kept. units: those that can be drawn. photo: a
+    photo's own pixels are moved: less is taken off, and the mouth is not made stronger.
     """
     drawn = [code in units and code not in facs.MOVED for code in facs.CODES]
     can: NDArray[np.bool_] = np.array(drawn)[:, None]
     wanted = np.array(facs.to_sides(descriptor))
-    most = np.where(_TAKEN, 1.0, facs.HIGHEST)[:, None]
+    low = MOST_OF_PHOTOS if photo else MOST
+    most = np.where(_TAKEN | (_LIPS & photo), 1.0, facs.HIGHEST)[:, None]
     rest = _on_sides(respond({}), wanted)
-    offsets = np.clip(wanted - np.where(can & _TAKEN[:, None], _apart(rest, wanted), 0), MOST, 1)
+    there = np.where(can & _TAKEN[:, None], _apart(rest, wanted), 0)
+    if photo:  # what is taken off moves the same place as a unit that opposes it
+        wanted_less = wanted * (1 - np.clip(_OPPOSED @ np.where(wanted > 0, 0, there), 0, 1) / 2)
+        offsets = np.clip(wanted_less - there, low, 1)
+        most = np.where(_LIPS[:, None], np.maximum(offsets, 0), most)
+    else:
+        offsets = np.clip(wanted - there, low, 1)
     best, least = offsets, np.inf
     for _ in range(ROUNDS):
         now = _on_sides(respond(facs.from_sides(offsets.round(4).tolist())), wanted)
@@ -59,7 +72,7 @@ def ending(
         if error >= least:
             break
         best, least = offsets, error
-        offsets = np.clip(offsets + wrong, MOST, most)
+        offsets = np.clip(offsets + wrong, low, most)
         if np.abs(offsets - best).max() < DIFFER:
             break
     return facs.from_sides(best.round(4).tolist())
@@ -100,6 +113,12 @@ def _looks_like(unit: facs.ActionUnit, other: facs.ActionUnit) -> bool:
     return explained >= SAME_EVIDENCE * sum(weights.values())
 
 
+_OPPOSED = np.array(
+    [
+        [other.code in unit.opposes or unit.code in other.opposes for other in facs.ACTION_UNITS]
+        for unit in facs.ACTION_UNITS
+    ]
+).astype(float)
 _LOOKS_LIKE = np.array(
     [[_looks_like(unit, other) for other in facs.ACTION_UNITS] for unit in facs.ACTION_UNITS]
 )
