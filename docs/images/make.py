@@ -21,7 +21,7 @@ FILM_SEEDS = (15, 27, 26)  # adults with a quiet face, so that the film starts f
 FILM_FPS = 15
 FILM_TILE = 256
 SHEET_SEEDS = (15, 27, 38, 32)
-SHEET_TILE = 112
+SHEET_TILE = 102
 PHOTO_EDITS = {"AU1 + AU2": "AU1=1,AU2=1", "AU4": "AU4=1", "AU12": "AU12=1", "AU26": "AU26=1"}
 PHOTO_PART = (slice(200, 960), slice(132, 892))  # of the crop: the face
 PHOTO_TILE = 224
