@@ -19,15 +19,20 @@ class Verdict(StrEnum):
     IMPROVED = "improved"
     REPRODUCED = "reproduced"
     NOT = "not reproduced"
+    IMPOSSIBLE = "not possible here"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """where: figure or section; says: the paper's statement; found: the number that decides."""
+    """where: figure or section; says: the paper's statement; found: the number that decides.
+
+    refuted: what would have to be found for the verdict to be "not reproduced".
+    """
 
     where: str
     says: str
     found: str
+    refuted: str
     verdict: Verdict
 
 

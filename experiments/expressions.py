@@ -148,6 +148,8 @@ def claims(records: Records) -> list[Claim]:
         better = PAPER in shares and mine > np.mean(shares[PAPER])
         decided.append(
             Claim("Fig. 10", f"{says}: {name}", f"outside judges: {text}",
+                  f"they see it in fewer than {RECOGNISED:.0%} of the faces that end there (mean "
+                  "of the judges), or no more often than in faces taken to neutral",
                   judged(mine >= RECOGNISED and mine > before, bool(better)))
         )  # fmt: skip
     return decided

@@ -122,6 +122,8 @@ def claims(records: Records) -> list[Claim]:
     better = ours["outside"] < theirs["outside"]
     return [
         Claim("3.1, 3.3", "interpolating along the boundary normal makes a smooth animation", text,
+              f"a step of more than {EVEN:g} times the median step, or any change outside the "
+              "regions",
               judged(smooth, better))
     ]  # fmt: skip
 
