@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
 import textwrap
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from workers import build, build_and_die, build_nothing, fill, items
 
 from duchenne.cores import usable
 from duchenne.engine.base import Engine, Item, Outcome, Slots, Throughput
@@ -30,53 +29,6 @@ TESTS = Path(__file__).parent
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: duchenne[ray]"
 )
-
-
-# ---------------------------------------------------------------- workers, found by their names
-
-
-class Worker:
-    """Squares numbers; does as it is told by words."""
-
-    def __call__(self, payload: Any) -> tuple[Any, dict[str, float]]:
-        if payload == "bad":
-            raise InputError("this photo is bad")
-        if payload == "bug":
-            raise ZeroDivisionError("a bug")
-        if payload == "no weights":
-            raise WeightsError("no weights here")
-        if payload == "pid":
-            return os.getpid(), {}
-        if payload == "die":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if payload == "sleep":
-            time.sleep(60)
-        if isinstance(payload, tuple):  # dies at its first try only
-            flag = Path(payload[1])
-            if not flag.exists():
-                flag.touch()
-                os.kill(os.getpid(), signal.SIGKILL)
-            return "second try", {}
-        return payload**2, {"square": 0.5}
-
-
-def build(threads: int) -> Worker:
-    assert threads == 1
-    assert os.environ["OMP_NUM_THREADS"] == "1"
-    return Worker()
-
-
-def build_nothing(threads: int) -> Worker:
-    raise WeightsError("model files are missing")
-
-
-def build_and_die(threads: int) -> Worker:
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("dead")
-
-
-def items(*payloads: Any) -> Iterator[Item]:
-    return (Item(f"item {i}", payload) for i, payload in enumerate(payloads))
 
 
 @pytest.fixture(scope="module")
@@ -189,12 +141,12 @@ def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
         textwrap.dedent(f"""
         import sys
         sys.path.insert(0, {str(TESTS)!r})
-        import test_engine
+        import workers
         from duchenne.engine.base import Engine
         from duchenne.engine.local import LocalSlots
         if __name__ == "__main__":
-            with Engine(LocalSlots(test_engine.build, 1, 1)) as engine:
-                for outcome in engine.process(test_engine.items("pid", "sleep")):
+            with Engine(LocalSlots(workers.build, 1, 1)) as engine:
+                for outcome in engine.process(workers.items("pid", "sleep")):
                     print(outcome.value, flush=True)
         """)
     )
@@ -237,31 +189,14 @@ def test_a_cluster_tells_how_many_workers_it_carries() -> None:
 # ---------------------------------------------------------------- kills
 
 
-def fill(folder: str, count: int, stop: int | None = None) -> None:
-    """A run that can be killed: squares as files, in two processes.
-
-    With `stop` it waits, once that many files are there, until it is killed.
-    """
-    with OutputFolder(folder, {}) as out, Engine(LocalSlots(build, 2, 1)) as engine:
-        numbers = [i for i in range(count) if not out.has(str(i))]
-        before = count - len(numbers)
-        outcomes = engine.process(Item(str(i), i) for i in numbers)
-        for done, outcome in enumerate(outcomes, start=before):
-            if done == stop:
-                time.sleep(600)
-            content = str(outcome.value).encode() * 1000
-            out.record(outcome.item.key, {"file": f"{outcome.item.key}.txt"}, content)
-        out.finish(map(str, range(count)))
-
-
 def test_ten_kills_leave_what_no_kill_leaves(tmp_path: Path) -> None:
     """kill -9 at ten random moments of a run of 60: equal in the end, byte for byte."""
     fill(str(tmp_path / "whole"), 60)
     script = tmp_path / "run.py"
     script.write_text(
         f"import sys; sys.path.insert(0, {str(TESTS)!r})\n"
-        f"if __name__ == '__main__': import test_engine; "
-        f"test_engine.fill({str(tmp_path / 'killed')!r}, 60, *map(int, sys.argv[1:]))\n"
+        f"if __name__ == '__main__': import workers; "
+        f"workers.fill({str(tmp_path / 'killed')!r}, 60, *map(int, sys.argv[1:]))\n"
     )
     journal = tmp_path / "killed" / PRIVATE / "journal"
     rng, reached = random.Random(0), [0]

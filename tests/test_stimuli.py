@@ -269,10 +269,14 @@ framing = true
 
 
 @pytest.mark.usefixtures("tiny_workers")
-def test_a_set_is_complete_marked_and_reproducible(folder: Path) -> None:
+def test_a_set_is_complete_marked_and_reproducible(
+    folder: Path, request: pytest.FixtureRequest
+) -> None:
     (folder / "design.toml").write_text(SET)
-    assert run("stimuli", "design.toml", "-o", "one", "--json", "run.json").exit_code == 0
-    assert run("stimuli", "design.toml", "-o", "two", "--workers", "1").exit_code == 0
+    line = ("stimuli", "design.toml", "--json", "run.json", "-o")
+    assert run(*line, "one", "--workers", "2").exit_code == 0
+    request.getfixturevalue("tiny_here")  # the other one in this process, by one worker
+    assert run("stimuli", "design.toml", "-o", "two").exit_code == 0
     assert contents(folder / "one") == contents(folder / "two")
     rows = manifest("one")
     assert len(rows) == 2 * (1 + 2 * 2 * 2)
