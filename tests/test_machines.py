@@ -213,7 +213,7 @@ def test_nobody_else_counts_cores() -> None:
 def test_a_byte_order_mark_is_no_part_of_a_password(tmp_path: Path) -> None:
     path = tmp_path / "secret.txt"
     path.write_bytes(b"\xef\xbb\xbfpass word \r\n")
-    assert serve._password(str(path), "UNUSED") == "pass word "
+    assert serve._secret(str(path), "UNUSED", "a password") == "pass word "
 
 
 def test_a_byte_order_mark_is_no_part_of_a_design(tmp_path: Path) -> None:

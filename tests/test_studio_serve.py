@@ -18,7 +18,7 @@ from click.testing import CliRunner
 import duchenne
 from duchenne import facs
 from duchenne.cli import commands
-from duchenne.cli.serve import _password, serve
+from duchenne.cli.serve import _secret, serve
 from duchenne.errors import InputError
 from duchenne.web import recipe, suggest
 from duchenne.web.settings import PORT, Access, is_loopback, require_safe
@@ -87,7 +87,7 @@ def test_an_empty_password_is_none() -> None:
 @pytest.mark.parametrize("code", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
 def test_a_password_file_comes_as_editors_save_it(code: str, tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_bytes("gänseblümchen\r\n".encode(code))
-    assert _password(str(tmp_path / "secret.txt"), "") == "gänseblümchen"
+    assert _secret(str(tmp_path / "secret.txt"), "", "") == "gänseblümchen"
 
 
 def test_a_missing_password_file_is_named() -> None:

@@ -22,7 +22,12 @@ from .values import Whole
     metavar="FILE",
     help="Ask visitors for the password in FILE; so does the variable DUCHENNE_STUDIO_PASSWORD.",
 )
-@click.option("--no-password", is_flag=True, help="Let other machines in without a password.")
+@click.option(
+    "--token-file",
+    metavar="FILE",
+    help="Let programs in by the token in FILE; so does the variable DUCHENNE_STUDIO_TOKEN.",
+)
+@click.option("--no-password", is_flag=True, help="Let other machines in without either.")
 @click.option(
     "--allow-host", multiple=True, metavar="NAME", help="A further name of this server; repeatable."
 )
@@ -33,27 +38,32 @@ def serve(
     host: str | None,
     port: int | None,
     password_file: str | None,
+    token_file: str | None,
     no_password: bool,
     allow_host: tuple[str, ...],
     steps: int | None,
 ) -> None:
     """Open the web page: a face and a slider for each Action Unit.
 
-    Only this machine can reach it unless --host says otherwise; then a password is required. What
-    visitors upload is deleted when they leave, after half an hour without them, and at the end.
+    Only this machine can reach it unless --host says otherwise; then a password, or for programs a
+    token, is required. What visitors upload is deleted when they leave, after half an hour without
+    them, and at the end.
 
     \b
     Examples:
       duchenne serve
       duchenne serve --port 9000 --steps 80
-      duchenne serve --host 0.0.0.0 --password-file secret.txt
+      duchenne serve --host 0.0.0.0 --password-file secret.txt --token-file token.txt
     """
     from ..web import settings
 
     given = {"host": host, "port": port}
+    password = _secret(password_file, settings.PASSWORD_VARIABLE, "a text file with the password")
+    token = _secret(token_file, settings.TOKEN_VARIABLE, "a text file with the token")
     access = settings.Access(
         names=allow_host,
-        password=None if no_password else _password(password_file, settings.PASSWORD_VARIABLE),
+        password=None if no_password else password,
+        token=None if no_password else token,
         **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
     )
     settings.require_safe(access, waived=no_password)
@@ -81,8 +91,8 @@ def serve(
         run.note("stopped; what the visitors left is deleted")
 
 
-def _password(file: str | None, variable: str) -> str | None:
-    """The password of the file or, without one, of the environment; None if neither is there."""
+def _secret(file: str | None, variable: str, expected: str) -> str | None:
+    """What the file holds or, without one, the environment; None if neither is there."""
     if file is None:
         return os.environ.get(variable)
-    return texts.read_text(Path(file), "a text file with the password", 10_000).rstrip("\r\n")
+    return texts.read_text(Path(file), expected, 10_000).rstrip("\r\n")

@@ -62,7 +62,7 @@ def create_app(
         partial(_without_paths, visitors.root),
         share=limits.waiting_per_address,
     )
-    passes = Passes(access.password)
+    passes = Passes(access.password, access.token)
     routes = Routes(service, queue, visitors, passes, limits)
     app = Starlette(
         routes=routes.table(),

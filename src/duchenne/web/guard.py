@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .settings import Access
 
-# A page of another site can make a browser send a request here, but not with this header: that
-# takes a permission (CORS) which nobody gets.
+# A page of another site can make a browser send a request here, but not with this header, nor with
+# a token: that takes a permission (CORS) which nobody gets.
 HEADER = "x-duchenne-studio"
 SAFE = ("GET", "HEAD")
 PASS_COOKIE = "duchenne_pass"
@@ -88,8 +88,20 @@ def _given(access: Access) -> list[str]:
     return [name.lower() for name in access.names]
 
 
+def bearer_of(request: Request) -> str | None:
+    """The token of a program, `Authorization: Bearer TOKEN`; None without one.
+
+    Other schemes are a proxy's business. Two such headers are a wrong token.
+    """
+    given = request.headers.getlist("authorization")
+    if len(given) > 1:
+        return ""
+    scheme, _, token = (given or [""])[0].partition(" ")
+    return token.strip(" ") if scheme.lower() == "bearer" else None
+
+
 def same_site(request: Request, access: Access) -> bool:
-    """Whether a request that changes something, or fetches data, comes from this page.
+    """Whether a request that changes something, or fetches data, comes from this page or a program.
 
     An origin is a scheme, a name and a port. A proxy that adds TLS shows browsers https where we
     see http; it has a name of its own (`Access.names`).
@@ -103,7 +115,8 @@ def same_site(request: Request, access: Access) -> bool:
     if name_of(host) in _given(access):
         own.append(f"https://{host}")
     origin = headers.get("origin")
-    return origin in (None, *own) and site in (None, "same-origin") and HEADER in headers
+    marked = HEADER in headers or bearer_of(request) is not None
+    return origin in (None, *own) and site in (None, "same-origin") and marked
 
 
 def whose(request: Request) -> str:
@@ -123,7 +136,7 @@ def client_of(address: str) -> str:
 
 
 class Guard:
-    """ASGI middleware: checks the host, the origin and the password; adds the headers."""
+    """ASGI middleware: checks the host, the origin, and who asks; adds the headers."""
 
     def __init__(self, app: ASGIApp, access: Access, passes: Passes) -> None:
         self._app, self._access, self._passes = app, access, passes
@@ -153,30 +166,41 @@ class Guard:
             return refusal(421, f"this server is not {name[:80]}; see --allow-host")
         page = path in ("/", "/login")  # where links of other sites may lead
         if not (page and request.method in SAFE) and not same_site(request, self._access):
-            return refusal(403, "only this server's own page may ask this")
-        if path in OPEN_PATHS or self._passes.valid(request.cookies.get(PASS_COOKIE)):
+            return refusal(403, "only this server's own page and programs may ask this")
+        token = bearer_of(request)
+        if path in OPEN_PATHS or self._passes.knows(token, request.cookies.get(PASS_COOKIE)):
             return None
-        return RedirectResponse("/login", 303) if path == "/" else refusal(401, "log in first")
+        if path == "/":
+            return RedirectResponse("/login", 303)
+        answer = refusal(401, "log in first" if token is None else "that is not the server's token")
+        answer.headers["www-authenticate"] = "Bearer"  # browsers ask nobody for such a one
+        return answer
 
 
 class Passes:
-    """The password, and the cookies of those who knew it."""
+    """The password, the cookies of those who knew it, and the token of programs."""
 
-    def __init__(self, password: str | None) -> None:
-        self.needed = password is not None
-        self._digest = _digest(password or "")
+    def __init__(self, password: str | None, token: str | None = None) -> None:
+        self.needed = password is not None or token is not None
+        self._digest = None if password is None else _digest(password)
+        self._token = None if token is None else _digest(token)
         self._until: dict[str, float] = {}
         self._one_at_a_time = asyncio.Lock()
 
-    def valid(self, cookie: str | None) -> bool:
+    def knows(self, token: str | None, cookie: str | None) -> bool:
+        """Whether one may come in: by the token if there is one, else by the cookie."""
         if not self.needed:
             return True
+        if token is not None:
+            known = self._token is not None
+            return known and hmac.compare_digest(_digest(token), self._token or "")
         return cookie is not None and self._until.get(_digest(cookie), 0.0) > time.monotonic()
 
     async def admit(self, password: str) -> str | None:
         """A new cookie for the right password, after a pause None for a wrong one."""
         async with self._one_at_a_time:
-            if not (self.needed and hmac.compare_digest(_digest(password), self._digest)):
+            known = self._digest is not None
+            if not (known and hmac.compare_digest(_digest(password), self._digest or "")):
                 await asyncio.sleep(WRONG_PASSWORD_SECONDS)
                 return None
         now = time.monotonic()

@@ -10,6 +10,8 @@ from ..errors import InputError
 LOOPBACK = "127.0.0.1"
 PORT = 8460
 PASSWORD_VARIABLE = "DUCHENNE_STUDIO_PASSWORD"
+TOKEN_VARIABLE = "DUCHENNE_STUDIO_TOKEN"
+TOKEN_LENGTH = range(20, 1001)  # characters; 20 random letters cannot be guessed
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,15 @@ class Access:
     """Where the server listens and what it asks of those who come.
 
     host: the address it is bound to. names: further host names under which it may be reached.
-    password: None asks for none.
+    password: of people, who log in with it. token: of programs, which send it with each request.
+        Where there is either, nobody comes in without one of them.
     """
 
     host: str = LOOPBACK
     port: int = PORT
     names: tuple[str, ...] = ()
     password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
 
     @property
     def local(self) -> bool:
@@ -94,14 +98,30 @@ def is_loopback(host: str) -> bool:
 
 
 def require_safe(access: Access, *, waived: bool) -> None:
-    """InputError if others could connect and no password stops them.
+    """InputError if others could connect and nothing stops them, or if the token is none.
 
     waived: the user said that no password is wanted.
     """
+    if access.token is not None:
+        _require_token(access.token)
     if access.password is not None and not access.password:
         raise InputError(f"the password is empty; set {PASSWORD_VARIABLE} to one, or leave it away")
-    if not access.local and access.password is None and not waived:
+    if access.local or waived or access.password is not None or access.token is not None:
+        return
+    raise InputError(
+        f"--host {access.host} lets other machines connect; set a password with "
+        f"{PASSWORD_VARIABLE} or --password-file, for programs a token with {TOKEN_VARIABLE} or "
+        "--token-file, or say --no-password"
+    )
+
+
+def _require_token(token: str) -> None:
+    """InputError unless a header can carry it, and nobody can guess it; it is not quoted."""
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise InputError("the token has other characters than printable ASCII without spaces")
+    if len(token) not in TOKEN_LENGTH:
         raise InputError(
-            f"--host {access.host} lets other machines connect; set a password with "
-            f"{PASSWORD_VARIABLE} or --password-file, or say --no-password"
+            f"the token has {len(token)} characters; expected {TOKEN_LENGTH.start} to "
+            f"{TOKEN_LENGTH.stop - 1}; one is made by "
+            "python -c 'import secrets; print(secrets.token_urlsafe())'"
         )
