@@ -38,9 +38,8 @@ LIMITS = Limits(
 
 
 @contextlib.contextmanager
-def served(limits: Limits = LIMITS) -> Iterator[int]:
+def served(limits: Limits = LIMITS, access: Access = Access(port=0)) -> Iterator[int]:  # noqa: B008
     """The port of a real server around the tiny generator."""
-    access = Access(port=0)
     studio = tiny.TinyStudio(EncodeSettings(steps=3))
     application = studio_app.create_app(studio, access, limits, warm=False)
     server, listening = studio_app.listen(application, access)
@@ -202,6 +201,8 @@ MALFORMED = {
     "an open bracket as target": b"GET [" + H + b"\r\n",
     "another target": b"OPTIONS *" + H + b"\r\n",
     "a whole address": b"GET http://[::1/" + H + b"\r\n",
+    "a length and chunks": b"POST /api/sample" + H + b"x-duchenne-studio: 1\r\n"
+    b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /api/about" + H + b"\r\n",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     "no host": b"GET / HTTP/1.1\r\n\r\n",
     "two lengths": b"POST /login" + H + b"content-length: 1\r\ncontent-length: 2\r\n\r\nx",

@@ -70,6 +70,7 @@ def create_app(
         exception_handlers=_handlers(visitors.root),
         lifespan=partial(_lifespan, service, queue, visitors, warm),
     )
+    app.router.redirect_slashes = False  # what is not there leads nowhere else
     app.state.visitors, app.state.service, app.state.limits = visitors, service, limits
     return app
 

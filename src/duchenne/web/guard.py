@@ -161,6 +161,11 @@ class Guard:
         host, path = request.headers.get("host", ""), request.scope["path"]
         if not path.startswith("/"):
             return refusal(400, "the path of a request begins with /")
+        if {"content-length", "transfer-encoding"} <= {*request.headers.keys()}:
+            # A proxy may see another request in the rest than this server does.
+            answer = refusal(400, "a body has one length: content-length or transfer-encoding")
+            answer.headers["connection"] = "close"
+            return answer
         if not known_host(host, self._access):
             name = name_of(host) or "what the Host header says"
             return refusal(421, f"this server is not {name[:80]}; see --allow-host")
