@@ -40,6 +40,9 @@ ALL, PAGE = "all", "page"
 )
 @click.option("--photo", "photos", multiple=True, metavar="FILE", help="More photos; repeatable.")
 @click.option("--identities", type=Whole(2), help="Held-out people of the tables.")
+@click.option("--others", type=Whole(2), help="People of the figures that others report.")
+@click.option("--sorted", "sorted_", type=Whole(4), help="People that are sorted into groups.")
+@click.option("--set", "of_set", type=Whole(2), help="People of each of the three sets of seeds.")
 @click.option(
     "--samples",
     type=Whole(0),
@@ -56,6 +59,9 @@ def experiments(
     responses: str | None,
     photos: tuple[str, ...],
     identities: int | None,
+    others: int | None,
+    sorted_: int | None,
+    of_set: int | None,
     samples: int | None,
     steps: int | None,
     quick: bool,
@@ -64,8 +70,9 @@ def experiments(
 
     NAMES: all, page (only README.md, from the JSON that is there), or some of happiness (Fig. 1),
     distances (Fig. 5), encoding (Figs. 6 to 8), units (Fig. 9), expressions (Fig. 10), tables,
-    smoothness, photos, ablations and failures. An interrupted run goes on where it stopped. Needs
-    `pip install duchenne[experiments]` and the weights file `face-landmarker-task`.
+    seeds, comparable, groups, smoothness, photos, ablations and failures. An interrupted run goes
+    on where it stopped. Needs `pip install duchenne[experiments]` and the weights file
+    `face-landmarker-task`; groups also `apparent-age` and `apparent-gender`.
 
     \b
     Examples:
@@ -78,7 +85,13 @@ def experiments(
         folder.mkdir(parents=True, exist_ok=True)
     chosen = [name for name in registry.NAMES if name in names or ALL in names]
     if chosen:
-        given = {"identities": identities, "samples": samples}
+        given = {
+            "identities": identities,
+            "others": others,
+            "sorted": sorted_,
+            "of_set": of_set,
+            "samples": samples,
+        }
         settings = replace(
             QUICK if quick else Settings(),
             responses_folder=Path(responses) if responses else None,

@@ -47,6 +47,9 @@ class Settings:
     film strip. film: frames of the animations whose smoothness is measured. samples: random faces
     of the distances and of the recipes; with 0 expressions are judged without a recipe. lengths_on:
     those that give the recipes' lengths.
+    others: held-out people, not those of the tables, of the figures that others report.
+    of_set: held-out people in each of the sets that show how much hangs on who they are.
+    sorted: held-out people that are sorted into groups.
     responses: faces that the ablations are fitted on. compared: people that they are measured on.
     responses_folder: where `fit boundaries --work` left the responses of its faces; None is its
     default folder; those missing are collected. photos: files to judge beside the demo's photo.
@@ -61,13 +64,26 @@ class Settings:
     lengths_on: int = baselines.LENGTHS_ON
     responses: int = 24
     compared: int = 6
+    others: int = 12
+    sorted: int = 240
+    of_set: int = 12
     responses_folder: Path | None = None
     photos: tuple[str, ...] = ()
     seed: int = 8
 
 
 QUICK = Settings(
-    identities=2, shown=2, frames=3, film=4, samples=120, lengths_on=1, responses=6, compared=2
+    identities=2,
+    shown=2,
+    frames=3,
+    film=4,
+    samples=120,
+    lengths_on=1,
+    responses=6,
+    compared=2,
+    others=2,
+    sorted=4,
+    of_set=2,
 )
 """To see that everything runs; its numbers say nothing."""
 
@@ -134,9 +150,9 @@ class Context:
         photos = [demo.photo(), *map(pictures.load_photo, self.settings.photos)]
         return [align.align(photo, size=self.studio.generator.size) for photo in photos]
 
-    def held_out(self, count: int) -> list[Subject]:
-        """The first `count` people that no fit has seen."""
-        return harness.held_out(self.studio, count)
+    def held_out(self, count: int, first: int = 0) -> list[Subject]:
+        """`count` people that no fit has seen, from the number `first` on."""
+        return harness.held_out(self.studio, count, first)
 
     def method(self, name: str) -> Studio:
         """The studio of "default", "paper" or "conditional"; recipes are fitted once and kept."""

@@ -20,6 +20,7 @@ from duchenne.evaluate.kept import Kept
 from duchenne.faces import align, regions
 from duchenne.files.pictures import SourceType, read_synthetic_mark
 from duchenne.measuring import expression_classifier, face_api
+from duchenne.measuring.apparent import AgeAndGender
 from duchenne.measuring.dlib_identity import Recogniser
 from duchenne.measuring.facenet import FaceNet
 from duchenne.measuring.identity import FACENET, JUDGES, MOBILE, Judge
@@ -239,12 +240,30 @@ def test_weights_of_a_tensorflow_js_file(tmp_path: Path) -> None:
         face_api.read(weights, layout)
 
 
+def test_among_some_units_the_others_do_not_count() -> None:
+    scores = perfect()
+    scores[:, facs.INDEX["AU12"], -1, facs.INDEX["AU43"]] += 9  # moves more than the asked one
+    last = dict.fromkeys((*(j.key for j in JUDGES.values()), "outside", "background", "turned"))
+    whole = Measured(scores, {name: np.zeros((FACES, UNITS)) for name in last})
+    assert whole.table()["leads"]["AU12"] == 0
+    few = whole.among(facs.PAPER)
+    assert list(few.table()["leads"]) == list(facs.PAPER)
+    assert few.table()["leads"]["AU12"] == 1
+    assert few.scores.shape == (FACES, 12, len(LEVELS), 12)
+    assert few.last["outside"].shape == (FACES, 12)
+    lines = {bar.name: bar for bar in bars.bars(few)}
+    assert lines["every AU moves most"].passed
+    assert lines["every AU moves most"].value == 1
+    assert not {bar.name: bar for bar in bars.bars(whole)}["every AU moves most"].passed
+
+
 @pytest.mark.parametrize(
     ("judge", "file"),
     [
         (expression_classifier.ExpressionClassifier, "expression-judge"),
         (face_api.FaceApiClassifier, "face-api-expressions"),
         (FaceNet, "face-outsider"),
+        (AgeAndGender, "apparent-age"),
         (MobileFaceNet, "face-mobile-outsider"),
     ],
 )

@@ -45,6 +45,8 @@ NAMES = [
     "face-api-expressions",
     "face-api-expressions-layout",
     "expression-judge",
+    "apparent-age",
+    "apparent-gender",
     "face-outsider",
     "face-mobile-outsider",
     "jspsych",

@@ -23,12 +23,16 @@ EDITS = 0.95  # part of the edits that must keep the person
 
 @dataclass(frozen=True)
 class Bar:
-    """One requirement: what it says, what was wanted, what was found."""
+    """One requirement: what it says, what was wanted, what was found.
+
+    value: the number that decides; None in records of older versions.
+    """
 
     name: str
     wanted: str
     found: str
     passed: bool
+    value: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -36,6 +40,7 @@ class Bar:
             "wanted": self.wanted,
             "found": self.found,
             "passed": self.passed,
+            "value": self.value,
         }
 
 
@@ -56,18 +61,20 @@ def bars(measured: Measured, paper: Measured | None = None) -> list[Bar]:
             f"at most {OF_THE_TARGET:g} of the target's change",
             f"{leakage:.3f}",
             leakage <= OF_THE_TARGET,
+            leakage,
         ),
         *(_same_person(judge, measured.last[judge.key]) for judge in JUDGES.values()),
-        Bar("change outside the regions", "0 grey levels", f"{change:g}", change == 0),
+        Bar("change outside the regions", "0 grey levels", f"{change:g}", change == 0, change),
     ]
     if paper is not None:
-        theirs = float(metrics.leakage(paper.scores).mean())
+        theirs = float(metrics.leakage(paper.scores, paper.codes).mean())
         part = leakage / max(theirs, 1e-9)
         line = Bar(
             "leakage against the paper's recipe",
             "at most a third",
             f"{leakage:.3f} against {theirs:.3f}, {part:.2f} of it",
             part <= OF_THE_PAPERS,
+            part,
         )
         requirements.insert(4, line)
     return requirements
@@ -81,6 +88,7 @@ def _same_person(judge: Judge, distances: NDArray[np.float64]) -> Bar:
         f"in {EDITS:.0%} of the edits",
         f"in {near:.0%}; the {EDITS:.0%} quantile is {float(np.quantile(distances, EDITS)):.2f}",
         near >= EDITS,
+        near,
     )
 
 
@@ -95,7 +103,7 @@ def _worst(name: str, values: Mapping[str, float], least: float, unit: str) -> B
     share = unit == "of the faces"
     wanted = f"at least {least:.0%} {unit}" if share else f"{unit} of at least {least:g}"
     value = f"{values[code]:.0%}" if share else f"{values[code]:.3f}"
-    return Bar(name, wanted, f"worst {code}: {value}", values[code] >= least)
+    return Bar(name, wanted, f"worst {code}: {value}", values[code] >= least, values[code])
 
 
 def _mean(values: Mapping[str, float]) -> float:

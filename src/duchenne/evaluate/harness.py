@@ -39,11 +39,13 @@ class Measured:
 
     scores: [F, U, K, U]. last: name -> [F, U] at the last level: for the key of each judge of
     identity its distance; `outside`, the largest change in grey levels where the AU has no
-    influence; `background`, the mean change there; `turned`, of the head pose in degrees.
+    influence; `background`, the mean change there; `turned`, of the head pose in degrees. codes: of
+    the U Action Units.
     """
 
     scores: Array
     last: Mapping[str, Array]
+    codes: tuple[str, ...] = facs.CODES
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -53,8 +55,8 @@ class Measured:
         columns = {
             "responds": metrics.response_rate(self.scores),
             "monotone": metrics.monotonicity(self.scores),
-            "leads": metrics.leads(self.scores),
-            "leakage": metrics.leakage(self.scores),
+            "leads": metrics.leads(self.scores, self.codes),
+            "leakage": metrics.leakage(self.scores, self.codes),
             "change": metrics.own_change(self.scores).mean(axis=0),
             "nonlinear": metrics.linearity(self.scores),
         }
@@ -65,9 +67,15 @@ class Measured:
         columns["outside"] = self.last["outside"].max(axis=0)
         columns |= {name: self.last[name].mean(axis=0) for name in ("background", "turned")}
         return {
-            name: {code: round(float(v), 4) for code, v in zip(facs.CODES, values, strict=True)}
+            name: {code: round(float(v), 4) for code, v in zip(self.codes, values, strict=True)}
             for name, values in columns.items()
         }
+
+    def among(self, codes: Sequence[str]) -> Measured:
+        """As if there were only these Action Units: neither asked nor seen are the others."""
+        places = [self.codes.index(code) for code in codes]
+        last = {name: values[:, places] for name, values in self.last.items()}
+        return Measured(self.scores[:, places][..., places], last, tuple(codes))
 
     def as_json(self) -> dict[str, Any]:
         """Nested lists, to four digits."""
@@ -92,9 +100,10 @@ def open_judges() -> dict[str, Network]:
     return {judge.key: judge.open() for judge in JUDGES.values()}
 
 
-def held_out(studio: Studio, count: int) -> list[Subject]:
-    """Synthetic people whose seeds no fit uses."""
-    return [studio.sample(FIRST_SEED + n, truncation=TRUNCATION) for n in range(count)]
+def held_out(studio: Studio, count: int, first: int = 0) -> list[Subject]:
+    """Synthetic people whose seeds no fit uses: `count` of them, from the number `first` on."""
+    seeds = range(FIRST_SEED + first, FIRST_SEED + first + count)
+    return [studio.sample(seed, truncation=TRUNCATION) for seed in seeds]
 
 
 def evaluate(
@@ -145,7 +154,7 @@ def measure(
     subject = replace(subject)  # a copy, so that its rendered scene is not kept
     units = len(facs.CODES)
     before = unedited(subject)
-    pose, rest = _pose(before, scorer), scores(before, scorer)
+    pose, rest = pose_of(before, scorer), scores(before, scorer)
     person = {key: network.describe(before) for key, network in judges.items()}
     measured = np.zeros((units, len(levels), units))
     rows = []
@@ -158,7 +167,7 @@ def measure(
         elsewhere = outside_of(subject, np.asarray(table.any(axis=0)))
         difference = np.abs(frame.astype(int) - before).max(axis=2)[elsewhere]
         row = {key: np.linalg.norm(n.describe(frame) - person[key]) for key, n in judges.items()}
-        turned = np.abs(_pose(frame, scorer) - pose).max()
+        turned = np.abs(pose_of(frame, scorer) - pose).max()
         row |= {"outside": difference.max(), "background": difference.mean(), "turned": turned}
         rows.append(row)
     columns = {name: np.array([[row[name] for row in rows]], float) for name in rows[0]}
@@ -184,7 +193,7 @@ def outside_of(subject: Subject, slots: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def scores(frame: Pixels, scorer: score.Scorer) -> Array:
     """[U] scores of an aligned face, 0 to 5 but not clipped."""
-    return scorer.scale.scores(scorer.measure(frame, _mesh(frame)))
+    return scorer.scale.scores(scorer.measure(frame, mesh_of(frame)))
 
 
 def default_work() -> Path:
@@ -192,12 +201,12 @@ def default_work() -> Path:
     return cache_root() / "evaluate"
 
 
-def _mesh(frame: Pixels) -> landmarks.Mesh:
+def mesh_of(frame: Pixels) -> landmarks.Mesh:
     mesh = landmarks.mesh_of_aligned(frame)
     assert mesh is not None, "an edited face is still a face"
     return mesh
 
 
-def _pose(frame: Pixels, scorer: score.Scorer) -> Array:
+def pose_of(frame: Pixels, scorer: score.Scorer) -> Array:
     """[3] yaw, pitch and roll in degrees."""
-    return measures.pose(scorer.points(frame, _mesh(frame)), scorer.scale.template)
+    return measures.pose(scorer.points(frame, mesh_of(frame)), scorer.scale.template)

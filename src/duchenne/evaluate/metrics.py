@@ -1,7 +1,7 @@
 """What makes an edit good, as numbers; arrays in, arrays out.
 
 Throughout, `scores` is [F, U, K, U]: faces, edited Action Unit, levels (the first is the unedited
-face), measured Action Unit; on the scale 0 to 5, not clipped.
+face), measured Action Unit; on the scale 0 to 5, not clipped. `codes` names the U Action Units.
 """
 
 from __future__ import annotations
@@ -56,28 +56,28 @@ def leakage_matrix(scores: Array) -> Array:
     return np.asarray(np.abs(moved).mean(axis=0) / own[:, None])
 
 
-def leakage(scores: Array) -> Array:
+def leakage(scores: Array, codes: Sequence[str] = facs.CODES) -> Array:
     """[U] mean over the Action Units that are not kin of the target of `leakage_matrix`."""
     matrix = leakage_matrix(scores)
-    return np.array([matrix[i, ~_related(code)].mean() for i, code in enumerate(facs.CODES)])
+    return np.array([matrix[i, ~_related(code, codes)].mean() for i, code in enumerate(codes)])
 
 
-def leads(scores: Array) -> Array:
+def leads(scores: Array, codes: Sequence[str] = facs.CODES) -> Array:
     """[U] part of the faces where the target's change is the largest among the AUs not its kin."""
-    return np.asarray((own_change(scores) > strongest_other(scores)).mean(axis=0))
+    return np.asarray((own_change(scores) > strongest_other(scores, codes)).mean(axis=0))
 
 
-def strongest_other(scores: Array) -> Array:
+def strongest_other(scores: Array, codes: Sequence[str] = facs.CODES) -> Array:
     """[F, U] the largest change, up or down, among the AUs that are not kin of the target."""
     moved = np.abs(change(scores))
-    columns = [moved[:, i, ~_related(code)].max(axis=1) for i, code in enumerate(facs.CODES)]
+    columns = [moved[:, i, ~_related(code, codes)].max(axis=1) for i, code in enumerate(codes)]
     return np.stack(columns, axis=1)
 
 
 def linearity(scores: Array) -> Array:
     """[U] largest distance of the mean target curve from a straight line, relative to its rise."""
-    result = np.zeros(len(facs.CODES))
-    for i in range(len(facs.CODES)):
+    result = np.zeros(scores.shape[1])
+    for i in range(len(result)):
         curve = scores[:, i, :, i].mean(axis=0)
         line = np.linspace(curve[0], curve[-1], len(curve))
         result[i] = np.abs(curve - line).max() / max(abs(curve[-1] - curve[0]), 1e-9)
@@ -91,8 +91,8 @@ def agreement(scores: Array, levels: Sequence[float]) -> tuple[Array, Array]:
     1 means that asking for the full action gives it on the average face.
     """
     asked = np.tile(np.array(levels), len(scores))
-    correlation, slope = np.zeros(len(facs.CODES)), np.zeros(len(facs.CODES))
-    for i in range(len(facs.CODES)):
+    correlation, slope = np.zeros(scores.shape[1]), np.zeros(scores.shape[1])
+    for i in range(len(slope)):
         risen = (scores[:, i, :, i] - scores[:, i, :1, i]).ravel() / facs.FULL
         flat = np.ptp(risen) < 1e-9
         correlation[i] = 0.0 if flat else np.corrcoef(asked, risen)[0, 1]
@@ -100,5 +100,5 @@ def agreement(scores: Array, levels: Sequence[float]) -> tuple[Array, Array]:
     return correlation, slope
 
 
-def _related(code: str) -> NDArray[np.bool_]:
-    return np.isin(facs.CODES, (code, *facs.UNITS[code].kin))
+def _related(code: str, codes: Sequence[str]) -> NDArray[np.bool_]:
+    return np.isin(codes, (code, *facs.UNITS[code].kin))
