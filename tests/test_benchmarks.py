@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -74,10 +73,10 @@ def test_every_benchmark_is_explained(
 
 @pytest.mark.weights
 def test_films_beside_the_wheels_own_network(tmp_path: Path) -> None:
+    import films
+
     output = tmp_path / "films.json"
-    command = [sys.executable, str(FOLDER / "films.py")]
-    command += ["--frames", "2", "--rounds", "1", "--threads", "1", "-o", str(output)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    films.main(["--frames", "2", "--rounds", "1", "--threads", "1", "-o", str(output)])
     results = json.loads(output.read_text())["results"]
     assert results["frames"] == 2
     for name in ("mouth", "happiness", "whole face"):

@@ -498,6 +498,7 @@ def test_films_of_generated_faces_give_the_action_unit(
 ) -> None:
     """Real films, real alignment, codes by v(I); two people smile and drop the jaw."""
     studio = animate.Studio(settings=LOOK_ALIKE, cache=EncodeCache(tmp_path / "codes"), threads=1)
+    studio.inversion.warm_up()  # or each of six frames would open v(I) again
     films, coding = {}, {}
     for name, seed in (("SN001", 21), ("SN002", 33)):
         subject = studio.sample(seed)
