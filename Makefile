@@ -13,8 +13,8 @@ test: venv  ## all tests, those with the real weights included
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --durations 15
 
 check: venv site  ## format, lint, types, order of the rooms, the documentation's links
-	$(BIN)/ruff format --check src experiments tests benchmarks
-	$(BIN)/ruff check src experiments tests benchmarks
+	$(BIN)/ruff format --check src experiments integrations tests benchmarks
+	$(BIN)/ruff check src experiments integrations tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 

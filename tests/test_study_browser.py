@@ -260,3 +260,30 @@ def test_a_phone_and_a_next_participant(
         _, second = rest_of(page, 1)
     assert first.name != second.name
     assert len(responses.read([first, second]).participants) == 2
+
+
+def test_an_experiment_of_ones_own_on_the_same_folder(chromium: Any, study: Path) -> None:
+    """integrations/jspsych/two_faces.html: which of two is the stronger one?"""
+    page_file = Path(__file__).parents[1] / "integrations" / "jspsych" / "two_faces.html"
+    (study / "index.html").write_text(page_file.read_text())
+    with visit(chromium, study, "P07") as page:
+        page.get_by_text("Begin").click()
+        images = page.locator(".pair img")
+
+        def choose(wanted: Callable[[list[float]], float]) -> None:
+            images.nth(1).wait_for()
+            shown = [image.get_attribute("src") for image in images.all()]
+            asked = [float(source[-8:-4]) for source in shown]
+            images.nth(asked.index(wanted(asked))).click()
+            page.locator(f'.pair img[src="{shown[0]}"]').wait_for(state="detached")
+
+        choose(min)  # of happiness and fear, at two intensities each
+        with page.expect_download() as download:
+            choose(max)
+        download.value.save_as(study / "answers.csv")
+        assert download.value.suggested_filename == "two_faces_P07.csv"
+    with (study / "answers.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["correct"] for row in rows] == ["false", "true"]
+    assert {row["condition"] for row in rows} == {"happiness", "fear"}
+    assert all(row["chosen"] in (row["left"], row["right"]) and row["rt"] for row in rows)
