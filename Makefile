@@ -4,13 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test check site venv
+.PHONY: demo test coverage check site venv
 
 demo: venv  ## animate the demo photo into out/demo
 	$(BIN)/duchenne demo -o out/demo
 
 test: venv  ## all tests, those with the real weights included
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --durations 15
+
+coverage: venv  ## what the plain tests reach, with a floor; no model files, browser or cluster
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile \
+	  -m "not weights and not browser and not cluster" --ignore tests/fuzz --cov --cov-report term
 
 check: venv site  ## format, lint, types, order of the rooms, the documentation's links
 	$(BIN)/ruff format --check src experiments integrations tests benchmarks

@@ -71,6 +71,7 @@ def test_every_benchmark_is_explained(
     assert f"benchmarks/{script.name}" in DOCUMENT.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_films_beside_the_wheels_own_network(tmp_path: Path) -> None:
     import films

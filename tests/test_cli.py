@@ -527,6 +527,7 @@ def test_weights_fetch_then_verify() -> None:
 # ---------------------------------------------------------------- the real thing
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_real_sample_edit_and_animate(folder: Path) -> None:
     for name in ("a", "b"):
@@ -547,6 +548,7 @@ def test_real_sample_edit_and_animate(folder: Path) -> None:
     assert len(list(films.read_video("happy.webm"))) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_real_photo_keeps_its_background(folder: Path) -> None:
     arguments = ["--au", "AU12=1", "--steps", "2"]
@@ -559,6 +561,7 @@ def test_real_photo_keeps_its_background(folder: Path) -> None:
     assert json.loads(Path("smile.json").read_text())["code"]["settings"]["steps"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_real_demo(folder: Path) -> None:
     result = done("demo", "--json", "demo.json")

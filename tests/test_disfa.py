@@ -492,6 +492,7 @@ def test_options_that_do_not_go_together(
     assert result.exit_code == 2, result.output
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_films_of_generated_faces_give_the_action_unit(
     tmp_path: Path, landmarker_task: Path

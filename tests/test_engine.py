@@ -189,6 +189,7 @@ def test_a_cluster_tells_how_many_workers_it_carries() -> None:
 # ---------------------------------------------------------------- kills
 
 
+@pytest.mark.slow
 def test_ten_kills_leave_what_no_kill_leaves(tmp_path: Path) -> None:
     """kill -9 at ten random moments of a run of 60: equal in the end, byte for byte."""
     fill(str(tmp_path / "whole"), 60)

@@ -302,6 +302,7 @@ def one_face(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("one_face")
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.usefixtures("outsiders")
 def test_a_face_is_measured_once_and_kept(one_face: Path, landmarker_task: Path) -> None:

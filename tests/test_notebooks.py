@@ -78,6 +78,7 @@ def test_the_model_of_a_set_finds_the_slope(
     assert found["explained"] > 0.98
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.usefixtures("landmarker_task")
 def test_a_photo_is_opened_once_and_its_curve_rises() -> None:

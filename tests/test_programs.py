@@ -281,6 +281,7 @@ def test_the_mean_of_w_is_the_networks(generator: MobileStyleGAN) -> None:
     np.testing.assert_allclose(built_in.mean(), estimated, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_photos_are_edited_and_people_sampled_without_pytorch(
     tmp_path: Path, astronaut: np.ndarray, generator: MobileStyleGAN

@@ -268,6 +268,7 @@ framing = true
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_workers")
 def test_a_set_is_complete_marked_and_reproducible(
     folder: Path, request: pytest.FixtureRequest
@@ -382,6 +383,7 @@ class Inline:
 # ---------------------------------------------------------------- the real generator
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.usefixtures("workers_here")
 def test_a_screened_set_for_real(folder: Path, landmarker_task: Path) -> None:

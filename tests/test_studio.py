@@ -488,6 +488,7 @@ def test_visitors_see_their_own_pictures_only(browser: TestClient) -> None:
     assert stranger.post("/api/preview", json={"size": 256}).status_code == 410
 
 
+@pytest.mark.slow
 def test_eight_visitors_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each sees the face of their own seed, although only three faces are kept open."""
     golden(monkeypatch)

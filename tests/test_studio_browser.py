@@ -626,6 +626,7 @@ def test_the_keyboard_alone_is_enough(page: Page) -> None:
     assert (shown(page) != rest).any()
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.timeout(900)  # on a busy machine
 def test_a_photo_smiles_with_the_real_weights(

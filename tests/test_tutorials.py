@@ -67,6 +67,7 @@ def test_a_tutorial_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert Path(line.split(" -o ")[1].split()[0]).exists(), line
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.usefixtures("tiny_studio", "inputs")
 def test_the_films_of_the_tutorials_are_made() -> None:

@@ -28,7 +28,11 @@ _END = 160  # of a message that is cut: its end says what to do
 
 
 def cut(text: str, most: int = MOST_MESSAGE) -> str:
-    """The text, without its middle if it is too long: the end of a message says what to do."""
+    """The text, without its middle if it is too long: the end of a message says what to do.
+
+    >>> cut("x" * 50, most=20)
+    'xxxxxxxxx ... xxxxxx'
+    """
     if len(text) <= most:
         return text
     end = min(_END, most // 3)
@@ -40,6 +44,11 @@ def quoted(given: object, most: int = MOST_QUOTED, *, bare: bool = False) -> str
 
     bare: text without quotation marks. Works for anything that a file can hold: lists of lists to
     any depth, numbers of any length.
+
+        >>> quoted("two" + chr(10) + "lines", bare=True)
+        'two?lines'
+        >>> quoted([[[[1]]]])
+        '[[[[...]]]]'
     """
     if isinstance(given, str):
         text = given[:most]
@@ -49,7 +58,11 @@ def quoted(given: object, most: int = MOST_QUOTED, *, bare: bool = False) -> str
 
 
 def meant(given: object, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: `; did you mean ...?`, or nothing."""
+    """The end of a message about an unknown name: `; did you mean ...?`, or nothing.
+
+    >>> meant("hapiness", ["happiness", "sadness"])
+    '; did you mean happiness?'
+    """
     if not isinstance(given, str):  # a file may hold a number in a name's place
         return ""
     names = list(known)

@@ -33,7 +33,12 @@ _BORDERS = {"reflection": cv2.BORDER_REFLECT, "border": cv2.BORDER_REPLICATE}
 
 
 def invert(matrix: Affine) -> Affine:
-    """The inverse map."""
+    """The inverse map.
+
+    >>> twice = np.array([[2.0, 0.0, 1.0], [0.0, 2.0, 0.0]])
+    >>> apply(invert(twice), apply(twice, np.array([[3.0, 4.0]])))
+    array([[3., 4.]])
+    """
     linear = np.linalg.inv(matrix[:, :2])
     return np.concatenate([linear, -linear @ matrix[:, 2:]], axis=1)
 
@@ -44,7 +49,11 @@ def apply(matrix: Affine, points: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def scale_of(matrix: Affine) -> float:
-    """Length in the target of one unit of the source (geometric mean over directions)."""
+    """Length in the target of one unit of the source (geometric mean over directions).
+
+    >>> scale_of(np.array([[0.0, -2.0, 5.0], [2.0, 0.0, 5.0]]))
+    2.0
+    """
     return math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
 
 

@@ -90,7 +90,11 @@ SAME_AS = MappingProxyType({"AU45": "AU43", _WINK: "AU43"})
 
 
 def also_known_as(code: str) -> tuple[int, ...]:
-    """The other numbers under which both sides of an Action Unit are coded: 45 for "AU43"."""
+    """The other numbers under which both sides of an Action Unit are coded: 45 for "AU43".
+
+    >>> also_known_as("AU43")
+    (45,)
+    """
     return tuple(
         int(other.removeprefix("AU"))
         for other, same in SAME_AS.items()
@@ -102,6 +106,13 @@ def check(descriptor: Mapping[str, float], low: float = 0.0, high: float = 1.0) 
     """Normalise the keys ("12", "au12" -> "AU12") and check every intensity.
 
     Raises DescriptorError for an unknown AU or an intensity outside [low, high].
+
+        >>> check({"12": 0.5, "au6": 1})
+        {'AU12': 0.5, 'AU6': 1.0}
+        >>> check({"AU12": 2})
+        Traceback (most recent call last):
+            ...
+        duchenne.errors.DescriptorError: AU12=2: an intensity lies between 0 and 1
     """
     checked: dict[str, float] = {}
     for key, value in descriptor.items():
@@ -141,6 +152,11 @@ def parse(text: str) -> Descriptor:
     """Read "AU12=1,AU6=C"; a bare "AU12" means intensity 1.
 
     The letters A to E are the FACS intensities, 0.2 to 1. "AU45" is AU43, "AU46L" is AU43L.
+
+        >>> parse("AU12=0.8, AU6=C")
+        {'AU12': 0.8, 'AU6': 0.6}
+        >>> parse("AU46L")
+        {'AU43L': 1.0}
     """
     pairs: list[tuple[str, float]] = []
     for part in filter(None, (p.strip() for p in text.split(","))):
@@ -156,7 +172,11 @@ def parse(text: str) -> Descriptor:
 
 
 def parse_vector(text: str) -> Descriptor:
-    """Read the paper's vector of twelve numbers, "0,0,0,0,1,0,1,0,0,0,1,0"."""
+    """Read the paper's vector of twelve numbers, "0,0,0,0,1,0,1,0,0,0,1,0".
+
+    >>> parse_vector("0,0,0,0,1,0,1,0,0,0,0.5,0")
+    {'AU6': 1.0, 'AU12': 1.0, 'AU25': 0.5}
+    """
     parts = [p.strip() for p in text.strip().strip("[]").split(",")]
     if len(parts) != len(PAPER):
         raise DescriptorError(
@@ -166,7 +186,13 @@ def parse_vector(text: str) -> Descriptor:
 
 
 def from_vector(values: Sequence[float]) -> Descriptor:
-    """[12] intensities in the paper's order -> descriptor without the zeros."""
+    """[12] intensities in the paper's order -> a descriptor of those that are not zero.
+
+    The paper's happiness, with the lips half parted:
+
+        >>> from_vector([0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0.5, 0])
+        {'AU6': 1.0, 'AU12': 1.0, 'AU25': 0.5}
+    """
     if len(values) != len(PAPER):
         raise DescriptorError(f"a descriptor has {len(PAPER)} numbers, not {len(values)}")
     checked = check(dict(zip(PAPER, values, strict=True)))
@@ -177,6 +203,9 @@ def to_vector(descriptor: Descriptor) -> list[float]:
     """Descriptor -> [12] intensities in the paper's order; one side counts half.
 
     Raises DescriptorError for an AU that the paper's vector has no place for.
+
+        >>> to_vector({"AU6": 1.0, "AU12L": 1.0})
+        [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0]
     """
     units = by_unit(descriptor)
     if other := [code for code, value in units.items() if value and code not in PAPER]:
@@ -201,7 +230,11 @@ def to_sides(descriptor: Descriptor) -> list[list[float]]:
 
 
 def from_sides(sides: Sequence[Sequence[float]]) -> Descriptor:
-    """[U, 2] intensities of `to_sides` -> those that are not zero, with sides where they differ."""
+    """[U, 2] intensities of `to_sides` -> those that are not zero, with sides where they differ.
+
+    >>> from_sides(to_sides({"AU12": 0.5, "AU1L": 1.0}))
+    {'AU1L': 1.0, 'AU12': 0.5}
+    """
     descriptor: dict[str, float] = {}
     for code, (left, right) in zip(CODES, sides, strict=True):
         values = {code: left} if left == right else {f"{code}L": left, f"{code}R": right}
@@ -210,7 +243,11 @@ def from_sides(sides: Sequence[Sequence[float]]) -> Descriptor:
 
 
 def units(text: str) -> tuple[str, ...]:
-    """Read a list of whole Action Units, "AU7,AU10", in the order of CODES."""
+    """Read a list of whole Action Units, "AU7,AU10", in the order of CODES.
+
+    >>> units("AU10,AU7")
+    ('AU7', 'AU10')
+    """
     chosen = parse(text)
     if "=" in text or not set(chosen) <= set(CODES):
         raise DescriptorError(f"{text[:60]}: expected Action Units alone, AU7,AU10")
@@ -231,6 +268,11 @@ def expression(name: str) -> Descriptor:
 
     "anger", "anger/lips-pressed", "anger:0.6+surprise:0.3": the parts' intensities, each as strong
     as it says, are added up, to 1 at most.
+
+        >>> expression("happiness")
+        {'AU6': 1.0, 'AU12': 1.0, 'AU25': 1.0}
+        >>> expression("anger:0.5+surprise:0.2")["AU4"]
+        0.5
     """
     total = to_sides({})
     for part in name.lower().split("+"):
@@ -255,6 +297,10 @@ def sweep(text: str) -> tuple[Descriptor, Descriptor, int]:
     """Read "AU12=0:1:0.1", first, last and step, as (first, last, how many).
 
     Several ("AU12=0:1:0.25,AU6=0:1:0.25") go side by side and have equally many steps.
+
+        >>> first, last, steps = sweep("AU12=0:1:0.25")
+        >>> first, last, steps
+        ({'AU12': 0.0}, {'AU12': 1.0}, 5)
     """
     first: dict[str, float] = {}
     last: dict[str, float] = {}

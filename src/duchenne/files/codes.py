@@ -80,7 +80,7 @@ def read_tensors(
             metadata = texts.parse_json(header, f"expected {expected}, but its header is")
             named = metadata.get("format", "none") if isinstance(metadata, dict) else "none"
             if named != file_format:
-                raise InputError(f"expected {expected}, but its format is {quoted(named)}")
+                raise InputError(f"expected {expected}, but {_other_format(named, file_format)}")
             if not isinstance(metadata.setdefault("provenance", {}), dict):
                 raise InputError(f"expected {expected}, but its provenance is no table")
             generator = metadata.get("generator", "")
@@ -94,6 +94,21 @@ def read_tensors(
     except (SafetensorError, OSError, TypeError, ValueError, LookupError, AttributeError) as error:
         reason = quoted(str(error), bare=True, most=160)
         raise InputError(f"{path}: expected {expected}, but cannot read it ({reason})") from error
+
+
+def _other_format(named: object, wanted: str) -> str:
+    """What a file is instead. Formats end in a number; a file of another one is not converted.
+
+    >>> _other_format("duchenne-scores-2", "duchenne-scores-3")
+    'it was written by an older version (duchenne-scores-2, now -3); make it anew'
+    """
+    kind, _, number = wanted.rpartition("-")
+    before, _, other = named.rpartition("-") if isinstance(named, str) else ("", "", "")
+    if before != kind or not (other.isascii() and other.isdigit()) or len(other) > 9:
+        return f"its format is {quoted(named)}"
+    if int(other) > int(number):
+        return f"it was written by a newer version ({named}, here -{number}); update duchenne"
+    return f"it was written by an older version ({named}, now -{number}); make it anew"
 
 
 def read_kept(

@@ -64,7 +64,11 @@ _KNOWN = {name.lower(): name for name in ORDER}
 
 
 def coefficient(column: str) -> str | None:
-    """The coefficient that a column holds, as Apple writes it: EyeBlink_L is eyeBlinkLeft."""
+    """The coefficient that a column holds, as Apple writes it: EyeBlink_L is eyeBlinkLeft.
+
+    >>> coefficient("EyeBlink_L"), coefficient("AU12")
+    ('eyeBlinkLeft', None)
+    """
     plain = re.sub(r"_l$", "left", re.sub(r"_r$", "right", column.lower()))
     return _KNOWN.get(plain.replace("_", ""))
 
@@ -131,7 +135,11 @@ def from_units(sides: Array) -> dict[str, Array]:
 
 
 def unmapped(sides: Array) -> tuple[str, ...]:
-    """The Action Units of a motion, [n, U, 2], that no coefficient stands for."""
+    """The Action Units of a motion, [n, U, 2], that no coefficient stands for.
+
+    >>> unmapped(np.array([facs.to_sides({"AU12": 1.0, "AU23": 1.0})]))
+    ('AU23',)
+    """
     known = {*PAIRS.values(), *MIDDLE.values(), LIPS, STRETCH, SUCK}
     moving = np.abs(sides).max(axis=(0, 2)) > 0
     pairs = zip(facs.CODES, moving, strict=True)

@@ -37,7 +37,11 @@ EASINGS: Mapping[str, Easing] = MappingProxyType(
 
 
 def find_easing(name: str) -> Easing:
-    """The curve of that name; InputError if there is none."""
+    """The curve of that name; InputError if there is none.
+
+    >>> find_easing("smooth")(np.array([0.0, 0.5, 1.0]))
+    array([0. , 0.5, 1. ])
+    """
     try:
         return EASINGS[name]
     except (KeyError, TypeError):

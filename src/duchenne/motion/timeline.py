@@ -38,6 +38,9 @@ def frame_rate(fps: Rate) -> Fraction:
     """Frames a second as an exact fraction: 25, 12.5, "30000/1001"; 23.976 becomes 24000/1001.
 
     Raises InputError unless 0 < fps <= 240.
+
+        >>> frame_rate(23.976), frame_rate("12.5")
+        (Fraction(24000, 1001), Fraction(25, 2))
     """
     try:
         rate = numbers.fraction(fps)
@@ -86,7 +89,11 @@ def require_frames(count: int, most: int = MAX_FRAMES) -> None:
 
 
 def frames_through(last: Fraction, rate: Fraction, most: int = MAX_FRAMES) -> int:
-    """Frames from time 0 until one is shown at `last` or just after it; see `require_frames`."""
+    """Frames from time 0 until one is shown at `last` or just after it; see `require_frames`.
+
+    >>> frames_through(Fraction(1), Fraction(24))
+    25
+    """
     count = math.ceil(last * rate) + 1
     require_frames(count, most)
     return count
@@ -99,6 +106,9 @@ def linear(frames: int) -> Array:
     """The paper's D: λ from 0 to 1 inclusive in equal steps, float64 [frames].
 
     A single frame is the full expression: [1.0].
+
+        >>> linear(5)
+        array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
     if not 1 <= frames <= MAX_FRAMES:
         raise InputError(f"{frames} frames: give a number from 1 to {MAX_FRAMES}")
@@ -106,7 +116,11 @@ def linear(frames: int) -> Array:
 
 
 def coefficients(frames: int, easing: str = "linear") -> Array:
-    """D along an easing curve, float64 [frames], from 0 to 1 inclusive."""
+    """D along an easing curve, float64 [frames], from 0 to 1 inclusive.
+
+    >>> coefficients(3, "ease-in")
+    array([0.  , 0.25, 1.  ])
+    """
     return find_easing(easing)(linear(frames))
 
 
@@ -258,6 +272,10 @@ def from_descriptor(
     start: another expression to go from, instead of the face as it is.
 
     Raises DescriptorError for the descriptors, InputError for frames, fps or easing.
+
+        >>> smile = from_descriptor({"AU12": 1.0}, frames=5)
+        >>> len(smile), smile.sides[:, facs.INDEX["AU12"], 0]
+        (5, array([0.  , 0.25, 0.5 , 0.75, 1.  ]))
     """
     before, full = _full(start or {}), _full(descriptor)
     along = coefficients(frames, easing)[:, None, None]
@@ -279,6 +297,10 @@ def onset_apex_offset(
 
     neutral, onset, apex, offset: seconds before it starts, of rising, at full intensity, of fading.
     The first frame is neutral (unless neutral and onset are 0) and so is the last.
+
+        >>> blink = onset_apex_offset({"AU43": 1.0}, 0.1, 0.1, 0.2, fps=20)
+        >>> len(blink), float(blink.sides[:, facs.INDEX["AU43"]].max())
+        (9, 1.0)
     """
     full = _full(descriptor)
     rate = frame_rate(fps)

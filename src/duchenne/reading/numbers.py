@@ -28,6 +28,13 @@ def decimal(given: object) -> float:
 
     Without bounds, for those who have a message of their own: "nan", "inf" and "1e999" are read as
     what they are, so that whoever bounds the number can name it.
+
+        >>> decimal("1e-2"), decimal(" .5")
+        (0.01, 0.5)
+        >>> decimal("0x10")
+        Traceback (most recent call last):
+            ...
+        ValueError: not a number
     """
     if isinstance(given, str):
         text = given.strip(" \t")
@@ -43,7 +50,11 @@ def decimal(given: object) -> float:
 
 
 def fraction(given: object) -> Fraction:
-    """A number, or text like "23.976" or "30000/1001", exactly. ValueError for anything else."""
+    """A number, or text like "23.976" or "30000/1001", exactly. ValueError for anything else.
+
+    >>> fraction("30000/1001"), fraction("0.1")
+    (Fraction(30000, 1001), Fraction(1, 10))
+    """
     if isinstance(given, str):
         text = given.strip(" \t")
         if ratio := _RATIO.fullmatch(text):
@@ -68,7 +79,15 @@ def number(
     high: float,
     kind: type[DuchenneError] = InputError,
 ) -> float:
-    """A number from `low` to `high`, both included; otherwise `kind`, whose message names it."""
+    """A number from `low` to `high`, both included; otherwise `kind`, whose message names it.
+
+    >>> number("fps", "24", 1, 240)
+    24.0
+    >>> number("fps", "1e9", 1, 240)
+    Traceback (most recent call last):
+        ...
+    duchenne.errors.InputError: fps=1e9: must lie between 1 and 240
+    """
     try:
         value = decimal(given)
     except ValueError:
@@ -93,6 +112,13 @@ def whole(
     """A whole number from `low` to `high`, both included; otherwise `kind`, whose message names it.
 
     Text is a sign and digits; a float is refused, also 8.0.
+
+        >>> whole("faces", "3")
+        3
+        >>> whole("faces", 8.0)
+        Traceback (most recent call last):
+            ...
+        duchenne.errors.InputError: faces: 8.0 is not a whole number
     """
     try:
         if isinstance(given, str):

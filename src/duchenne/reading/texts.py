@@ -51,6 +51,9 @@ def encoding(start: bytes) -> str | None:
     """Of a text that begins so: UTF-8, or what Windows' editors call Unicode; None if it is none.
 
     It is told by the mark in front, UTF-16 in Latin letters without one too.
+
+        >>> encoding(b"AU12"), encoding("AU12".encode("utf-16"))
+        ('utf-8', 'utf-16')
     """
     for mark, name in _MARKS:
         if start.startswith(mark):

@@ -15,6 +15,9 @@ def percent_agreement(counts: Counts) -> float:
     """How often two raters of the same item say the same, 0 to 1; NaN without two for any item.
 
     counts: [items, categories], how many raters chose each.
+
+        >>> percent_agreement(np.array([[3, 0], [1, 2]]))
+        0.6666666666666666
     """
     n = counts.sum(axis=1)
     pairs = (n * (n - 1)).sum()
@@ -25,6 +28,9 @@ def fleiss_kappa(counts: Counts) -> float:
     """Fleiss (1971). counts: [items, categories]; every item has the same number of raters.
 
     NaN for fewer than two raters, for numbers that differ, and where everybody says one thing.
+
+        >>> round(fleiss_kappa(np.array([[3, 0], [0, 3], [2, 1]])), 3)
+        0.55
     """
     n = counts.sum(axis=1)
     if not len(n) or n[0] < 2 or (n != n[0]).any():
@@ -38,6 +44,9 @@ def krippendorff_alpha(counts: Counts) -> float:
 
     counts: [items, categories]. Items with fewer than two raters say nothing. NaN where everybody
     says one thing.
+
+        >>> round(krippendorff_alpha(np.array([[3, 0], [0, 3], [2, 1]])), 3)
+        0.6
     """
     counts = counts[counts.sum(axis=1) >= 2]
     n = counts.sum(axis=1)
