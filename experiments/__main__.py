@@ -40,6 +40,7 @@ ALL, PAGE = "all", "page"
 )
 @click.option("--photo", "photos", multiple=True, metavar="FILE", help="More photos; repeatable.")
 @click.option("--identities", type=Whole(2), help="Held-out people of the tables.")
+@click.option("--encoded", type=Whole(1), help="Generated faces that are encoded.")
 @click.option("--others", type=Whole(2), help="People of the figures that others report.")
 @click.option("--sorted", "sorted_", type=Whole(4), help="People that are sorted into groups.")
 @click.option("--set", "of_set", type=Whole(2), help="People of each of the three sets of seeds.")
@@ -59,6 +60,7 @@ def experiments(
     responses: str | None,
     photos: tuple[str, ...],
     identities: int | None,
+    encoded: int | None,
     others: int | None,
     sorted_: int | None,
     of_set: int | None,
@@ -78,6 +80,7 @@ def experiments(
     Examples:
       python -m experiments all -o docs/experiments
       python -m experiments units expressions -o out/experiments --quick
+      python -m experiments encoding -o out/experiments --encoded 12 --photo anna.jpg
       python -m experiments page -o docs/experiments
     """
     folder = Path(output)
@@ -87,6 +90,7 @@ def experiments(
     if chosen:
         given = {
             "identities": identities,
+            "encoded": encoded,
             "others": others,
             "sorted": sorted_,
             "of_set": of_set,

@@ -47,6 +47,7 @@ class Settings:
     film strip. film: frames of the animations whose smoothness is measured. samples: random faces
     of the distances and of the recipes; with 0 expressions are judged without a recipe. lengths_on:
     those that give the recipes' lengths.
+    encoded: generated faces that are encoded, beside the photos.
     others: held-out people, not those of the tables, of the figures that others report.
     of_set: held-out people in each of the sets that show how much hangs on who they are.
     sorted: held-out people that are sorted into groups.
@@ -64,6 +65,7 @@ class Settings:
     lengths_on: int = baselines.LENGTHS_ON
     responses: int = 24
     compared: int = 6
+    encoded: int = 1
     others: int = 12
     sorted: int = 240
     of_set: int = 12

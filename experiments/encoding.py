@@ -2,30 +2,23 @@
 
 Four ways, each with the same optimiser and rate: the fitted v(I), the mean code and a random face
 as starts, all with the default loss; and the conventional method (the paper's [34]), a random face
-and the pixel loss. None stops before the last iteration. What is judged is the true picture of the
-code at an iteration: by VGG features, by the default loss, by an outside recogniser.
+and the pixel loss. None stops before the last iteration that it is followed to. What is judged is
+the true picture of the code at an iteration: by VGG features, by the default loss, by an outside
+recogniser.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 
-from duchenne.animate import Subject
-from duchenne.encoding import features, losses
 from duchenne.encoding.cache import VERSION
-from duchenne.encoding.descent import Descent
-from duchenne.encoding.inversion import Inversion
-from duchenne.encoding.problem import Steps
-from duchenne.encoding.settings import PRESETS, EncodeSettings
+from duchenne.encoding.settings import PRESETS
 from duchenne.evaluate import kept
-from duchenne.files import pictures
 from duchenne.files.pictures import SourceType
 from duchenne.measuring.identity import DLIB
 from duchenne.types import Pixels
@@ -34,20 +27,16 @@ from . import claims as verdicts
 from . import figures
 from .claims import Claim, Records, judged
 from .context import Context, Settings
+from .descents import ITERATIONS, OURS, SHOWN, WAYS, Descents
+from .descents import presets as presets_of
+from .descents import run as run_way
 
 NAME = "encoding"
 CURVES, ON_GENERATED, ON_PHOTOS = "fig6_convergence", "fig7_starts", "fig8_photos"
-ITERATIONS = (0, 4, 8, 16, 32, 64, 100, 128, 256, 512)
-SHOWN = (0, 16, 64, 512)
-NEVER = -1e9
-GENERATED = 1  # people whose true code is known; each takes a quarter of an hour
-LOSS_SIDE = 192
-WAYS: dict[str, dict[str, Any]] = {
-    "v(I)": {"init": "encoder"},
-    "mean": {"init": "mean"},
-    "random": {"init": "random"},
-    "conventional": {"init": "random", "loss": "pixel"},
-}
+# Where many faces are given, all are followed to the end from v(I), but only these first ones in
+# the other ways too, and the rest to SHORT: that is where the first comparison is.
+WHOLE_GENERATED, WHOLE_PHOTOS = 4, 2
+SHORT = 64
 # Who must be at least as good as whom, at which iterations: the paper's claim with its method's
 # loss and the conventional one's, then with the same loss on both sides.
 COMPARED = (
@@ -61,33 +50,50 @@ JUDGES = {"vgg": "VGG distance", "identity": "identity distance"}
 
 def seconds(settings: Settings) -> float:
     """Estimated on two free cores: four ways of 512 steps each, then the presets."""
-    faces = GENERATED + 1 + len(settings.photos)
-    return faces * len(WAYS) * ITERATIONS[-1] * 0.2 + (1 + len(settings.photos)) * 180
+    photos = 1 + len(settings.photos)
+    steps = sum(
+        last(n, true_code, way)
+        for count, true_code in ((settings.encoded, True), (photos, False))
+        for n in range(count)
+        for way in WAYS
+    )
+    return steps * 0.2 + min(photos, WHOLE_PHOTOS) * 180
+
+
+def last(number: int, true_code: bool, way: str) -> int:
+    """The last iteration of a way for a face. number: among the generated ones, or the photos."""
+    whole = number < (WHOLE_GENERATED if true_code else WHOLE_PHOTOS)
+    return ITERATIONS[-1] if whole or way == OURS else SHORT
 
 
 def run(context: Context) -> dict[str, Any]:
     """Encode every face in every way, judge what was on the way, draw the figures."""
-    faces, descents = _faces(context), _Descents(context)
+    faces, descents = _faces(context), Descents(context)
     inversions: list[dict[str, Any]] = []
     pictures: dict[str, Pixels] = {}
     total = len(faces) * (len(WAYS) + 1)
+    photos = 0
     for n, (who, face, true) in enumerate(faces):
         runs = {}
+        number = n if true is not None else photos
         for k, (way, choice) in enumerate(WAYS.items()):
-            inputs = {**_made_by(context, face), "way": choice, "iterations": ITERATIONS}
+            steps = [s for s in ITERATIONS if s <= last(number, true is not None, way)]
+            inputs = {**_made_by(context, face), "way": choice, "iterations": steps}
             runs[way] = context.results.get(
                 "encoding",
                 inputs,
-                partial(_run, context, face, true, descents, way),
+                partial(run_way, context, face, true, descents, way, steps),
             )
             context.progress(NAME, n * (len(WAYS) + 1) + k + 1, total)
         presets = None
         if true is None:
-            presets = context.results.get(
-                "presets",
-                _made_by(context, face),
-                partial(_presets, context, face),
-            )
+            photos += 1
+            if photos <= WHOLE_PHOTOS:
+                presets = context.results.get(
+                    "presets",
+                    _made_by(context, face),
+                    partial(presets_of, context, face),
+                )
         context.progress(NAME, (n + 1) * (len(WAYS) + 1), total)
         pictures[who] = face
         inversions.append(
@@ -113,7 +119,7 @@ def _made_by(context: Context, face: Pixels) -> dict[str, Any]:
 
 def _faces(context: Context) -> list[tuple[str, Pixels, np.ndarray | None]]:
     """(name, aligned picture, its true code or None)."""
-    people = context.held_out(GENERATED)
+    people = context.held_out(context.settings.encoded)
     faces: list[tuple[str, Pixels, np.ndarray | None]] = [
         (f"person {n + 1}", person.scene.base, person.code.w) for n, person in enumerate(people)
     ]
@@ -122,111 +128,12 @@ def _faces(context: Context) -> list[tuple[str, Pixels, np.ndarray | None]]:
     return faces
 
 
-class _Descents:
-    """The descent of a way. Ways with the same loss share its steps, compiled once."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._by_loss: dict[str, Steps] = {}
-
-    def __call__(self, way: str, face: Pixels) -> Descent:
-        # No loss is a stall at this tolerance, so none slows down or stops before the last one.
-        settings = EncodeSettings(steps=ITERATIONS[-1], tolerance=NEVER, **WAYS[way])
-        inversion = Inversion(self._context.studio.generator, settings)
-        if settings.loss not in self._by_loss:
-            inversion.warm_up()
-            self._by_loss[settings.loss] = inversion.steps
-        target = torch.from_numpy(pictures.to_planes(face))[None]
-        return Descent(self._by_loss[settings.loss], target, inversion.start(target)[0])
-
-
-def _run(
-    context: Context, face: Pixels, true: np.ndarray | None, descents: _Descents, way: str
-) -> dict[str, Any]:
-    descent = descents(way, face)
-    codes = {0: descent.code().detach().clone()}
-    moments, started = {0: 0.0}, time.monotonic()
-
-    def seen(step: int, loss: float) -> None:
-        if step in ITERATIONS:
-            codes[step] = descent.code().detach().clone()
-            moments[step] = time.monotonic() - started
-
-    descent.run(seen)
-    judge = _Judge(context, face)
-    judged = [judge(codes[step]) for step in ITERATIONS]
-    result: dict[str, Any] = {
-        key: [round(one[key], 4) for one in judged] for key in ("vgg", "loss", "identity")
-    }
-    result["seconds"] = [round(moments[step], 2) for step in ITERATIONS]
-    if true is not None:
-        deviation = descent.problem.deviation.numpy()
-        result["code"] = [
-            round(float((((codes[s].numpy() - true) / deviation) ** 2).mean()), 4)
-            for s in ITERATIONS
-        ]
-    result["codes"] = {str(s): np.round(codes[s].numpy(), 3).tolist() for s in SHOWN}
-    return result
-
-
-class _Judge:
-    """How close a code's true picture is to a face."""
-
-    def __init__(self, context: Context, face: Pixels) -> None:
-        self._context, self._face = context, face
-        device = torch.device("cpu")
-        self._trunk = features.load()
-        wanted = losses.shrink(torch.from_numpy(pictures.to_planes(face))[None], LOSS_SIDE)
-        self._against = losses.make("default", device).against(wanted)
-        with torch.no_grad():
-            self._features = features.normalised(self._trunk(wanted))
-
-    def __call__(self, w: torch.Tensor) -> dict[str, float]:
-        """w: [L, 512]."""
-        with torch.no_grad():
-            return self.picture(self._context.studio.generator.synthesize(w[None]))
-
-    def picture(self, picture: torch.Tensor) -> dict[str, float]:
-        """picture: [1, 3, S, S] in [-1, 1]."""
-        with torch.no_grad():
-            small = losses.shrink(picture, LOSS_SIDE)
-            seen = features.normalised(self._trunk(small))
-            vgg = features.distance(seen, self._features).item()
-            loss = float(self._against(small))
-        drawn = pictures.from_planes(picture[0].numpy())
-        return {
-            "vgg": vgg,
-            "loss": loss,
-            "identity": self._context.recogniser.distance(drawn, self._face),
-        }
-
-
-def _presets(context: Context, face: Pixels) -> dict[str, Any]:
-    """Seconds, loss and identity distance of each preset, networks loaded before."""
-    results, judge = {}, _Judge(context, face)
-    for name, settings in PRESETS.items():
-        inversion = Inversion(context.studio.generator, settings)
-        inversion.warm_up()
-        started = time.monotonic()
-        code = inversion.encode(face)
-        spent = time.monotonic() - started
-        drawn = pictures.to_planes(Subject(context.studio, code).scene.base)
-        seen = judge.picture(torch.from_numpy(drawn)[None])
-        results[name] = {
-            "seconds": round(spent, 1),
-            "steps": code.provenance["steps"],
-            "loss": round(seen["loss"], 4),
-            "identity": round(seen["identity"], 4),
-        }
-    return results
-
-
 def _draw_curves(context: Context, inversions: list[dict[str, Any]]) -> list[str]:
     figure = figures.new(8.5, 3.2)
     axes = figure.subplots(1, 2)
     for axis, (key, label) in zip(axes, JUDGES.items(), strict=True):
         for way in WAYS:
-            mean = np.mean([one["ways"][way][key] for one in inversions], axis=0)
+            mean = np.mean([one["ways"][way][key] for one in whole(inversions)], axis=0)
             axis.plot(np.array(ITERATIONS) + 1, mean, marker="o", markersize=3, label=way)
         axis.set_xscale("log", base=2)
         axis.set_xticks([i + 1 for i in ITERATIONS[::2]], [str(i) for i in ITERATIONS[::2]])
@@ -247,12 +154,12 @@ def _draw_pictures(
         for one in inversions:
             if one["true_code"] != generated:
                 continue
-            for way in ("v(I)", "conventional") if generated else ("v(I)",):
+            for way in (OURS, "conventional") if generated else (OURS,):
+                codes = one["ways"][way]["codes"]
                 drawn = [
-                    context.studio.renderer.plain(
-                        np.array(one["ways"][way]["codes"][str(step)], np.float32)
-                    )
+                    context.studio.renderer.plain(np.array(codes[str(step)], np.float32))
                     for step in SHOWN
+                    if str(step) in codes
                 ]
                 rows.append([pictures[one["who"]], *drawn])
                 labels.append(f"{one['who']}\n{way}")
@@ -261,14 +168,26 @@ def _draw_pictures(
     return files
 
 
+def whole(faces: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those of the faces that were followed to the end in every way: means over ways compare."""
+    ends = [max(len(run["vgg"]) for run in face["ways"].values()) for face in faces]
+    return [
+        face
+        for face, end in zip(faces, ends, strict=True)
+        if all(len(run["vgg"]) == end for run in face["ways"].values())
+    ]
+
+
 def compared(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each comparison of COMPARED by each judge: means over the faces, and how many agree."""
     at = {step: k for k, step in enumerate(record["iterations"])}
     comparisons = []
     for way, step, other, other_step in COMPARED:
         for judge in JUDGES:
-            ours = np.array([f["ways"][way][judge][at[step]] for f in record["faces"]])
-            theirs = np.array([f["ways"][other][judge][at[other_step]] for f in record["faces"]])
+            faces = [f["ways"] for f in record["faces"]
+                     if at[other_step] < len(f["ways"][other][judge])]  # fmt: skip
+            ours = np.array([ways[way][judge][at[step]] for ways in faces])
+            theirs = np.array([ways[other][judge][at[other_step]] for ways in faces])
             comparisons.append(
                 {
                     "what": f"{way} at {step} against {other} at {other_step}",
@@ -320,7 +239,7 @@ def section(records: Records) -> str:
     rows = []
     for way in WAYS:
         for key, label in (("loss", "default loss"), *JUDGES.items(), ("seconds", "seconds")):
-            values = np.mean([f["ways"][way][key] for f in record["faces"]], axis=0)
+            values = np.mean([f["ways"][way][key] for f in whole(record["faces"])], axis=0)
             rows.append([way, label, *(f"{values[at[step]]:.2f}" for step in SHOWN)])
     comparison = [
         [one["what"], one["judge"], f"{one['ours']:.3f}", f"{one['theirs']:.3f}",
@@ -340,7 +259,8 @@ def section(records: Records) -> str:
     return "\n\n".join(
         [
             f"Generated faces, whose true code is known: {generated}; photos: "
-            f"{len(record['faces']) - generated}. "
+            f"{len(record['faces']) - generated}; followed to the end in every way, and in the "
+            f"means of the ways: {len(whole(record['faces']))}. "
             + " ".join((__doc__ or "").split("\n\n", 1)[1].split()),
             verdicts.picture(CURVES, "Convergence; compare with the paper's Fig. 6", ".png"),
             verdicts.table(rows, ["start", "mean of", *(f"at {s}" for s in SHOWN)]),

@@ -118,8 +118,8 @@ def section(records: Records) -> str:
     parts = [
         f"Of {record['edits']} edits at E = 1, {record['failing']} fail by one of these measures "
         f"or more: {counted}. The edits shown are drawn at random (seed {record['seed']}), in "
-        "pairs of rows: before, after. All AUs are asked and seen, so that most of the failures are "
-        "of those whose opposite or neighbour moves as much by its nature (gaze, lids; see the "
+        "pairs of rows: before, after. All AUs are asked and seen, so that most of the failures "
+        "are of those whose opposite or neighbour moves as much by its nature (gaze, lids; see the "
         "three sets of people).",
         verdicts.picture(FIGURES[0], f"Random edits: {_listed(record[FIGURES[0]])}"),
     ]

@@ -33,6 +33,7 @@ from experiments import (
     claims,
     context,
     distances,
+    encoding,
     expressions,
     failures,
     figures,
@@ -148,6 +149,30 @@ def test_an_ablation_sums_up_all_edits() -> None:
     assert values["leakage"] == pytest.approx(0.1)
     assert values["identity"] == values["identity_95"] == 0.25
     assert values["reached"] == 0.5
+
+
+# Encoding
+
+
+def test_faces_that_are_followed_less_far_count_where_they_got() -> None:
+    def ways(others: int, theirs: float) -> dict[str, Any]:
+        curve = [theirs] * len(encoding.ITERATIONS)
+        runs = {way: dict.fromkeys(encoding.JUDGES, curve[:others]) for way in encoding.WAYS}
+        return {"ways": runs | {encoding.OURS: dict.fromkeys(encoding.JUDGES, curve)}}
+
+    short = encoding.ITERATIONS.index(encoding.SHORT) + 1
+    faces = [ways(len(encoding.ITERATIONS), 1.0), ways(short, 2.0)]
+    assert encoding.whole(faces) == faces[:1]
+    record = {"iterations": list(encoding.ITERATIONS), "faces": faces}
+    found = {one["what"]: (one["of"], one["theirs"]) for one in encoding.compared(record)}
+    assert found["v(I) at 0 against conventional at 64"] == (2, 1.5)
+    assert found["v(I) at 16 against conventional at 512"] == (1, 1.0)
+
+
+def test_how_far_a_face_is_followed() -> None:
+    assert encoding.last(0, True, "conventional") == encoding.last(99, True, "v(I)") == 512
+    assert encoding.last(encoding.WHOLE_GENERATED, True, "conventional") == 64
+    assert encoding.last(encoding.WHOLE_PHOTOS, False, "mean") == 64
 
 
 # Distances
