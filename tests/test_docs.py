@@ -30,6 +30,7 @@ README = (ROOT / "README.md").read_text()
 DOCS = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
 PICTURES = {"happiness.webp": 2_500_000, "action_units.jpg": 1_000_000}  # bytes at most
 CONSTANTS = {"ACTION_UNITS", "EXPRESSIONS", "__version__"}
+MISTYPED = "--expresion"  # in first-minutes.md, to show what is said then
 EXPERIMENTS = "python -m experiments "
 # What runs on the tiny generator: the others need the real weights, and have tests of their own.
 REAL_FACE = ("--target", "--like", "film.mp4")
@@ -38,14 +39,18 @@ HELP = "\n".join(path.read_text() for path in (ROOT / "src" / "duchenne" / "cli"
 
 
 def code_of(text: str) -> list[str]:
-    """The lines of all fenced and indented blocks."""
-    fenced = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    indented = [line.strip() for line in text.splitlines() if line.startswith("    ")]
-    return [line.strip() for block in fenced for line in block.splitlines()] + indented
+    """The lines of all fenced and indented blocks; of transcripts (```text) what was typed."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [(kind, line.strip()) for kind, block in fenced for line in block.splitlines()]
+    typed = [
+        line.removeprefix("$ ") for kind, line in lines if kind != "text" or line.startswith("$ ")
+    ]
+    return typed + [line.strip() for line in text.splitlines() if line.startswith("    ")]
 
 
 def command_lines(text: str) -> list[str]:
-    return [line for line in code_of(text) if line.startswith(("duchenne ", EXPERIMENTS))]
+    found = (line for line in code_of(text) if line.startswith(("duchenne ", EXPERIMENTS)))
+    return [line for line in found if MISTYPED not in line]
 
 
 def mentions(text: str) -> list[str]:

@@ -20,12 +20,24 @@ def nothing_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "entries", lambda: optional)
 
 
-def test_missing_model_files_are_named_with_the_way_out(folder: Path) -> None:
-    result = run("doctor")
+def test_missing_model_files_are_told_with_the_way_out(folder: Path) -> None:
+    result = run("doctor", "--json", "facts.json")
     assert result.exit_code != 0
-    assert "`duchenne weights fetch` gets them" in result.stderr
-    assert "mobilestylegan-synthesis-bin is missing, for" in result.stdout
+    needed = [entry.name for entry in store.entries() if not entry.optional]
+    assert f"{len(needed)} model files missing: `duchenne weights fetch` gets" in result.stderr
+    assert "0 of " in result.stdout
+    assert "missing are those for generator (4)" in result.stdout
     assert "self-test" not in result.stdout
+    missing = json.loads(Path("facts.json").read_text())["doctor"]["weights"]["missing"]
+    assert set(needed) <= set(missing)
+
+
+def test_few_missing_files_are_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = tuple(entry for entry in store.entries() if entry.used_by == "generator")
+    monkeypatch.setattr(store, "entries", lambda: few)
+    result = run("doctor")
+    assert all(f"{entry.name} is missing, for generator" in result.stdout for entry in few)
+    assert "mobilestylegan-synthesis-bin missing: `duchenne weights fetch` gets" in result.stderr
 
 
 @pytest.mark.usefixtures("tiny_studio", "nothing_needed")

@@ -6,6 +6,7 @@ import importlib.util
 import platform
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ EXTRAS = {
 }
 
 
+FEW = 4  # files that are named one by one
+
+
 @click.command()
 @click.option("--no-self-test", "quick", is_flag=True, help="Only look; draw nothing.")
 @recorded
@@ -52,7 +56,11 @@ def doctor(run: Run, quick: bool) -> None:
     lacking = [name for name in needed if name in facts["weights"]["missing"]]
     if lacking:
         run.finish()
-        raise WeightsError(f"{', '.join(lacking)}: missing; `duchenne weights fetch` gets them")
+        what = ", ".join(lacking) if len(lacking) <= FEW else f"{len(lacking)} model files"
+        raise WeightsError(
+            f"{what} missing: `duchenne weights fetch` gets them, and so does the first command "
+            "that needs them; then ask again for the self-test"
+        )
     if facts["cache"]["unwritable"]:
         run.finish()
         raise OutputError(
@@ -128,14 +136,18 @@ def _shown(value: Any) -> str:
         case {"free_bytes": free, "workers": workers}:
             return f"{free / 1e9:.1f} GB free: {workers} workers of a batch at once"
         case {"files": files, "missing": missing}:
-            lacks = "; ".join(f"{name} is missing, for {use}" for name, use in missing.items())
-            return f"{files - len(missing)} of {files} files are here{'; ' if lacks else ''}{lacks}"
+            count = f"{files - len(missing)} of {files} files are here"
+            if len(missing) <= FEW:
+                return "; ".join([count, *(f"{n} is missing, for {u}" for n, u in missing.items())])
+            uses = Counter(missing.values())
+            counted = ", ".join(f"{use} ({number})" for use, number in uses.items())
+            return f"{count}; missing are those for {counted}"
         case {"folder": folder, "bytes": size}:
             return f"{folder}, {size / 1e6:.0f} MB"
         case dict() if all(isinstance(v, bool) for v in value.values()):
             here = [name for name, there in value.items() if there]
             absent = ", ".join(name for name, there in value.items() if not there)
-            return ", ".join(here) + (f"; not installed: {absent}" if absent else "")
+            return (", ".join(here) or "none") + (f"; not installed: {absent}" if absent else "")
         case dict():
             return ", ".join(f"{name} {version}" for name, version in value.items())
     return str(value)
