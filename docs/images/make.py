@@ -25,6 +25,7 @@ SHEET_TILE = 102
 PHOTO_EDITS = {"AU1 + AU2": "AU1=1,AU2=1", "AU4": "AU4=1", "AU12": "AU12=1", "AU26": "AU26=1"}
 PHOTO_PART = (slice(200, 960), slice(132, 892))  # of the crop: the face
 PHOTO_TILE = 224
+PHOTO_FILM_TILE = 253
 
 
 def shrink(frame: np.ndarray, side: int) -> np.ndarray:
@@ -81,11 +82,28 @@ def photo_sheet(studio: duchenne.Studio) -> np.ndarray:
     return contact_sheet([pictures], column_labels=["photo", *edits], tile=PHOTO_TILE)
 
 
+def photo_film(studio: duchenne.Studio) -> Iterator[np.ndarray]:
+    """The photo, and beside it the same photo going to surprise, back, to anger, and back."""
+    face = studio.face(demo.photo())
+    rest = shrink(face.edit({})[PHOTO_PART], PHOTO_FILM_TILE)
+    parts = [
+        duchenne.onset_apex_offset(
+            face.ending(duchenne.expression(name)), 0.6, 0.6, 0.6, neutral=0.2, fps=FILM_FPS
+        )
+        for name in ("surprise", "anger")
+    ]
+    moves = duchenne.Timeline(np.concatenate([part.sides for part in parts]), parts[0].fps)
+    for frame in face.animate(moves):
+        yield np.concatenate([rest, shrink(frame[PHOTO_PART], PHOTO_FILM_TILE)], axis=1)
+
+
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     studio = duchenne.Studio()
     edited = duchenne.SourceType.EDITED
     duchenne.save_image(photo_sheet(studio), folder / "photo.jpg", source=edited)
+    film_of_photo = photo_film(studio)
+    duchenne.write_frames(film_of_photo, folder / "photo.webp", fps=FILM_FPS, source=edited)
     duchenne.save_image(sheet(studio, SHEET_SEEDS), folder / "action_units.jpg")
     duchenne.write_frames(film(studio, FILM_SEEDS), folder / "happiness.webp", fps=FILM_FPS)
 

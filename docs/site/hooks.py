@@ -22,6 +22,7 @@ PAGES = {
     "CODE_OF_CONDUCT.md": "conduct.md",
     "SECURITY.md": "security.md",
 }
+WIDE = "---\nhide: [navigation]\n---\n"  # its section has no other page; its table needs the room
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
 CODE = (".py", ".toml", ".json", ".cff")
 
@@ -30,7 +31,8 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     for name, page in PAGES.items():
         if (ROOT / name).exists():
             text = (ROOT / name).read_text(encoding="utf-8")
-            files.append(File.generated(config, page, content=from_docs(text)))
+            head = WIDE if page == "index.md" else ""
+            files.append(File.generated(config, page, content=head + from_docs(text)))
     return files
 
 
