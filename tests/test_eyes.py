@@ -15,8 +15,8 @@ from duchenne.faces.eyes import Eye
 from duchenne.motion import blinks
 from duchenne.motion.timeline import Timeline
 from duchenne.moving import eyes
+from duchenne.moving.canvas import Canvas
 from duchenne.moving.change import SIDE
-from duchenne.moving.moved import Canvas
 from duchenne.moving.one_eye import LEVER, TURN, Look
 
 MIDDLE, WIDTH, RADIUS = np.array([100.0, 90.0]), 80.0, 11.0

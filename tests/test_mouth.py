@@ -10,9 +10,10 @@ import tiny
 from duchenne.faces.landmarks import INNER_LIPS, LEFT_EYE, RIGHT_EYE
 from duchenne.faces.warp import apply, invert
 from duchenne.files import pictures
+from duchenne.moving.canvas import Canvas
 from duchenne.moving.change import SIDE, inside
 from duchenne.moving.mouth import COLUMNS, MIDDLE, Mouth, rows_of
-from duchenne.moving.moved import Canvas, MovedPhoto, at_side
+from duchenne.moving.moved import MovedPhoto, at_side
 from duchenne.types import AlignedFace, Pixels
 
 NAME = "generated_face_03"

@@ -13,9 +13,10 @@ from duchenne.faces.regions import SLOTS
 from duchenne.faces.warp import apply, invert
 from duchenne.files import pictures
 from duchenne.moving import change, covering
+from duchenne.moving.canvas import Canvas
 from duchenne.moving.change import SIDE, Unedited
 from duchenne.moving.correspondence import ThinPlate, inverse, pixel_centres, sample
-from duchenne.moving.moved import Canvas, Fields, MovedPhoto, at_side, drawn_out
+from duchenne.moving.moved import Fields, MovedPhoto, at_side, drawn_out
 from duchenne.types import AlignedFace, Photo, Pixels
 
 NAME = "generated_face_03"

@@ -17,9 +17,10 @@ from duchenne.files import pictures
 from duchenne.files.film_formats import FORMATS
 from duchenne.files.films import keeps_transparency, read_video, write_frames
 from duchenne.files.transparency import off_white, over_white, photo_of
+from duchenne.moving.canvas import Canvas
 from duchenne.moving.change import SIDE
 from duchenne.moving.clear import ClearCanvas
-from duchenne.moving.moved import Canvas, Fields
+from duchenne.moving.moved import Fields
 from duchenne.types import Photo, Pixels
 
 _ = tiny_here, tiny_workers, workers_here  # fixtures

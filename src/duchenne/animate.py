@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from . import facs
-from .editing import boundaries, face
+from .editing import boundaries, face, mouths
 from .editing.boundaries import Boundaries, in_slots, slot_intensities
+from .editing.moved_face import MovedFace
 from .editing.render import Renderer, Scene
 from .encoding.cache import EncodeCache, Inverts, Progress
 from .encoding.encoder_file import offered_version
@@ -26,7 +27,6 @@ from .encoding.look_alike import LookAlike
 from .encoding.settings import LOOK_ALIKE, EncodeSettings
 from .errors import InputError, WeightsError
 from .faces import align, regions
-from .faces.paste import face_mask
 from .files import codes, pictures
 from .files.clip import Clip
 from .files.pictures import SourceType
@@ -34,11 +34,8 @@ from .generators import people
 from .generators.built_in import BuiltIn
 from .generators.spec import Spec
 from .motion.timeline import Timeline
-from .moving import between, covering, eyes
-from .moving.change import SIDE
-from .moving.clear import canvas_of
+from .moving import covering
 from .moving.covering import Covering
-from .moving.moved import Fields, MovedPhoto, at_side, resized
 from .types import WIDTH, AlignedFace, LatentCode, Photo, Pixels
 
 if TYPE_CHECKING:  # PyTorch, which many a face does without
@@ -157,7 +154,8 @@ class Studio:
         if boundaries is not None:
             other._boundaries = boundaries
             stale = ("boundaries",) if boundaries.scale == self._scale else ("boundaries", "scorer")
-            _ = [other.__dict__.pop(name, None) for name in stale]
+            for name in stale:
+                other.__dict__.pop(name, None)
         if settings is not None:
             other._settings = settings
             other.__dict__.pop("inversion", None)
@@ -193,10 +191,17 @@ class Studio:
             found(aligned)
         with stages("encode"):
             code = self.cache.get(aligned.pixels, self.inversion)
-            if code is None:
-                code = self.inversion.encode(aligned.pixels, progress=progress)
-                self.cache.put(aligned.pixels, self.inversion, code)
-        return Subject(self, code, photo, aligned, kept)
+            if code is not None:
+                return Subject(self, code, photo, aligned, kept)
+            code = self.inversion.encode(aligned.pixels, progress=progress)
+            subject = Subject(self, code, photo, aligned, kept)
+            if (
+                self.settings == LOOK_ALIKE
+                and self.spec.fingerprint == boundaries.built_in().generator
+            ):
+                subject = subject.alike()
+            self.cache.put(aligned.pixels, self.inversion, subject.code)
+        return subject
 
     def sample(self, seed: int, *, truncation: float = 0.7) -> Subject:
         """A synthetic person: the same seed gives the same face."""
@@ -258,41 +263,31 @@ class Subject:
         return self.photo is not None and not self.generated
 
     @cached_property
-    def face_regions(self) -> regions.Regions:
-        """The regions of influence on the face that is shown."""
-        if not self.moves:
-            return self.scene.regions
-        size = self.studio.spec.size
-        return regions.find(face.expected_mesh(self.aligned, size), size)
-
-    @cached_property
-    def _movers(self) -> dict[int, MovedPhoto]:
-        return {}
-
-    def moved_at(self, side: int) -> MovedPhoto:
-        """The photo, ready to be moved as pictures of one of `studio.renderer.sizes`."""
-        if side not in self._movers:
-            assert self.aligned
-            nothing = np.zeros((1, len(facs.CODES), len(regions.SLOTS)))
-            drawn = next(self.drawn.frames(nothing, self.studio.boundaries, size=side))
-            self._movers[side] = MovedPhoto(self.aligned, at_side(drawn), face.find_mesh)
-        return self._movers[side]
-
-    @cached_property
-    def _clearance(self) -> NDArray[np.float32]:
-        """[SIDE, SIDE], pixels to the nearest place where the photo stays."""
-        assert self.aligned is not None
-        return covering.clearance(self.aligned, self.keep, self.covering.mask)
-
-    @cached_property
-    def covering(self) -> Covering:
-        """What covers the photo's face, and stays as it is."""
+    def moved(self) -> MovedFace:
+        """The photo, its own pixels moved."""
         assert self.photo
         assert self.aligned
-        found = covering.find(self.aligned)
-        if found.places:
-            logger.warning("%s: %s", self.photo.name, found.sentence)
-        return found
+        limits = self.studio.boundaries
+        return MovedFace(self.drawn, limits, self.aligned, self.keep, self.photo.name)
+
+    @property
+    def face_regions(self) -> regions.Regions:
+        """The regions of influence on the face that is shown."""
+        return self.moved.regions if self.moves else self.scene.regions
+
+    @property
+    def covering(self) -> Covering:
+        """What covers the photo's face, and stays as it is."""
+        return self.moved.covering
+
+    def alike(self) -> Subject:
+        """The same with its look-alike's lips as far apart as the photo's; see `editing.mouths`."""
+        limits = boundaries.built_in()
+        if limits.generator != self.code.generator:
+            return self
+        moved = self.moved.moved_at(max(self.renderer.sizes))
+        code = mouths.matched(self.code, limits, moved.mesh, moved.unedited.mesh)
+        return self if code is self.code else replace(self, code=code)
 
     def edit(
         self, descriptor: Mapping[str, float], *, paste: bool = False, size: int | None = None
@@ -344,7 +339,8 @@ class Subject:
         """tables: [k, 12, 8], each frame's intensity of each AU in each of `regions.SLOTS`."""
         self.require_size(size, paste=paste)
         if self.moves:
-            drawn = self._move(tables, paste, size)
+            within = self.within(size if paste else None)
+            drawn = self.moved.frames(tables, within, paste=paste, size=size)
         elif paste:
             drawn = self.drawn.pasted(tables, self.studio.boundaries, *self.within(size))
         else:
@@ -364,37 +360,3 @@ class Subject:
         if self.photo is None or self.aligned is None:
             raise ValueError("only a face that came from a photo can be put back into one")
         return functools.lru_cache(1)(functools.partial(align.within, self.photo, self.aligned))
-
-    def _move(self, tables: NDArray[np.float64], paste: bool, size: int | None) -> Iterator[Pixels]:
-        """The photo's own pixels, moved; where nothing is asked they are the photo's to the bit."""
-        photo, aligned = self.within(size if paste else None)
-        active = np.asarray(tables.any(axis=(0, 1)))
-        free = resized(face_mask(aligned), SIDE) * (self._clearance > covering.MARGIN)
-        share = free * self.face_regions.blend(active, SIDE)
-        canvas = canvas_of(photo, aligned, share, paste=paste, size=size)
-        # The generator's small pictures are coarse where a mouth opens: they serve previews only.
-        side = max(self.renderer.sizes)
-        if size is not None and size <= SIDE and not paste:
-            side = max((s for s in self.renderer.sizes if s <= SIDE), default=side)
-        pulled = boundaries.without_moved(tables)
-        acting, limits = np.asarray(pulled.any(axis=(0, 1))), self.studio.boundaries
-
-        def work_out(frame: int) -> Fields | None:
-            table = pulled[frame]
-            if not table.any():
-                return None
-            drawn = next(self.drawn.frames(table[None], limits, size=side, active=acting))
-            fields = self.moved_at(side).fields(at_side(drawn), limits.gains(table))
-            return covering.sparing(fields, self._clearance)
-
-        _ = acting.any() and self.moved_at(side)  # before several threads ask for it
-        found = between.fields_of(pulled, work_out, self.renderer.threads)
-        for table, fields in zip(tables, found, strict=True):
-            looks = eyes.looks(table)
-            yield canvas.draw(fields, self._eyes.drawing(looks, fields) if any(looks) else None)
-
-    @cached_property
-    def _eyes(self) -> eyes.Eyes:
-        """The photo's."""
-        assert self.aligned is not None
-        return eyes.Eyes.of(self.aligned, glasses=covering.wears_glasses(self.aligned))

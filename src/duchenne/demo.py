@@ -61,7 +61,7 @@ def make(
 
     subject = studio.face(photo(), stages=stages, found=keep, progress=progress)
     with stages("prepare"):
-        subject.moved_at(max(subject.renderer.sizes))
+        subject.moved.moved_at(max(subject.renderer.sizes))
     happiness = facs.parse_vector(DESCRIPTOR)
     timeline = from_descriptor(happiness).hold(HOLD)
     with stages("render and write"):

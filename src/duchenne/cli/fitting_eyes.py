@@ -1,4 +1,4 @@
-"""`fit eyes`: the scores of the Action Units that are drawn by moving the picture."""
+"""`fit eyes`: the scores of the Action Units that are drawn by moving the eyes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def fit_eyes(run: Run, output: str) -> None:
     Examples:
       duchenne fit eyes -o scores.safetensors
     """
-    from .. import facs
     from ..files import codes, pictures
     from ..fit import eyes
     from ..measuring import score
+    from ..moving.eyes import UNITS
 
     pictures.check_writable(output, (codes.SUFFIX,))
     studio = new_studio(run)
@@ -34,7 +34,7 @@ def fit_eyes(run: Run, output: str) -> None:
         scale = eyes.fit(studio, score.built_in_scale(), progress=tell)
     facts = {
         "generator": studio.generator.fingerprint,
-        "units": list(facs.MOVED),
+        "units": list(UNITS),
         "first_seed": eyes.FIRST_SEED,
         "population": eyes.POPULATION,
         "faces": eyes.FACES,

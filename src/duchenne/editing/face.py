@@ -16,7 +16,7 @@ from ..faces import landmarks, regions
 from ..faces.paste import PasteBack, face_mask
 from ..faces.warp import apply, invert
 from ..files.transparency import off_white
-from ..moving import eyes
+from ..moving import eyes, lips
 from ..moving.change import SIDE
 from ..types import AlignedFace, LatentCode, Photo, Pixels
 from .boundaries import Boundaries, without_moved
@@ -64,7 +64,7 @@ class DrawnFace:
         size: int | None = None,
         active: NDArray[np.bool_] | None = None,
     ) -> Iterator[Pixels]:
-        """What the boundaries do; eyes that look aside or shut are not moved.
+        """What the boundaries do; eyes and lips that are moved in the picture are not.
 
         active: [8], the regions that may change; by default those of `tables`.
         """
@@ -86,15 +86,17 @@ class DrawnFace:
     def pictures(
         self, tables: NDArray[np.float64], limits: Boundaries, *, size: int | None = None
     ) -> Iterator[Pixels]:
-        """The same with their eyes moved."""
+        """The same with their eyes and lips moved."""
         drawn = self.frames(tables, limits, size=size)
-        if not eyes.moved_in(tables):
+        if not (eyes.moved_in(tables) or lips.moved_in(tables)):
             yield from drawn
             return
         share = self.scene.regions.blend(np.asarray(tables.any(axis=(0, 1))), regions.CANVAS)
-        painter = eyes.Painter(self.scene.base, expected_mesh(self.aligned, SIDE), share, find_mesh)
+        mesh = expected_mesh(self.aligned, SIDE)
+        mouth = lips.Painter(mesh, share, find_mesh)
+        pair = eyes.Painter(self.scene.base, mesh, share, find_mesh)
         for table, picture in zip(tables, drawn, strict=True):
-            yield painter.paint(picture, eyes.looks(table))
+            yield pair.paint(mouth.paint(picture, table), eyes.looks(table))
 
     def pasted(
         self, tables: NDArray[np.float64], limits: Boundaries, photo: Photo, aligned: AlignedFace
@@ -133,5 +135,5 @@ def expected_mesh(aligned: AlignedFace | None, size: int) -> NDArray[np.float32]
         from ..measuring.score import average_mesh
 
         return average_mesh(size)
-    mesh = aligned.face.mesh[:, :2].astype(float)
-    return apply(invert(aligned.to_photo), mesh).astype(np.float32)
+    mesh = apply(invert(aligned.to_photo), aligned.face.mesh[:, :2].astype(float))
+    return (mesh * (size / len(aligned.pixels))).astype(np.float32)

@@ -19,7 +19,7 @@ from .settings import EncodeSettings
 
 log = logging.getLogger(__name__)
 
-VERSION = 3  # of the algorithm: codes that another one found are not taken from the cache
+VERSION = 4  # of the algorithm: codes that another one found are not taken from the cache
 
 Progress = Callable[[int, int, float], None]
 """Called after every step with (steps done, steps in all at most, loss)."""

@@ -27,8 +27,9 @@ class ActionUnit:
     stops being a natural face, judged by eye on many faces.
     drawing: what it does, as SVG in a box of 48 x 48: "face" stays, "move" moves.
     opposes: Action Units that pull the same place the other way; a pair is written once.
-    moved: drawn by moving lids and irises in the picture (`moving.eyes`), a photo's or the
-    generator's, not along a boundary: a generator hardly looks aside and does not shut its eyes.
+    moved: drawn by moving lids, irises or lips in the picture (`moving.eyes`, `moving.lips`), a
+    photo's or the generator's, not along a boundary: a generator hardly looks aside, does not shut
+    its eyes, and parts the lips that it presses.
     read_at_rest: whether it must not act in a neutral face. Brows, lids, nose and the shape of
     closed lips are left out: their scores hold more anatomy than action in a face at rest
     (docs/scores.md).
@@ -170,7 +171,7 @@ ACTION_UNITS: tuple[ActionUnit, ...] = (
         evidence={"mouthDimple": 1.0, "dimple": 1.0},
         tied=("mouthPress", "mouthStretch", "mouthPucker", "upper_red", "lower_red",
               "mouthRollLower", "mouthRollUpper", "rough_cheek"),
-        kin=("AU12", "AU15", "AU20"), reach=7.0,
+        kin=("AU12", "AU15", "AU20"), reach=7.0, moved=True,
         drawing=_path("face", "M12 24Q24 27 36 24")
         + _path("move", "M8 20Q5 24 8 28M40 20Q43 24 40 28")
         + _arrows(3, 14, 8, 18),
@@ -206,7 +207,7 @@ ACTION_UNITS: tuple[ActionUnit, ...] = (
         evidence={"mouthPucker": 1.0, "mouth_width": -1.0, "lip_gap": -0.8},
         tied=("mouthFunnel", "mouthSmile", "mouthStretch", "mouthDimple", "upper_red", "lower_red",
               "upper_lip", "lower_lip", "mouthShrugLower", "dimple"),
-        kin=("AU20", "AU22", "AU12"), reach=6.5, opposes=("AU20",),
+        kin=("AU20", "AU22", "AU12"), reach=6.5, moved=True, opposes=("AU20",),
         drawing=_ellipse("move", 24, 24, 7, 6) + _path("face", "M20 24h8") + _arrows(5, 24, 13, 24),
     ),
     ActionUnit(
@@ -222,7 +223,7 @@ ACTION_UNITS: tuple[ActionUnit, ...] = (
         evidence={"mouthFunnel": 1.0, "upper_red": 0.7, "lower_red": 0.7, "mouth_width": -0.7},
         tied=("mouthPucker", "mouthClose", "mouthUpperUp", "mouthLowerDown", "upper_lip",
               "lower_lip", "lip_gap", "mouthSmile", "mouthStretch", "mouthShrugLower", "dimple"),
-        kin=("AU18", "AU20", "AU25", "AU16"), reach=6.5,
+        kin=("AU18", "AU20", "AU25", "AU16"), reach=6.5, moved=True,
         drawing=_ellipse("move", 24, 24, 11, 10) + _ellipse("face", 24, 24, 5, 4)
         + _arrows(24, 12, 24, 5) + _arrows(24, 36, 24, 43),
     ),
@@ -231,7 +232,7 @@ ACTION_UNITS: tuple[ActionUnit, ...] = (
         evidence={"upper_red": -1.0, "lower_red": -1.0, "mouth_width": -0.6},
         tied=("mouthPress", "mouthRollLower", "mouthRollUpper", "mouthClose", "mouthPucker",
               "upper_lip", "lower_lip"),
-        kin=("AU17", "AU24", "AU28", "AU18"), reach=6.5,
+        kin=("AU17", "AU24", "AU28", "AU18"), reach=6.5, moved=True,
         drawing=_path("face", "M11 20Q24 14 37 20M11 28Q24 34 37 28")
         + _path("move", "M13 24Q24 21 35 24Q24 27 13 24") + _arrows(4, 24, 11, 24),
     ),
@@ -240,7 +241,7 @@ ACTION_UNITS: tuple[ActionUnit, ...] = (
         evidence={"mouthPress": 1.0, "upper_red": -0.5, "lower_red": -0.5, "lip_gap": -0.5},
         tied=("mouthRollLower", "mouthRollUpper", "mouthClose", "mouthShrugLower", "mouthDimple",
               "upper_lip", "lower_lip", "mouthLowerDown", "mouthUpperUp", "light_chin"),
-        kin=("AU17", "AU23", "AU25", "AU28", "AU14"), reach=6.5, opposes=("AU25",),
+        kin=("AU17", "AU23", "AU25", "AU28", "AU14"), reach=6.5, moved=True, opposes=("AU25",),
         drawing=_path("move", "M11 23Q24 21 37 23M11 26Q24 27 37 26")
         + _arrows(24, 8, 24, 18) + _arrows(24, 40, 24, 31),
     ),
@@ -282,7 +283,7 @@ ACTION_UNITS: tuple[ActionUnit, ...] = (
         tied=("mouthPress", "mouthClose", "lip_gap", "mouthShrugLower", "mouthLowerDown",
               "mouthUpperUp", "upper_lip", "lower_lip", "mouthPucker", "chin",
               "light_chin", "light_upper_lip"),
-        kin=("AU23", "AU24", "AU25", "AU17"), reach=6.5, opposes=("AU25",),
+        kin=("AU23", "AU24", "AU25", "AU17"), reach=6.5, moved=True, opposes=("AU25",),
         drawing=_path("face", "M10 18Q24 12 38 18M10 30Q24 37 38 30")
         + _path("move", "M12 24h24") + _arrows(18, 13, 18, 21) + _arrows(18, 36, 18, 27),
     ),

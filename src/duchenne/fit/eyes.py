@@ -9,6 +9,7 @@ import numpy as np
 from .. import facs
 from ..animate import Studio
 from ..measuring import score
+from ..moving import eyes
 from ..types import StageProgress
 from . import calibrate
 
@@ -24,7 +25,7 @@ def fit(
     faces: int = FACES,
     progress: StageProgress | None = None,
 ) -> score.Scale:
-    """The scale with the levels of `facs.MOVED` measured anew; all others stay.
+    """The scale with the levels of `moving.eyes.UNITS` measured anew; all others stay.
 
     Intensity 1 of each of them scores 5 on average over the first `faces` of a population of
     generated people, from what they score at rest. See `calibrate.fit_scale`.
@@ -41,13 +42,13 @@ def fit(
     along = np.zeros((len(facs.CODES), faces, 2, len(blank)))  # at rest and at 1
     for number in range(faces):
         subject = studio.sample(FIRST_SEED + number)
-        for unit in facs.MOVED:
+        for unit in eyes.UNITS:
             at_full = measure(subject.edit({unit: 1.0}))
             along[facs.INDEX[unit], number] = rest[number], at_full
         tell("along", number + 1, faces)
     scale = calibrate.fit_scale(
-        np.stack(rest), along, kept.template, kept.mirror, units=facs.MOVED, kept=kept
+        np.stack(rest), along, kept.template, kept.mirror, units=eyes.UNITS, kept=kept
     )
     # Unlike a boundary they go all the way.
-    whole = np.where(np.isin(facs.CODES, facs.MOVED), calibrate.SATURATED, 1)
+    whole = np.where(np.isin(facs.CODES, eyes.UNITS), calibrate.SATURATED, 1)
     return replace(scale, full=scale.full / whole)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .. import facs
 from ..animate import Studio
-from ..editing import edit, face
+from ..editing import edit, face, mouths
 from ..editing.boundaries import in_slots, slot_intensities, without_moved
 from ..encoding.encoder_file import offered_version
 from ..encoding.settings import LOOK_ALIKE
@@ -30,14 +30,15 @@ from ..faces.tracking import Sighting, track
 from ..faces.warp import apply, invert
 from ..files.film_source import FilmSource, Frame
 from ..motion.timeline import Timeline
-from ..moving import covering, eyes
+from ..moving import covering, eyes, lips
+from ..moving.canvas import Canvas
 from ..moving.carried import Moment as Known
 from ..moving.carried import between
 from ..moving.change import SIDE
 from ..moving.correspondence import Array
 from ..moving.mouth import Mouth
-from ..moving.moved import Canvas, Fields, MovedPhoto, at_side, resized
-from ..types import Photo, Pixels
+from ..moving.moved import Fields, MovedPhoto, at_side, resized
+from ..types import AlignedFace, LatentCode, Photo, Pixels
 from .hands import beside_hands, spared
 from .recognising import face_of, recogniser
 from .rehearsal import rehearsed
@@ -222,31 +223,51 @@ class FilmSubject:
         assert moment.to_frame is not None
         assert moment.mesh is not None
         assert moment.seen.mesh is not None
-        studio, boundaries = self.studio, self.studio.boundaries
         photo = Photo(moment.seen.sighting.frame.pixels)
         aligned = align.cut(photo, face_of(moment.seen.mesh), size=SIDE)
-        code = studio.inversion.encode(resized(aligned.pixels, min(SIDE, studio.spec.size)))
-        near = moment.mesh.astype(np.float32)
-        areas = regions.find(near, SIDE)
+        areas = regions.find(moment.mesh.astype(np.float32), SIDE)
         pulled = without_moved(moment.table[None])[0]
-        offsets = edit.local_transfer(boundaries.distances(pulled, code.w), boundaries.normals)
-        before, after = (
-            at_side(studio.renderer.local(code.w, change, areas))
-            for change in (np.zeros_like(offsets), offsets)
-        )
-
-        def find_mesh(picture: Pixels, known: landmarks.Mesh | None) -> landmarks.Mesh | None:
-            return face.find_mesh(picture, near if known is None else known)
-
-        track, mouth = self._mouth or (moment.track, None)
-        moved = MovedPhoto(aligned, before, find_mesh, mouth if track == moment.track else None)
-        if moment.clear is None:  # fingers look like teeth
-            self._mouth = moment.track, moved.mouth
-        fields = moved.fields(after, boundaries.gains(pulled))
+        fields = self._pulled(moment, aligned, areas, pulled) if pulled.any() else Fields.none()
+        if lips.moved_in(moment.table):
+            fields = lips.shaped(fields, moment.mesh, moment.table)
         clear = covering.clearance(aligned, None, covering.find(aligned).mask)
         fields = covering.sparing(fields, clear)
         share = resized(face_mask(aligned), SIDE) * areas.blend(active, SIDE)
         return Known(moment.mesh, fields, share * (clear > covering.MARGIN))
+
+    def _pulled(
+        self,
+        moment: Moment,
+        aligned: AlignedFace,
+        areas: regions.Regions,
+        table: NDArray[np.float64],
+    ) -> Fields:
+        """What the change of a similar face does to the frame. table: [U, 8]."""
+        studio, limits = self.studio, self.studio.boundaries
+        assert moment.mesh is not None
+        near = moment.mesh.astype(np.float32)
+
+        def find_mesh(picture: Pixels, known: landmarks.Mesh | None) -> landmarks.Mesh | None:
+            return face.find_mesh(picture, near if known is None else known)
+
+        def drawn(code: LatentCode, table: NDArray[np.float64]) -> Pixels:
+            offsets = edit.local_transfer(limits.distances(table, code.w), limits.normals)
+            return at_side(studio.renderer.local(code.w, offsets, areas))
+
+        def moved(code: LatentCode) -> MovedPhoto:
+            picture = drawn(code, np.zeros_like(table))
+            return MovedPhoto(aligned, picture, find_mesh, mouth if track == moment.track else None)
+
+        track, mouth = self._mouth or (moment.track, None)
+        code = studio.inversion.encode(resized(aligned.pixels, min(SIDE, studio.spec.size)))
+        photo = moved(code)
+        like = mouths.matched(code, limits, photo.mesh, photo.unedited.mesh)
+        if like is not code:
+            code, photo = like, moved(like)
+        if moment.clear is None:  # fingers look like teeth
+            self._mouth = moment.track, photo.mouth
+        held = mouths.held_closed(table, photo.sealed)
+        return photo.fields(drawn(code, held), limits.gains(table))
 
 
 def _moment(seen: Steadied, table: NDArray[np.float64], clear: Array | None = None) -> Moment:

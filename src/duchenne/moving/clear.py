@@ -8,8 +8,9 @@ import numpy as np
 
 from ..files.transparency import off_white
 from ..types import AlignedFace, Photo, Pixels
+from .canvas import Canvas, DrawEyes
 from .correspondence import Array
-from .moved import Canvas, DrawEyes, Fields
+from .moved import Fields
 
 
 class ClearCanvas:

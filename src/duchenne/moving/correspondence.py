@@ -97,6 +97,14 @@ def inverse(field: Array, rounds: int = 3) -> Array:
     return back
 
 
+def carried(places: NDArray[np.floating], motion: Array, rounds: int = 5) -> NDArray[np.float64]:
+    """[N, 2]: where places go whose pixels `motion`, [S, S, 2], moves: x + motion(x) = place."""
+    at = places
+    for _ in range(rounds):
+        at = places - sample(motion, np.asarray(at[None] - 0.5, np.float32))[0]
+    return np.asarray(at, np.float64)
+
+
 def pixel_centres(side: int) -> Array:
     """float32 [side, side, 2]: x and y of every pixel, whose centres OpenCV puts at integers."""
     x = np.arange(side, dtype=np.float32)

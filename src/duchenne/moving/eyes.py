@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +12,17 @@ from numpy.typing import NDArray
 from .. import facs
 from ..faces.eyes import Eye, find
 from ..faces.regions import SLOTS
-from ..faces.warp import Affine, apply, invert, scale_of
+from ..faces.warp import Affine, apply, scale_of
 from ..types import AlignedFace, Pixels
+from .canvas import DrawEyes, mixed
 from .change import SIDE
-from .correspondence import Array, sample
+from .correspondence import Array, carried
 from .covering import has_glasses
-from .moved import DrawEyes, Fields, FindMesh, mixed, resized
-from .one_eye import Drawing, Look, Points, surroundings
+from .moved import Fields, FindMesh, mesh_of, resized
+from .one_eye import Drawing, Look, surroundings
 
+UNITS = tuple(code for code in facs.MOVED if facs.UNITS[code].area == "eyes")
+_ROWS = [facs.INDEX[code] for code in UNITS]
 WIDEST = -0.5  # of the opening, by which lids that do the opposite of closing go apart
 
 
@@ -39,7 +43,14 @@ def looks(table: NDArray[np.float64]) -> tuple[Look, ...]:
 
 def moved_in(tables: NDArray[np.float64]) -> bool:
     """Whether [k, U, 8] intensities ask for anything that is drawn here."""
-    return bool(tables[:, [facs.INDEX[code] for code in facs.MOVED]].any())
+    return bool(tables[:, _ROWS].any())
+
+
+def without(tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[k, U, 8] intensities with those of UNITS at 0."""
+    rest = tables.copy()
+    rest[:, _ROWS] = 0
+    return rest
 
 
 def drawn(
@@ -67,14 +78,13 @@ class Eyes:
 
     @staticmethod
     def of(aligned: AlignedFace, *, glasses: bool) -> Eyes:
-        mesh = apply(invert(aligned.to_photo), aligned.face.mesh[:, :2].astype(float))
         scale = SIDE / len(aligned.pixels)
-        left, right = find(aligned.pixels, mesh)
+        left, right = find(aligned.pixels, mesh_of(aligned) / scale)
         return Eyes((left.scaled(scale), right.scaled(scale)), glasses)
 
     def moved(self, motion: Array) -> Eyes:
         """Where they are when the photo has moved by `Fields.motion`."""
-        left, right = (eye.at(_carried(eye.points, motion)) for eye in self.found)
+        left, right = (eye.at(carried(eye.points, motion)) for eye in self.found)
         return replace(self, found=(left, right))
 
     def drawing(self, looks: Sequence[Look], fields: Fields | None) -> DrawEyes:
@@ -100,8 +110,11 @@ class Painter:
     def __init__(
         self, rest: Pixels, mesh: NDArray[np.floating], share: Array, find_mesh: FindMesh
     ) -> None:
-        self._mesh, self._share, self._find_mesh = mesh, share, find_mesh
-        self._glasses = has_glasses(rest, self._find(rest) * (SIDE / len(rest)))
+        self._rest, self._mesh, self._share, self._find_mesh = rest, mesh, share, find_mesh
+
+    @cached_property
+    def _glasses(self) -> bool:
+        return has_glasses(self._rest, self._find(self._rest) * (SIDE / len(self._rest)))
 
     def _find(self, picture: Pixels) -> NDArray[np.floating]:
         found = self._find_mesh(picture, None)
@@ -112,11 +125,3 @@ class Painter:
             return picture
         after = drawn(picture, find(picture, self._find(picture)), looks, glasses=self._glasses)
         return mixed(picture, after, resized(self._share, len(picture)))
-
-
-def _carried(points: Points, motion: Array, rounds: int = 5) -> Points:
-    """Where places go whose pixels `motion`, [S, S, 2], moves: x with x + motion(x) = place."""
-    at = points
-    for _ in range(rounds):
-        at = points - sample(motion, np.asarray(at[None] - 0.5, np.float32))[0]
-    return np.asarray(at, np.float64)

@@ -27,24 +27,18 @@ from ..faces.landmarks import (
     RIGHT_EYE,
     Mesh,
 )
-from ..faces.paste import footprint
-from ..faces.warp import Affine, apply, invert
-from ..types import AlignedFace, Photo, Pixels
-from .change import LUMA, OPEN, SEALED, SIDE, Change, Unedited, difference, inside, lip_gap, ramp
+from ..faces.warp import apply, invert
+from ..types import AlignedFace, Pixels
+from .change import OPEN, SEALED, SIDE, Change, Unedited, difference, inside, lip_gap, ramp
 from .correspondence import Array, blur, pixel_centres, sample, spline
 from .mouth import Mouth
 from .opening_mouth import JAW, open_mouth
 from .tone import Tone, lip_colour
 
 T = TypeVar("T", np.uint8, np.float32)
-DrawEyes = Callable[[Pixels, Affine], Pixels]
-"""Called with a part of a picture and the map from the crop at SIDE px to its pixels."""
 FindMesh = Callable[[Pixels, Mesh | None], Mesh | None]
 
 UNLIKE, SURELY_UNLIKE = 40.0, 70.0  # grey levels: what is there is not what the generator has
-GRAIN = 2.0  # px: what a blur of this takes away is grain,
-EDGES = 2.5  # up to so many deviations: beyond are edges
-COARSE = 0.1  # correlation of neighbours below which grain is white
 # Where skin is drawn out to so many times its length its grain would become streaks.
 DRAWN_OUT, TORN = 1.4, 2.2
 PARTED = 1.0, 3.0  # px by which lips go apart, from which there is something between them
@@ -75,14 +69,12 @@ class MovedPhoto:
         find_mesh: FindMesh,
         before: Mouth | None = None,
     ) -> None:
-        crop = aligned.pixels
-        mesh = apply(invert(aligned.to_photo), aligned.face.mesh[:, :2].astype(float))
-        self.mesh = mesh * (SIDE / len(crop))  # [468, 2] of the photo, in its crop at SIDE px
+        self.mesh = mesh_of(aligned)
         self._find_mesh = find_mesh
         drawn_mesh = find_mesh(picture, None)
         place = self.mesh if drawn_mesh is None else drawn_mesh[:, :2].astype(float)
         self.unedited = unedited = Unedited(picture, place)
-        small = at_side(crop).astype(np.float32)
+        small = at_side(aligned.pixels).astype(np.float32)
         (self._place,) = spline(self.mesh, [unedited.mesh], SIDE)  # photo -> generator
         drawn = sample(unedited.picture.astype(np.float32), pixel_centres(SIDE) + self._place)
         features = np.maximum.reduce(
@@ -112,6 +104,11 @@ class MovedPhoto:
     def mouth(self) -> Mouth:
         """As it is in the photo."""
         return self._inside
+
+    @property
+    def sealed(self) -> float:
+        """Whether the photo's lips are closed, 0 to 1."""
+        return 1 - self._open
 
     def fields(self, edited: Pixels, gains: NDArray[np.floating] | None = None) -> Fields:
         """What the photo does as the generator's picture becomes `edited`, uint8 [S, S, 3].
@@ -213,6 +210,12 @@ class MovedPhoto:
         return np.asarray(by_mesh + face * off + (1 - face) * carried_on, np.float32)
 
 
+def mesh_of(aligned: AlignedFace) -> NDArray[np.float64]:
+    """[468, 2] of a photo's face, in its crop at SIDE px."""
+    mesh = apply(invert(aligned.to_photo), aligned.face.mesh[:, :2].astype(float))
+    return np.asarray(mesh * (SIDE / len(aligned.pixels)))
+
+
 @dataclass(frozen=True)
 class Fields:
     """What happens to the photo, in its own geometry, at SIDE px; see `change.Change`.
@@ -226,6 +229,13 @@ class Fields:
     appears: Array
     new: Array
     drawn_out: Array
+
+    @staticmethod
+    def none() -> Fields:
+        """Nothing happens."""
+        flat = np.zeros((SIDE, SIDE), np.float32)
+        motion, new = (np.zeros((SIDE, SIDE, n), np.float32) for n in (2, 3))
+        return Fields(motion, flat, flat, new, flat)
 
     def times(self, share: float) -> Fields:
         """So much of it, 0 to 1; what is new is the same and appears so far."""
@@ -256,101 +266,6 @@ def drawn_out(motion: Array) -> Array:
     return 1 - ramp(least, 1 / TORN, 1 / DRAWN_OUT)
 
 
-class Canvas:
-    """Where a moved photo is drawn: the aligned crop, or a part of the photo itself.
-
-    whole: uint8 [H, W, 3], as it is. where: the part that may change. to_crop: map from this
-    part's pixels to the crop at SIDE px. share: float32 [SIDE, SIDE], 0 to 1, where anything may.
-    """
-
-    def __init__(
-        self, whole: Pixels, where: tuple[slice, slice], to_crop: Affine, share: Array
-    ) -> None:
-        self._whole, self._where, self._picture = whole, where, whole[where]
-        picture = self._picture
-        self._from_crop = invert(to_crop)
-        self._linear: Array = self._from_crop[:, :2].astype(np.float32)
-        matrix = to_crop.copy()  # OpenCV's pixels have their centres at integers
-        matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
-        self._matrix = matrix
-        self._share = self._spread(share)
-        # Nothing outside: not by a half pixel of the resampling either.
-        self._share *= self._spread((share > 1 / 512).astype(np.float32), cv2.INTER_NEAREST)
-        self._grain = grain_like(picture, self._share)
-        looked_at = picture[self._share > 0.5]
-        self._level = float(np.median(looked_at @ LUMA)) if len(looked_at) else 1.0
-
-    @staticmethod
-    def of_photo(photo: Photo, aligned: AlignedFace, share: Array) -> Canvas:
-        """In the photo, at its own resolution."""
-        to_photo = aligned.to_photo.copy()
-        to_photo[:, :2] *= len(aligned.pixels) / SIDE
-        where, to_crop = footprint(photo.pixels, to_photo, share)
-        return Canvas(photo.pixels, where, to_crop, share)
-
-    @staticmethod
-    def of_crop(aligned: AlignedFace, share: Array, size: int) -> Canvas:
-        """The aligned crop, `size` px wide."""
-        picture = resized(aligned.pixels, size)
-        to_picture = np.array([[size / SIDE, 0.0, 0.0], [0.0, size / SIDE, 0.0]])
-        where, to_crop = footprint(picture, to_picture, share)
-        return Canvas(picture, where, to_crop, share)
-
-    @cached_property
-    def _here(self) -> Array:
-        height, width = self._picture.shape[:2]
-        x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-        return np.stack([x, y], axis=-1)
-
-    def _spread(self, field: Array, way: int = cv2.INTER_LINEAR) -> Array:
-        height, width = self._picture.shape[:2]
-        flags = way | cv2.WARP_INVERSE_MAP
-        spread = cv2.warpAffine(
-            field, self._matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
-        )
-        return np.asarray(spread, np.float32)
-
-    def draw(self, fields: Fields | None, then: DrawEyes | None = None) -> Pixels:
-        """uint8 [H, W, 3]: the picture with its pixels moved; where `share` is 0 as it was.
-
-        None moves nothing. then: draws into the part that may change, see `DrawEyes`.
-        """
-        drawn = self._whole.copy()
-        part = self._picture if fields is None else self._moved(fields)
-        if then is not None:
-            part = mixed(part, then(part, self._from_crop), self._share)
-        drawn[self._where] = part
-        return drawn
-
-    def _moved(self, fields: Fields) -> Pixels:
-        share = self._share
-        motion = self._spread(fields.motion) * share[..., None]
-        at = self._here + np.asarray(motion @ self._linear.T, np.float32)
-        moved = sample(self._picture, at, cv2.INTER_LANCZOS4).astype(np.float32)
-        moved *= np.exp(self._spread(fields.shading) * share)[..., None]
-        if fields.drawn_out.any():
-            worn = (self._spread(fields.drawn_out) * share)[..., None]
-            moved += worn * (blur(moved, GRAIN) - moved)
-            moved *= 1 + worn * self._grain_of(moved)
-        appears = (self._spread(fields.appears) * share)[..., None]
-        new = self._spread(fields.new)
-        new *= 1 + self._grain_of(new)
-        moved += appears * (new - moved)
-        drawn = np.clip(np.rint(moved), 0, 255).astype(np.uint8)
-        np.copyto(drawn, self._picture, where=(share == 0)[..., None])
-        return drawn
-
-    def _grain_of(self, drawn: Array) -> Array:
-        """[H, W, 1], a factor, so that grey stays grey; less where it is darker than the face."""
-        return np.asarray((self._grain / np.maximum(drawn @ LUMA + 1, self._level))[..., None])
-
-
-def mixed(before: Pixels, after: Pixels, share: Array) -> Pixels:
-    """uint8 [h, w, 3]: `after` where share, [h, w], is 1; where it is 0 `before`, to the bit."""
-    changed = after.astype(np.float32) - before
-    return np.asarray(np.rint(before + share[..., None] * changed), np.uint8)
-
-
 def resized(picture: NDArray[T], size: int) -> NDArray[T]:
     """A square picture or mask [S, S(, C)] at another size, the same one if equal."""
     if len(picture) == size:
@@ -362,24 +277,3 @@ def resized(picture: NDArray[T], size: int) -> NDArray[T]:
 def at_side(picture: Pixels) -> Pixels:
     """uint8 [SIDE, SIDE, 3]."""
     return resized(picture, SIDE)
-
-
-def grain_like(picture: Pixels, share: Array) -> Array:
-    """float32 [h, w], noise as coarse and as strong as a picture's own, for what is drawn into it.
-
-    picture: uint8 [h, w, 3]. share: [h, w], where its grain is looked at. The same each time.
-    """
-    luma = picture.astype(np.float32) @ LUMA
-    fine = luma - blur(luma, GRAIN)
-    looked_at = share > 0.5
-    seen = np.abs(fine[looked_at]) if looked_at.any() else np.zeros(1)
-    # Of a normal distribution the median is at 0.6745 deviations; edges hardly move a median.
-    deviation = float(np.median(seen)) / 0.6745
-    fine = np.clip(fine, -EDGES * deviation, EDGES * deviation) * looked_at
-    neighbours = float((fine[:, 1:] * fine[:, :-1]).sum() + (fine[1:] * fine[:-1]).sum()) / 2
-    alike = neighbours / max(float(np.square(fine).sum()), 1e-6)
-    noise = np.random.default_rng(0).standard_normal(luma.shape, np.float32)
-    if alike > COARSE:  # noise blurred by s has neighbours that correlate by exp(-1 / 4s^2)
-        noise = blur(noise, float(np.sqrt(-0.25 / np.log(min(alike, 0.9)))))
-    noise -= blur(noise, GRAIN)
-    return np.asarray(noise * (deviation / max(float(noise.std()), 1e-6)), np.float32)

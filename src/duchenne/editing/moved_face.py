@@ -1,0 +1,119 @@
+"""A photo's face, its own pixels moved as the generator's pictures of a similar face move."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import facs
+from ..faces import regions
+from ..faces.paste import face_mask
+from ..moving import between, covering, eyes, lips
+from ..moving.change import SIDE
+from ..moving.clear import canvas_of
+from ..moving.covering import Covering
+from ..moving.moved import Fields, MovedPhoto, at_side, mesh_of, resized
+from ..types import AlignedFace, Photo, Pixels
+from .boundaries import Boundaries, without_moved
+from .face import DrawnFace, expected_mesh, find_mesh
+from .mouths import held_closed
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MovedFace:
+    """drawn: the generator's pictures, of these limits. aligned: the face, cut out of its photo.
+
+    keep: bool [H, W], where the photo's own pixels stay. name: the photo's, for warnings.
+    """
+
+    drawn: DrawnFace
+    limits: Boundaries
+    aligned: AlignedFace
+    keep: NDArray[np.bool_] | None = None
+    name: str = ""
+
+    @cached_property
+    def regions(self) -> regions.Regions:
+        """The regions of influence on the photo."""
+        size = len(self.aligned.pixels)
+        return regions.find(expected_mesh(self.aligned, size), size)
+
+    @cached_property
+    def covering(self) -> Covering:
+        """What covers the face, and stays as it is."""
+        found = covering.find(self.aligned)
+        if found.places:
+            logger.warning("%s: %s", self.name, found.sentence)
+        return found
+
+    @cached_property
+    def _clearance(self) -> NDArray[np.float32]:
+        """[SIDE, SIDE], pixels to the nearest place where the photo stays."""
+        return covering.clearance(self.aligned, self.keep, self.covering.mask)
+
+    @cached_property
+    def _eyes(self) -> eyes.Eyes:
+        return eyes.Eyes.of(self.aligned, glasses=covering.wears_glasses(self.aligned))
+
+    @cached_property
+    def _movers(self) -> dict[int, MovedPhoto]:
+        return {}
+
+    def moved_at(self, side: int) -> MovedPhoto:
+        """The photo, ready to be moved as pictures of one of `Renderer.sizes`."""
+        if side not in self._movers:
+            nothing = np.zeros((1, len(facs.CODES), len(regions.SLOTS)))
+            picture = next(self.drawn.frames(nothing, self.limits, size=side))
+            self._movers[side] = MovedPhoto(self.aligned, at_side(picture), find_mesh)
+        return self._movers[side]
+
+    def frames(
+        self,
+        tables: NDArray[np.float64],
+        within: tuple[Photo, AlignedFace],
+        *,
+        paste: bool,
+        size: int | None,
+    ) -> Iterator[Pixels]:
+        """Where nothing is asked the frames are the photo's to the bit.
+
+        tables: [k, U, 8], each frame's intensity of each AU in each of `regions.SLOTS`. within: the
+        photo that they are put back into, and its face there. paste, size: see `Subject.frames`.
+        """
+        photo, aligned = within
+        active = np.asarray(tables.any(axis=(0, 1)))
+        free = resized(face_mask(aligned), SIDE) * (self._clearance > covering.MARGIN)
+        share = free * self.regions.blend(active, SIDE)
+        canvas = canvas_of(photo, aligned, share, paste=paste, size=size)
+        # The generator's small pictures are coarse where a mouth opens: they serve previews only.
+        sizes = self.drawn.renderer.sizes
+        side = max(sizes)
+        if size is not None and size <= SIDE and not paste:
+            side = max((s for s in sizes if s <= SIDE), default=side)
+        pulled = without_moved(tables)
+        acting = np.asarray(pulled.any(axis=(0, 1)))
+
+        def work_out(frame: int) -> Fields | None:
+            table, fields = pulled[frame], None
+            if table.any():
+                moved = self.moved_at(side)
+                held = held_closed(table, moved.sealed)
+                drawn = next(self.drawn.frames(held[None], self.limits, size=side, active=acting))
+                fields = moved.fields(at_side(drawn), self.limits.gains(table))
+            if lips.moved_in(tables[frame]):
+                fields = lips.shaped(fields, mesh_of(self.aligned), tables[frame])
+            return None if fields is None else covering.sparing(fields, self._clearance)
+
+        if acting.any():
+            self.moved_at(side)  # before several threads ask for it
+        found = between.fields_of(eyes.without(tables), work_out, self.drawn.renderer.threads)
+        for table, fields in zip(tables, found, strict=True):
+            looks = eyes.looks(table)
+            yield canvas.draw(fields, self._eyes.drawing(looks, fields) if any(looks) else None)
