@@ -32,7 +32,7 @@ Numbers = NDArray[np.float64]
 class Action:
     """What a unit does at 1. width: of the mouth, and upper, lower: height of the red of the lips,
     each times what it is at rest. lift: of the corners, in halves of the mouth's width.
-    dimple: depth of the shadow beside the corners, logarithm of luma."""
+    dimple: depth of the fold beside the corners, logarithm of luma."""
 
     width: float = 1.0
     upper: float = 1.0
@@ -43,12 +43,12 @@ class Action:
 
 ACTIONS: Mapping[str, Action] = MappingProxyType(
     {
-        "AU14": Action(width=1.12, upper=0.8, lower=0.8, lift=0.06, dimple=0.25),
+        "AU14": Action(width=1.15, upper=0.78, lower=0.78, lift=0.08, dimple=0.2),
         "AU18": Action(width=0.74, upper=1.2, lower=1.2),
         "AU22": Action(width=0.86, upper=1.5, lower=1.6),
-        "AU23": Action(width=0.87, upper=0.5, lower=0.55),
-        "AU24": Action(width=0.98, upper=0.45, lower=0.5),
-        "AU28": Action(width=0.95, upper=0.2, lower=0.25),
+        "AU23": Action(width=0.88, upper=0.62, lower=0.66),
+        "AU24": Action(width=0.98, upper=0.55, lower=0.6),
+        "AU28": Action(width=0.95, upper=0.3, lower=0.35),
     }
 )
 _ROWS = [facs.INDEX[code] for code in ACTIONS]
@@ -62,8 +62,9 @@ SKIN = 0.7  # how far above and below the red skin is drawn out or pushed togeth
 ROUND = 0.12  # over which the way of the corners turns round
 NEAR_CORNERS = 0.35
 MIDDLE = 0.35  # over which one side passes into the other
-OPEN, LESS_OPEN = (0.1, 0.5), 0.5  # between lips that are apart they do so much less
-DIMPLE = 0.16, 0.07, 0.2  # how far beside a corner, its width and height
+OPEN, LESS_OPEN = (0.1, 0.5), 0.35  # between lips that are apart they do so much less
+FOLD = (0.1, 0.05, 0.15, -1.0), (0.27, 0.1, 0.2, 0.45)
+"""Shadow and bulge beside a corner: how far from it, width, height, and how dark or light."""
 
 
 def moved_in(tables: NDArray[np.float64]) -> bool:
@@ -158,12 +159,11 @@ class _Lips:
         source_y = y + lift * corner
         source_y = self._thinner(source_x, source_y, upper, lower)
         back = (source_x - x)[..., None] * self.across + (source_y - y)[..., None] * self.down
-        far, wide, high = DIMPLE
-        pit = np.square((np.abs(x) - width - far) / wide) + np.square(y / high)
-        return (
-            np.asarray(back * self.half, np.float32),
-            np.asarray(-dimple * np.exp(-pit / 2), np.float32),
-        )
+        fold = 0.0
+        for far, wide, high, strength in FOLD:
+            place = np.square((np.abs(x) - width - far) / wide) + np.square(y / high)
+            fold = fold + strength * np.exp(-place / 2)
+        return np.asarray(back * self.half, np.float32), np.asarray(dimple * fold, np.float32)
 
     @property
     def _free(self) -> float:
