@@ -19,8 +19,8 @@ from ..moving.clear import canvas_of
 from ..moving.covering import Covering
 from ..moving.moved import Fields, MovedPhoto, at_side, mesh_of, resized
 from ..types import AlignedFace, Photo, Pixels
+from . import face
 from .boundaries import Boundaries, without_moved
-from .face import DrawnFace, expected_mesh, find_mesh
 from .mouths import held_closed
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class MovedFace:
     keep: bool [H, W], where the photo's own pixels stay. name: the photo's, for warnings.
     """
 
-    drawn: DrawnFace
+    drawn: face.DrawnFace
     limits: Boundaries
     aligned: AlignedFace
     keep: NDArray[np.bool_] | None = None
@@ -43,7 +43,7 @@ class MovedFace:
     def regions(self) -> regions.Regions:
         """The regions of influence on the photo."""
         size = len(self.aligned.pixels)
-        return regions.find(expected_mesh(self.aligned, size), size)
+        return regions.find(face.expected_mesh(self.aligned, size), size)
 
     @cached_property
     def covering(self) -> Covering:
@@ -71,7 +71,7 @@ class MovedFace:
         if side not in self._movers:
             nothing = np.zeros((1, len(facs.CODES), len(regions.SLOTS)))
             picture = next(self.drawn.frames(nothing, self.limits, size=side))
-            self._movers[side] = MovedPhoto(self.aligned, at_side(picture), find_mesh)
+            self._movers[side] = MovedPhoto(self.aligned, at_side(picture), face.find_mesh)
         return self._movers[side]
 
     def frames(
