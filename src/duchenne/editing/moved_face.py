@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +25,7 @@ from . import face
 from .boundaries import Boundaries, without_moved
 from .mouths import held_closed
 
+KEPT = 4  # fields of the last pictures, 8 MB each
 logger = logging.getLogger(__name__)
 
 
@@ -38,6 +41,8 @@ class MovedFace:
     aligned: AlignedFace
     keep: NDArray[np.bool_] | None = None
     name: str = ""
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+    _known: OrderedDict[bytes, Fields] = field(default_factory=OrderedDict)
 
     @cached_property
     def regions(self) -> regions.Regions:
@@ -74,6 +79,24 @@ class MovedFace:
             self._movers[side] = MovedPhoto(self.aligned, at_side(picture), face.find_mesh)
         return self._movers[side]
 
+    def _pulled(self, table: NDArray[np.float64], side: int, acting: NDArray[np.bool_]) -> Fields:
+        """What the generator's change does to the photo; the last ones are kept.
+
+        A picture that was measured is often the one that is then asked for.
+        """
+        key = table.tobytes() + acting.tobytes() + side.to_bytes(4, "big")
+        fields = self._known.get(key)
+        if fields is None:
+            moved = self.moved_at(side)
+            held = held_closed(table, moved.sealed)
+            drawn = next(self.drawn.frames(held[None], self.limits, size=side, active=acting))
+            fields = moved.fields(at_side(drawn), self.limits.gains(table))
+            with self._turn:  # several threads may draw
+                self._known[key] = fields
+                while len(self._known) > KEPT:
+                    self._known.popitem(last=False)
+        return fields
+
     def frames(
         self,
         tables: NDArray[np.float64],
@@ -101,12 +124,7 @@ class MovedFace:
         acting = np.asarray(pulled.any(axis=(0, 1)))
 
         def work_out(frame: int) -> Fields | None:
-            table, fields = pulled[frame], None
-            if table.any():
-                moved = self.moved_at(side)
-                held = held_closed(table, moved.sealed)
-                drawn = next(self.drawn.frames(held[None], self.limits, size=side, active=acting))
-                fields = moved.fields(at_side(drawn), self.limits.gains(table))
+            fields = self._pulled(pulled[frame], side, acting) if pulled[frame].any() else None
             if lips.moved_in(tables[frame]):
                 fields = lips.shaped(fields, mesh_of(self.aligned), tables[frame])
             return None if fields is None else covering.sparing(fields, self._clearance)
