@@ -354,12 +354,12 @@ def test_a_unit_without_a_boundary(
     monkeypatch.setattr("duchenne.animate.Subject.measure", lambda self, frame: levels)
     studio = tiny.TinyStudio()
     normals = studio.boundaries.normals.copy()
-    normals[facs.INDEX["AU14"]] = 0
+    normals[facs.INDEX["AU15"]] = 0
     studio._boundaries = replace(studio.boundaries, normals=normals)
     studio.__dict__.pop("boundaries")
     with running(studio) as address, visit(chromium, address) as page:
         draw(page, 7)
-        assert "AU14" not in visible(page)
+        assert "AU15" not in visible(page)
         assert len(visible(page)) == len(facs.CODES) - 1
         page.click("#profile > summary")
         page.wait_for_selector("#profile-table tbody tr")
@@ -368,15 +368,15 @@ def test_a_unit_without_a_boundary(
         assert told == {
             code: pytest.approx(level)
             for code, level in zip(facs.CODES, levels, strict=True)
-            if code != "AU14"
+            if code != "AU15"
         }
         page.click("#timeline > summary")
         table = tmp_path / "keys.csv"
-        table.write_text("au,time,value\nAU14,0,0\nAU14,1,1\n")
+        table.write_text("au,time,value\nAU15,0,0\nAU15,1,1\n")
         page.set_input_files("#table-file", table)
         page.wait_for_selector("#curves polyline")
         page.click("#export")
-        page.wait_for_selector("#problem:has-text('AU14: these boundaries have none')")
+        page.wait_for_selector("#problem:has-text('AU15: these boundaries have none')")
 
 
 def test_nothing_lies_over_anything_else(page: Page, shoot: Callable[[Page, str], None]) -> None:
