@@ -43,7 +43,7 @@ class Action:
 
 ACTIONS: Mapping[str, Action] = MappingProxyType(
     {
-        "AU14": Action(width=1.15, upper=0.78, lower=0.78, lift=0.08, dimple=0.2),
+        "AU14": Action(width=0.98, upper=0.68, lower=0.68, lift=0.09, dimple=0.24),
         "AU18": Action(width=0.74, upper=1.2, lower=1.2),
         "AU22": Action(width=0.86, upper=1.5, lower=1.6),
         "AU23": Action(width=0.88, upper=0.62, lower=0.66),
