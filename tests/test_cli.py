@@ -84,6 +84,7 @@ OTHER_PROCESSES = ("duchenne stimuli", "duchenne batch")
 # Twenty minutes each; what they call is tested in test_fit.py and test_evaluate.py.
 TOO_LONG = ("duchenne fit", "duchenne evaluate", *OTHER_PROCESSES)
 TOO_LONG += ("duchenne serve",)  # runs until it is stopped: test_studio_serve.py
+TOO_LONG += ("duchenne sign",)  # needs a certificate: test_credentials.py
 REAL_FACE = ("--target", "--like", "--drive film.mp4")
 NAMES = ("", " weights", " fit", " generator", " programs", " study")
 GROUPS = {f"duchenne{group}" for group in NAMES}

@@ -21,6 +21,7 @@ from .run import Run, recorded
 PACKAGES = ("openvino", "av", "pillow", "numpy", "opencv-python-headless", "torch")
 # Extra -> the module that it brings, which nothing else needs.
 EXTRAS = {
+    "credentials": "c2pa",
     "demo": "skimage",
     "evaluate": "dlib",
     "fit": "sklearn",

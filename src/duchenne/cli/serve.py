@@ -53,7 +53,8 @@ def serve(
     Examples:
       duchenne serve
       duchenne serve --port 9000 --steps 80
-      duchenne serve --host 0.0.0.0 --password-file secret.txt --token-file token.txt
+      duchenne serve --host 0.0.0.0 --password-file secret.txt
+      duchenne serve --token-file token.txt
     """
     from ..web import settings
 

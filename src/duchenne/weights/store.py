@@ -242,8 +242,11 @@ def _folder(name: str, variable: str) -> Path:
 
 
 def _is_offline(offline: bool | None) -> bool:
-    if offline is not None:
-        return offline
+    return stays_offline() if offline is None else offline
+
+
+def stays_offline() -> bool:
+    """Whether DUCHENNE_OFFLINE forbids to ask the network."""
     return os.environ.get("DUCHENNE_OFFLINE", "").lower() not in ("", "0", "false", "no", "off")
 
 
