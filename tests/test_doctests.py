@@ -9,7 +9,15 @@ import pytest
 
 # What needs no network, no picture and no file: numbers, names and text in, the same out.
 PURE = (
-    *("errors", "facs", "reading.numbers", "reading.texts", "files.codes", "faces.warp"),
+    *(
+        "errors",
+        "facs",
+        "reading.numbers",
+        "reading.texts",
+        "files.codes",
+        "files.names",
+        "faces.warp",
+    ),
     *("motion.arkit", "motion.easing", "motion.timeline", "study.agreement"),
 )
 

@@ -16,6 +16,7 @@ from ..engine.base import Engine, Item, Outcome, Slots, Throughput
 from ..engine.folder import OutputFolder, sha256_of
 from ..errors import DescriptorError, InputError, quoted
 from ..files import codes, folders
+from ..files.names import sameness
 from ..reading import places, tables
 from . import papers
 from .design import Cell, Output
@@ -205,16 +206,20 @@ def _asked(table: Path, line: int, cells: Mapping[str, str]) -> Mapping[str, flo
 
 
 def _distinct(inputs: list[Input]) -> list[Input]:
-    """Outputs of a.jpg and a.png get a_jpg and a_png; what is still the same gets a number."""
-    stems = Counter(given.stem for given in inputs)
+    """Outputs of a.jpg and a.png get a_jpg and a_png; what is still the same gets a number.
+
+    A.jpg and a.jpg are the same: the folder may lie on a disk that knows no case.
+    """
+    stems = Counter(sameness(given.stem) for given in inputs)
     seen: Counter[str] = Counter()
     result = []
     for given in inputs:
         stem = given.stem
-        if stems[stem] > 1:
+        if stems[sameness(stem)] > 1:
             stem = f"{stem}_{given.path.suffix[1:]}"
-        seen[stem] += 1
-        stem = stem if seen[stem] == 1 else f"{stem}_{seen[stem]}"
+        seen[sameness(stem)] += 1
+        number = seen[sameness(stem)]
+        stem = stem if number == 1 else f"{stem}_{number}"
         result.append(replace(given, stem=stem))
     return result
 

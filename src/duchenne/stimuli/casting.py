@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -14,6 +15,7 @@ import numpy as np
 from ..engine.base import Engine, Item, Throughput
 from ..engine.folder import OutputFolder
 from ..errors import InputError
+from ..files.names import sameness, unportable
 from ..files.writing import reporting_disk_errors
 from ..types import StageProgress
 from .design import Design
@@ -48,10 +50,15 @@ def named_people(design: Design) -> list[Identity]:
             identity = re.sub(r"[^\w-]+", "-", Path(name).stem).strip("-") or kind
             people.append(Identity(identity, kind, Source(name, content=content)))
     people += [synthetic(design, seed) for seed in design.people.seeds]
-    identities = [person.name for person in people]
-    for identity in identities:
-        if identities.count(identity) > 1:
-            raise InputError(f"[people] two people would be called {identity!r}; rename a file")
+    counted = Counter(sameness(person.name) for person in people)
+    for person in people:
+        if reason := unportable(person.name):
+            raise InputError(f"[people] {person.source.name}: {reason}; rename the file")
+        if counted[sameness(person.name)] > 1:
+            raise InputError(
+                f"[people] two people would be called {person.name!r} (case does not count); "
+                "rename a file"
+            )
     return people
 
 

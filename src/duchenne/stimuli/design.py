@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from .. import facs
 from ..errors import DescriptorError, InputError, meant, quoted
 from ..files.film_formats import set_suffixes
+from ..files.names import sameness, unportable
 from ..files.pictures import STILLS
 from ..measuring.identity import DLIB
 from ..motion.easing import find_easing
@@ -324,10 +325,18 @@ def _check_output(design: Design) -> None:
     longest = max((len(part.encode()) for name in names for part in Path(name).parts), default=0)
     if longest > 200:  # 255 may be, and an identity is longer than "identity"
         raise InputError(f"[output] pattern: makes file names of {longest} bytes; at most 200")
-    if len(set(names)) < len(names) or "{identity" not in design.pattern:
-        raise InputError(f"[output] pattern {quoted(design.pattern)} gives two files the same name")
+    if len({sameness(name) for name in names}) < len(names) or "{identity" not in design.pattern:
+        raise InputError(
+            f"[output] pattern {quoted(design.pattern)} gives two files the same name, which on "
+            "Windows and macOS has no case"
+        )
     if any(Path(name).is_absolute() or ".." in Path(name).parts for name in names):
         raise InputError(f"[output] pattern {quoted(design.pattern)} leads out of the set's folder")
+    if reason := next(filter(None, map(unportable, names)), ""):
+        raise InputError(
+            f"[output] pattern {quoted(design.pattern)}, with these conditions: {reason}; a set "
+            "goes to every system, so choose others"
+        )
 
 
 def _check_pattern(pattern: str) -> None:
