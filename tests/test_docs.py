@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 import shlex
+import shutil
+import subprocess
 import textwrap
 from collections.abc import Iterator
 from importlib import metadata
@@ -280,3 +282,18 @@ def test_the_pictures_are_small_and_marked(name: str, limit: int) -> None:
     assert path.stat().st_size < limit
     photo = name.startswith("photo")
     assert read_synthetic_mark(path) == (SourceType.EDITED if photo else SourceType.GENERATED)
+
+
+@pytest.mark.parametrize(
+    ("path", "block"),
+    [
+        pytest.param(path, block, id=f"{path.name} {i}")
+        for path in DOCS
+        for i, block in enumerate(re.findall(r"^```bash\n(.*?)^```", path.read_text(), re.M | re.S))
+    ],
+)
+def test_a_script_for_the_shell_can_be_read_by_it(path: Path, block: str) -> None:
+    if shutil.which("bash") is None:
+        pytest.skip("bash is not installed")
+    read = subprocess.run(["bash", "-n"], input=block, text=True, capture_output=True)
+    assert read.returncode == 0, f"{path}: {read.stderr}"
