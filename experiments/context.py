@@ -41,7 +41,7 @@ Classifier = ExpressionClassifier | FaceApiClassifier
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is measured; the defaults are what the committed page was made with.
+    """How much is measured; every record says what it was made with.
 
     identities: held-out people that tables are made on. shown: people in figures. frames: of a
     film strip. film: frames of the animations whose smoothness is measured. samples: random faces

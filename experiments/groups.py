@@ -93,6 +93,9 @@ def spilt(person: Mapping[str, Any]) -> Array:
 MEASURES: Mapping[str, Measure] = MappingProxyType(
     {
         "change": Measure("change of the asked AU (0 to 5)", -1, lambda p: float(own(p).mean())),
+        "missed": Measure(
+            "how far that is from 5", 1, lambda p: float(np.abs(own(p) - facs.FULL).mean())
+        ),
         "responds": Measure(
             "edits that respond", -1, lambda p: float((own(p) >= metrics.RESPONDS).mean())
         ),
@@ -203,8 +206,14 @@ def finds(picture: Pixels) -> bool:
 def summary(people: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Sorting -> group -> people, and of every measure mean, standard error and whether worse."""
     values = {name: np.array([m.of(p) for p in people]) for name, m in MEASURES.items()}
+    owns = np.stack([own(person) for person in people])  # [F, U]
     result: dict[str, Any] = {
         "people": len(people),
+        "leakage": _rounded(values["spilt"].mean() / values["change"].mean()),
+        "units": {
+            code: [_rounded(v.mean()), _rounded(_error(v))]
+            for code, v in zip(UNITS, owns.T, strict=True)
+        },
         "all": {name: [_rounded(v.mean()), _rounded(_error(v))] for name, v in values.items()},
         "by": {},
     }
@@ -215,6 +224,9 @@ def summary(people: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             mine = labels == label
             groups[str(label)] = {
                 "people": int(mine.sum()),
+                "leakage": _rounded(values["spilt"][mine].mean() / values["change"][mine].mean()),
+                "units": {code: compared(v[mine], v[~mine], -1)
+                          for code, v in zip(UNITS, owns.T, strict=True)},
                 **{name: compared(v[mine], v[~mine], MEASURES[name].worse)
                    for name, v in values.items()},
             }  # fmt: skip
@@ -252,7 +264,8 @@ def section(records: Records) -> str:
         f"{record['generated']['people']} people that no fit has seen, drawn with a truncation of "
         f"{record['truncation']:g} (the other experiments: {harness.TRUNCATION:g}, under which "
         f"nearly all look young and light), at {record['size']} px; {units} at 1, one at a time. "
-        "Mean and standard error over people. Bold: worse than all other people by more than "
+        "Mean and standard error over people; leakage is the change of untied AUs over that of the "
+        "asked one. Bold: worse than all other people by more than "
         f"{FAR:g} standard errors. Groups below {LEAST} people are left out.",
         "Who belongs where is what a picture looks like to a machine, and no fact about anybody: "
         "apparent age and gender by two small networks (`measuring/apparent.py`), skin by the "
@@ -263,6 +276,8 @@ def section(records: Records) -> str:
         "The change of the asked AU and of the others is by this program's own scorer, which may "
         "itself see some people's faces less well.",
         _table(record["generated"]),
+        "**Change of every asked AU, by group** (5 was asked; bold: weaker than in all others)",
+        _units_table(record["generated"]),
     ]
     if "photos" in record:
         parts += [
@@ -273,15 +288,35 @@ def section(records: Records) -> str:
 
 
 def _table(found: Mapping[str, Any], least: int = LEAST) -> str:
-    shown = list(MEASURES)
-    rows = [["everybody", str(found["people"]), *(_cell(*found["all"][name]) for name in shown)]]
-    for title, groups in found["by"].items():
-        rows += [
-            [f"{title}: {label}", str(group["people"]), *(_cell(*group[name]) for name in shown)]
+    rows = [
+        [label, str(group["people"]), *(_cell(*group[name]) for name in MEASURES),
+         f"{group['leakage']:.2f}"]
+        for label, group in _groups(found, least)
+    ]  # fmt: skip
+    titles = (measure.title for measure in MEASURES.values())
+    return verdicts.table(rows, ["", "people", *titles, "leakage"])
+
+
+def _units_table(found: Mapping[str, Any]) -> str:
+    rows = [
+        [label, *(_cell(*group["units"][code]) for code in found["units"])]
+        for label, group in _groups(found, LEAST)
+    ]
+    return verdicts.table(rows, ["change of", *found["units"]])
+
+
+def _groups(found: Mapping[str, Any], least: int) -> list[tuple[str, Mapping[str, Any]]]:
+    """Everybody, and every group of at least so many people, with its name."""
+    everybody = {**found["all"], **{key: found[key] for key in ("people", "leakage", "units")}}
+    return [
+        ("everybody", everybody),
+        *(
+            (f"{title}: {label}", group)
+            for title, groups in found["by"].items()
             for label, group in groups.items()
             if group["people"] >= least
-        ]
-    return verdicts.table(rows, ["", "people", *(MEASURES[name].title for name in shown)])
+        ),
+    ]
 
 
 def _cell(mean: float, error: float, far: bool = False) -> str:
