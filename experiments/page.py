@@ -37,6 +37,10 @@ VERDICTS = (
     "here: it is about weights or data that nobody may pass on; the command does it for whoever "
     "has them."
 )
+MIXED = (
+    "Verdicts are of the boundaries that their experiment was made with; where others have been "
+    "shipped since, the three sets of people below say which requirements the present ones meet."
+)
 DIFFERENT = (
     (
         "Generator",
@@ -168,7 +172,8 @@ def _made_with(records: Records) -> str:
             f"`{v}`" + (f" ({', '.join(n)})" if len(users) > 1 else "") for v, n in users.items()
         ]
         parts.append(f"{key} {' and '.join(values)}")
-    return f"Made with {'; '.join(parts)}."
+    mixed = len(made.get("boundaries", {})) > 1
+    return f"Made with {'; '.join(parts)}." + (f" {MIXED}" if mixed else "")
 
 
 def _summary(claims: list[Claim]) -> str:

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from duchenne import facs
+from duchenne.errors import WeightsError
 from duchenne.evaluate.harness import LEVELS, Measured
+from duchenne.faces import align
 from duchenne.measuring import complexion
+from duchenne.measuring.apparent import AgeAndGender
 from duchenne.measuring.identity import JUDGES
 from duchenne.measuring.patches import SHADED
+from duchenne.types import Photo
 from experiments import comparable, groups, seeds
 
 KEYS = [judge.key for judge in JUDGES.values()]
@@ -45,6 +49,24 @@ def test_the_typology_angle(colour: tuple[int, int, int], angle: float, tone: st
 def test_every_angle_has_a_tone() -> None:
     assert {complexion.tone(angle) for angle in range(-90, 91)} == set(complexion.TONES)
     assert complexion.ita(*cheeks((200, 210, 255))) == 90  # bluish light
+
+
+# Apparent age and gender
+
+
+@pytest.mark.weights
+def test_a_known_face_looks_its_age(astronaut: np.ndarray) -> None:
+    try:
+        networks = AgeAndGender()
+    except WeightsError as error:
+        pytest.skip(str(error))
+    face = align.align(Photo(astronaut, "photo"), size=512).pixels
+    years, female = networks.look(face)
+    assert 25 < years < 50  # Eileen Collins, about forty
+    assert female > 0.9
+    assert networks.look(np.ascontiguousarray(face[:, ::-1])) == pytest.approx(
+        (years, female), abs=0.5
+    )
 
 
 # Groups
