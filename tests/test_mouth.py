@@ -10,6 +10,7 @@ import tiny
 from duchenne.faces.landmarks import INNER_LIPS, LEFT_EYE, RIGHT_EYE
 from duchenne.faces.warp import apply, invert
 from duchenne.files import pictures
+from duchenne.moving import opening_mouth
 from duchenne.moving.canvas import Canvas
 from duchenne.moving.change import SIDE, inside
 from duchenne.moving.mouth import COLUMNS, MIDDLE, Mouth, rows_of
@@ -192,3 +193,17 @@ def test_a_mouth_opens_no_wider_than_mouths_do(face: AlignedFace) -> None:
     upper, lower = rows_of_teeth(picture, mesh)
     assert upper[1] + 10 < lower[0]
     assert lower[1] - mesh[13, 1] < 0.85 * eyes
+
+
+def test_a_thin_strip_shows_nothing_from_elsewhere() -> None:
+    """The middle of a pixel lies outside a triangle that is lower than a pixel."""
+    x = np.linspace(100, 160, COLUMNS)
+    zigzag = np.where(np.arange(COLUMNS) % 2, 0.05, 0.4)
+    thin = np.stack([x, np.full(COLUMNS, 200.3)], axis=1), np.stack([x, 200.3 + zigzag], axis=1)
+    tall = np.stack([x, np.full(COLUMNS, 190.0)], axis=1), np.stack([x, np.full(COLUMNS, 230.0)], 1)
+    shown = opening_mouth._raster([opening_mouth._Strip(thin, tall, tall)], 60.0, 0.0, SIDE)
+    rows, columns = np.nonzero(shown.within)
+    assert len(rows) > COLUMNS
+    comes_from = shown.motion[rows, columns] + np.column_stack([columns + 0.5, rows + 0.5])
+    assert 190 <= comes_from[:, 1].min() <= comes_from[:, 1].max() <= 230
+    assert 100 <= comes_from[:, 0].min() <= comes_from[:, 0].max() <= 160

@@ -186,9 +186,11 @@ def _raster(strips: list[_Strip], eyes: float, slit: float, side: int) -> Openin
         cv2.fillConvexPoly(which, points, number + 1, cv2.LINE_8, 4)
     y, x = np.nonzero(which)
     here = np.column_stack([x + 0.5, y + 0.5, np.ones(len(x))])
-    found = np.einsum("pi,pij->pj", here, maps[which[y, x] - 1])
-    found[:, 4:7] = np.clip(found[:, 4:7], 0, 1)
-    found[:, 7:] = np.clip(found[:, 7:], 0, 255)
+    triangle = which[y, x] - 1
+    found = np.einsum("pi,pij->pj", here, maps[triangle])
+    # The middle of a pixel may lie beside a triangle, and beside a thin one far from its corners.
+    least, most = at_corners.min(axis=1), at_corners.max(axis=1)
+    found = np.clip(found, least[triangle], most[triangle])
     found[:, :2] -= here[:, :2]
     found[:, 2:4] -= 0.5
     whole = np.zeros((side, side, found.shape[1]), np.float32)
