@@ -40,7 +40,7 @@ UNRECORDED = {"help"}  # has no --json
 LONG = {"encode"}  # only where it is asked for
 CODE = f"seed_{SEED}.safetensors"
 PROGRAM = "from duchenne.cli import main; main()"
-STAGES = ("load", "align", "encode", "prepare", "render and write", "score", "sample")
+STAGES = ("load", "align", "encode", "prepare", "measure", "render and write", "score", "sample")
 Run = dict[str, float]
 
 
