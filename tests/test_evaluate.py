@@ -25,6 +25,7 @@ from duchenne.measuring.dlib_identity import Recogniser
 from duchenne.measuring.facenet import FaceNet
 from duchenne.measuring.identity import FACENET, JUDGES, MOBILE, Judge
 from duchenne.measuring.mobilefacenet import MobileFaceNet
+from duchenne.moving import lips
 from duchenne.types import Photo
 from experiments import context, failures, page, registry
 
@@ -203,6 +204,13 @@ def test_nothing_is_kept_of_what_failed(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         Kept(tmp_path).get("face", {}, lambda: 1 / 0)
     assert not list(tmp_path.iterdir())
+
+
+def test_lips_that_go_farther_are_another_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = tiny.boundaries(tiny.GENERATOR)
+    before = kept.of_boundaries(one)
+    monkeypatch.setattr(lips, "AT_1", lips.AT_1 * 1.1)
+    assert kept.of_boundaries(one) != before
 
 
 def test_other_boundaries_have_another_fingerprint() -> None:

@@ -19,6 +19,7 @@ from ..editing.boundaries import Boundaries
 from ..errors import OutputError
 from ..files import codes, writing
 from ..measuring import score
+from ..moving import lips
 from ..types import LatentCode, Pixels
 
 log = logging.getLogger(__name__)
@@ -67,8 +68,11 @@ class Kept:
 
 
 def of_boundaries(boundaries: Boundaries) -> str:
-    """A short hash of what the boundaries do; where they came from does not count."""
-    arrays = [boundaries.normals, boundaries.biases, boundaries.lengths]
+    """A short hash of what is drawn with them; where they came from does not count.
+
+    Of the lips that are moved in the picture instead, how far they go counts.
+    """
+    arrays = [boundaries.normals, boundaries.biases, boundaries.lengths, lips.AT_1]
     if boundaries.stretch:
         arrays += [boundaries.stretch.centre, np.array(boundaries.stretch.radius)]
         arrays.append(np.array(boundaries.stretch.power))

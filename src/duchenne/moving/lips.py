@@ -9,7 +9,7 @@ along their own outlines.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -55,6 +55,9 @@ _ROWS = [facs.INDEX[code] for code in ACTIONS]
 _SIDES = [SLOTS.index("mouth" + side) for side in facs.SIDES]
 _LOGS = np.log([[a.width, a.upper, a.lower] for a in ACTIONS.values()])
 _ADDED = np.array([[a.lift, a.dimple] for a in ACTIONS.values()])
+
+AT_1 = np.array([astuple(action) for action in ACTIONS.values()])
+"""The same as numbers: what a picture of these units depends on."""
 
 # All in halves of the mouth's width.
 ASIDE, ABOVE = 1.3, 0.55  # how far beside the corners, above and below the lips skin comes along
