@@ -44,11 +44,11 @@ class Action:
 ACTIONS: Mapping[str, Action] = MappingProxyType(
     {
         "AU14": Action(width=0.98, upper=0.78, lower=0.78, lift=0.09, dimple=0.24),
-        "AU18": Action(width=0.74, upper=1.2, lower=1.2),
+        "AU18": Action(width=0.75, upper=1.2, lower=1.2),
         "AU22": Action(width=0.86, upper=1.5, lower=1.6),
         "AU23": Action(width=0.88, upper=0.62, lower=0.66),
         "AU24": Action(width=0.98, upper=0.55, lower=0.6),
-        "AU28": Action(width=0.95, upper=0.3, lower=0.35),
+        "AU28": Action(width=0.96, upper=0.4, lower=0.45),
     }
 )
 _ROWS = [facs.INDEX[code] for code in ACTIONS]
@@ -65,7 +65,7 @@ SKIN = 0.7  # how far above and below the red skin is drawn out or pushed togeth
 ROUND = 0.12  # over which the way of the corners turns round
 NEAR_CORNERS = 0.35
 MIDDLE = 0.35  # over which one side passes into the other
-OPEN, LESS_OPEN = (0.1, 0.5), 0.35  # gap; the red of lips that are apart changes so much less
+OPEN, LESS_OPEN = (0.1, 0.5), 0.35  # gap; lips that are apart do so much less
 FOLD = (0.1, 0.05, 0.15, -1.0), (0.27, 0.1, 0.2, 0.45)
 """Shadow and bulge beside a corner: how far from it, width, height, and how dark or light."""
 
@@ -145,8 +145,7 @@ class _Lips:
         here = pixel_centres(SIDE) + np.float32(0.5) - self.middle.astype(np.float32)
         x, y = (here @ axis.astype(np.float32) / self.half for axis in (self.across, self.down))
         left = ramp(np.asarray(x, np.float32), -MIDDLE, MIDDLE)
-        logs, added = sides @ _LOGS, sides @ _ADDED  # [2, 3], [2, 2]
-        logs[:, 1:] *= self._free
+        logs, added = sides @ _LOGS * self._free, sides @ _ADDED  # [2, 3], [2, 2]
 
         def each(values: Numbers) -> Array:
             return np.asarray(left * values[0] + (1 - left) * values[1], np.float32)
@@ -171,7 +170,7 @@ class _Lips:
 
     @property
     def _free(self) -> float:
-        """How much thinner or fuller they can get: they lie on each other, or on teeth."""
+        """How much of it they do: they lie on each other, or on teeth, which cannot be made narrow."""
         upper, lower = (curve[len(curve) // 2, 1] for curve in self.outlines[1:3])
         return 1 - LESS_OPEN * float(ramp(float(lower - upper), *OPEN))
 
