@@ -170,7 +170,7 @@ class _Lips:
 
     @property
     def _free(self) -> float:
-        """How much of it they do: they lie on each other, or on teeth, which cannot be made narrow."""
+        """How much of it they do, 1 for closed ones: teeth cannot be made narrower."""
         upper, lower = (curve[len(curve) // 2, 1] for curve in self.outlines[1:3])
         return 1 - LESS_OPEN * float(ramp(float(lower - upper), *OPEN))
 
