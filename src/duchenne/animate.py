@@ -36,6 +36,7 @@ from .generators.spec import Spec
 from .motion.timeline import Timeline
 from .moving import covering
 from .moving.covering import Covering
+from .moving.moved import at_side, mesh_of
 from .types import WIDTH, AlignedFace, LatentCode, Photo, Pixels
 
 if TYPE_CHECKING:  # PyTorch, which many a face does without
@@ -195,10 +196,7 @@ class Studio:
                 return Subject(self, code, photo, aligned, kept)
             code = self.inversion.encode(aligned.pixels, progress=progress)
             subject = Subject(self, code, photo, aligned, kept)
-            if (
-                self.settings == LOOK_ALIKE
-                and self.spec.fingerprint == boundaries.built_in().generator
-            ):
+            if self.settings == LOOK_ALIKE:
                 subject = subject.alike()
             self.cache.put(aligned.pixels, self.inversion, subject.code)
         return subject
@@ -281,12 +279,17 @@ class Subject:
         return self.moved.covering
 
     def alike(self) -> Subject:
-        """The same with its look-alike's lips as far apart as the photo's; see `editing.mouths`."""
+        """The same with its look-alike's lips as far apart as the photo's; see `editing.mouths`.
+
+        Codes are kept for all boundaries, so it is always the built-in ones that do it.
+        """
         limits = boundaries.built_in()
-        if limits.generator != self.code.generator:
+        if self.aligned is None or limits.generator != self.code.generator:
             return self
-        moved = self.moved.moved_at(max(self.renderer.sizes))
-        code = mouths.matched(self.code, limits, moved.mesh, moved.unedited.mesh)
+        drawn = face.find_mesh(at_side(self.scene.base))
+        if drawn is None:
+            return self
+        code = mouths.matched(self.code, limits, mesh_of(self.aligned), drawn[:, :2].astype(float))
         return self if code is self.code else replace(self, code=code)
 
     def edit(
@@ -323,9 +326,11 @@ class Subject:
         """Offsets for `edit` with which this face ends at an expression; see `measuring.ending`."""
         from .measuring import ending
 
-        asked, drawn = facs.check(expression), self.studio.units
-        measured = lambda o: self.measure_sides(self.edit(o))  # noqa: E731
-        return ending.ending(asked, measured, drawn, photo=self.moves)
+        def respond(offsets: Mapping[str, float]) -> NDArray[np.float64]:
+            return self.measure_sides(self.edit(offsets))
+
+        asked = facs.check(expression)
+        return ending.ending(asked, respond, self.studio.units, photo=self.moves)
 
     def animate(self, timeline: Timeline, *, paste: bool = False, size: int | None = None) -> Clip:
         """The frames of a timeline (Eq. 5 and 6), one at a time.

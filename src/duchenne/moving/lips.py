@@ -181,10 +181,9 @@ class _Lips:
     def _thinner(self, x: Array, y: Array, upper: Array, lower: Array) -> Array:
         """Where the pixel at y was, when the reds were not yet so many times as high."""
         outer_up, up, low, outer_low = (self._height(i, x) for i in range(4))
-        seam = (up + low) / 2
-        result = np.where(y < seam, up - _red(up - y, up - outer_up, upper), 0)
-        result = np.where(y >= seam, low + _red(y - low, outer_low - low, lower), result)
-        return np.asarray(result, np.float32)
+        above = up - _red(up - y, up - outer_up, upper)
+        below = low + _red(y - low, outer_low - low, lower)
+        return np.asarray(np.where(y < (up + low) / 2, above, below), np.float32)
 
 
 def _red(distance: Array, height: Array, times: Array) -> Array:
@@ -199,9 +198,8 @@ def _red(distance: Array, height: Array, times: Array) -> Array:
 
 _FINE = 256  # places to a half of the mouth's width
 _AT = np.arange(-_FINE, 5 * _FINE) / _FINE
-_WAY = blur(np.interp(_AT, [-1, 1, 1 + ASIDE], [-1, 1, 0]).astype(np.float32)[None], ROUND * _FINE)[
-    0
-]
+_TURNING = np.interp(_AT, [-1, 1, 1 + ASIDE], [-1, 1, 0]).astype(np.float32)
+_WAY = blur(_TURNING[None], ROUND * _FINE)[0]
 
 
 def _way(size: Array) -> Array:
