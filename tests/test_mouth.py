@@ -67,15 +67,20 @@ def painted(face: AlignedFace, mesh: Mesh, upper: float, lower: float) -> Pixels
     return np.asarray(picture + share * (mouth - picture), np.uint8)
 
 
-def drawn(face: AlignedFace, photo: Pixels, mesh: Mesh, edited: Pixels, after: Mesh) -> Pixels:
-    """The photo, moved as a generator's shut mouth opens to the picture `edited`."""
+def with_mesh(face: AlignedFace, photo: Pixels, mesh: Mesh) -> AlignedFace:
+    """A photo at SIDE px in place of the face's own, and its mesh there."""
     back = np.array([[len(face.pixels) / SIDE]])
     in_photo = apply(face.to_photo, mesh * back)
     points = face.face.mesh.copy()
     points[:, :2] = in_photo
     given = type(face.face)(**{**face.face.__dict__, "mesh": points})
     crop = cv2.resize(photo, (len(face.pixels),) * 2, interpolation=cv2.INTER_CUBIC)
-    aligned = AlignedFace(np.asarray(crop, np.uint8), face.to_photo, given)
+    return AlignedFace(np.asarray(crop, np.uint8), face.to_photo, given)
+
+
+def drawn(face: AlignedFace, photo: Pixels, mesh: Mesh, edited: Pixels, after: Mesh) -> Pixels:
+    """The photo, moved as a generator's shut mouth opens to the picture `edited`."""
+    aligned = with_mesh(face, photo, mesh)
     meshes = iter([shut(face), after])
     mover = MovedPhoto(aligned, at_side(face.pixels), lambda *_: next(meshes))
     whole = np.ones((SIDE, SIDE), np.float32)
@@ -193,6 +198,19 @@ def test_a_mouth_opens_no_wider_than_mouths_do(face: AlignedFace) -> None:
     upper, lower = rows_of_teeth(picture, mesh)
     assert upper[1] + 10 < lower[0]
     assert lower[1] - mesh[13, 1] < 0.85 * eyes
+
+
+def test_lips_that_stay_shut_show_nothing_between(face: AlignedFace) -> None:
+    """The mesh network sees a gap of some pixels between lips that the generator drew closed."""
+    mesh = shut(face)
+    photo = painted(face, mesh, 0, 0)
+    meshes = iter([mesh, *[jaw_dropped(mesh, 6.0) for _ in range(2)]])
+    mover = MovedPhoto(with_mesh(face, photo, mesh), photo, lambda *_: next(meshes))
+    mouth = inside(mesh, INNER_LIPS, 1, grow=4) > 0.5
+    apart, held = (mover.fields(photo, shut=share) for share in (0.0, 1.0))
+    shown = [float(fields.appears[mouth].mean()) for fields in (apart, held)]
+    assert shown[1] < shown[0] / 5
+    np.testing.assert_array_equal(mover.unedited.mesh, mesh)  # as it was
 
 
 def test_a_thin_strip_shows_nothing_from_elsewhere() -> None:

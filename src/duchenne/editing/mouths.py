@@ -61,12 +61,21 @@ def held_closed(table: NDArray[np.float64], sealed: float) -> NDArray[np.float64
     A smile, or corners that go down or apart, part the lips of many faces that the generator
     draws. sealed: whether the photo's lips are closed, 0 to 1.
     """
-    asked = np.clip(table, 0, 1)
-    parting = asked[_MOUTH & _PARTING].max(axis=0)
-    others = asked[_MOUTH & ~_PARTING].max(axis=0)
+    others = np.clip(table[_MOUTH & ~_PARTING], 0, 1).max(axis=0)
     held = table.copy()
-    held[facs.INDEX["AU25"]] -= HOLD * sealed * others * np.clip(1 - parting / PARTED, 0, 1)
+    held[facs.INDEX["AU25"]] -= HOLD * sealed * others * _free_of_parting(table)
     return held
+
+
+def kept_shut(table: NDArray[np.float64], sealed: float) -> float:
+    """How far closed lips stay on each other, 0 to 1, whatever the mesh network sees."""
+    return sealed * float(_free_of_parting(table).min())
+
+
+def _free_of_parting(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[8], 1 where nothing asks to part the lips."""
+    parting = np.clip(table[_MOUTH & _PARTING], 0, 1).max(axis=0)
+    return np.asarray(np.clip(1 - parting / PARTED, 0, 1))
 
 
 def _opening(mesh: NDArray[np.floating]) -> float:

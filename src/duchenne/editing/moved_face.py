@@ -23,7 +23,7 @@ from ..moving.moved import Fields, MovedPhoto, at_side, mesh_of, resized
 from ..types import AlignedFace, Photo, Pixels
 from . import face
 from .boundaries import Boundaries, without_moved
-from .mouths import held_closed
+from .mouths import held_closed, kept_shut
 
 KEPT = 4  # fields of the last pictures, 8 MB each
 logger = logging.getLogger(__name__)
@@ -90,7 +90,8 @@ class MovedFace:
             moved = self.moved_at(side)
             held = held_closed(table, moved.sealed)
             drawn = next(self.drawn.frames(held[None], self.limits, size=side, active=acting))
-            fields = moved.fields(at_side(drawn), self.limits.gains(table))
+            shut = kept_shut(table, moved.sealed)
+            fields = moved.fields(at_side(drawn), self.limits.gains(table), shut)
             with self._turn:  # several threads may draw
                 self._known[key] = fields
                 while len(self._known) > KEPT:

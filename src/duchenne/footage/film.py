@@ -267,7 +267,8 @@ class FilmSubject:
         if moment.clear is None:  # fingers look like teeth
             self._mouth = moment.track, photo.mouth
         held = mouths.held_closed(table, photo.sealed)
-        return photo.fields(drawn(code, held), limits.gains(table))
+        shut = mouths.kept_shut(table, photo.sealed)
+        return photo.fields(drawn(code, held), limits.gains(table), shut)
 
 
 def _moment(seen: Steadied, table: NDArray[np.float64], clear: Array | None = None) -> Moment:

@@ -110,14 +110,23 @@ class MovedPhoto:
         """Whether the photo's lips are closed, 0 to 1."""
         return 1 - self._open
 
-    def fields(self, edited: Pixels, gains: NDArray[np.floating] | None = None) -> Fields:
+    def fields(
+        self, edited: Pixels, gains: NDArray[np.floating] | None = None, shut: float = 0.0
+    ) -> Fields:
         """What the photo does as the generator's picture becomes `edited`, uint8 [S, S, 3].
 
         gains: [8], in each of `regions.SLOTS`: how many times as far everything moves there.
+        shut: how far the lips stay on each other, 0 to 1: the mesh network sees a gap between thin
+            lips, and what appeared in it would be the generator's lip.
         """
         before = self.unedited.mesh
         mesh = self._find_mesh(edited, before.astype(np.float32))
-        after = before if mesh is None else mesh[:, :2].astype(float)
+        after = (before if mesh is None else mesh[:, :2]).astype(float)  # a copy
+        if shut:
+            upper, lower = INNER_LIPS[:10:-1], INNER_LIPS[1:10]
+            middle = (after[list(upper)] + after[list(lower)]) / 2
+            for lip in (upper, lower):
+                after[list(lip)] += shut * (middle - after[list(lip)])
         change = self.unedited.to(edited, after)
         gains = np.ones(len(regions.SLOTS)) if gains is None else gains
         gains = np.where(MOUTH_SLOTS, gains * self._as_far(change.opened * gains), gains)
