@@ -61,15 +61,20 @@ def held_closed(table: NDArray[np.float64], sealed: float) -> NDArray[np.float64
     A smile, or corners that go down or apart, part the lips of many faces that the generator
     draws. sealed: whether the photo's lips are closed, 0 to 1.
     """
-    others = np.clip(table[_MOUTH & ~_PARTING], 0, 1).max(axis=0)
     held = table.copy()
-    held[facs.INDEX["AU25"]] -= HOLD * sealed * others * _free_of_parting(table)
+    held[facs.INDEX["AU25"]] -= HOLD * sealed * _others(table) * _free_of_parting(table)
     return held
 
 
 def kept_shut(table: NDArray[np.float64], sealed: float) -> float:
-    """How far closed lips stay on each other, 0 to 1, whatever the mesh network sees."""
-    return sealed * float(_free_of_parting(table).min())
+    """How far lips that are held stay on each other, 0 to 1, whatever the mesh network sees."""
+    held = min(float(_others(table).max()) / PARTED, 1)
+    return sealed * held * float(_free_of_parting(table).min())
+
+
+def _others(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[8], the most of what moves the mouth and does not part the lips."""
+    return np.asarray(np.clip(table[_MOUTH & ~_PARTING], 0, 1).max(axis=0))
 
 
 def _free_of_parting(table: NDArray[np.float64]) -> NDArray[np.float64]:
