@@ -180,7 +180,7 @@ def test_closed_lips_are_held_unless_something_parts_them() -> None:
         assert np.array_equal(after[others], table[others])
         return float((after - table)[row].min())
 
-    assert held({"AU12": 1}) == -mouths.HOLD
+    assert held({"AU12": 1}) == held({"AU9": 1}) == -mouths.HOLD
     assert held({"AU12": 0.4}) == pytest.approx(-0.4 * mouths.HOLD)
     assert held({"AU12": 1}, sealed=0) == 0
     assert held({"AU12": 1, "AU25": 0.5}) == 0
@@ -193,8 +193,8 @@ def test_what_parts_the_lips_lets_them_part() -> None:
     def shut(descriptor: dict[str, float], sealed: float = 1.0) -> float:
         return mouths.kept_shut(slot_intensities(descriptor), sealed)
 
-    assert shut({"AU12": 1}) == 1
-    assert shut({"AU9": 1}) == 0  # the nose's, with which nothing is held
+    assert shut({"AU12": 1}) == shut({"AU9": 1}) == 1
+    assert shut({"AU4": 1}) == 0  # nothing moves the mouth
     assert shut({"AU12": 1}, sealed=0.3) == 0.3
     assert shut({"AU12": 1, "AU25": mouths.PARTED / 2}) == pytest.approx(0.5)
     assert shut({"AU26": 1}) == shut({"AU25L": 1}) == 0

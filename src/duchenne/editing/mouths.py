@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .. import facs
 from ..faces.landmarks import LEFT_EYE, RIGHT_EYE
+from ..faces.regions import SLOTS
 from ..moving.change import lip_gap
 from ..types import LatentCode
 from .boundaries import Boundaries
@@ -58,8 +59,8 @@ def matched(
 def held_closed(table: NDArray[np.float64], sealed: float) -> NDArray[np.float64]:
     """[U, 8] intensities with which closed lips stay closed where nothing asks to part them.
 
-    A smile, or corners that go down or apart, part the lips of many faces that the generator
-    draws. sealed: whether the photo's lips are closed, 0 to 1.
+    A smile, a wrinkled nose, or corners that go down or apart, part the lips of many faces that
+    the generator draws. sealed: whether the photo's lips are closed, 0 to 1.
     """
     held = table.copy()
     held[facs.INDEX["AU25"]] -= HOLD * sealed * _others(table) * _free_of_parting(table)
@@ -73,8 +74,13 @@ def kept_shut(table: NDArray[np.float64], sealed: float) -> float:
 
 
 def _others(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[8], the most of what moves the mouth and does not part the lips."""
-    return np.asarray(np.clip(table[_MOUTH & ~_PARTING], 0, 1).max(axis=0))
+    """[8], the most of what moves the mouth and does not part the lips; the nose takes them along."""
+    others = np.clip(table[_MOUTH & ~_PARTING], 0, 1).max(axis=0)
+    for side in facs.SIDES:
+        nose = np.clip(table[:, SLOTS.index("nose" + side)], 0, 1).max()
+        mouth = SLOTS.index("mouth" + side)
+        others[mouth] = max(others[mouth], nose)
+    return np.asarray(others)
 
 
 def _free_of_parting(table: NDArray[np.float64]) -> NDArray[np.float64]:
