@@ -74,7 +74,7 @@ def kept_shut(table: NDArray[np.float64], sealed: float) -> float:
 
 
 def _others(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[8], the most of what moves the mouth and does not part the lips; the nose takes them along."""
+    """[8], the most of what moves the mouth, or the nose above it, and does not part the lips."""
     others = np.clip(table[_MOUTH & ~_PARTING], 0, 1).max(axis=0)
     for side in facs.SIDES:
         nose = np.clip(table[:, SLOTS.index("nose" + side)], 0, 1).max()
