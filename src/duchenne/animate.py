@@ -244,7 +244,7 @@ class Subject:
     def drawn(self) -> face.DrawnFace:
         """The generator's pictures of it."""
         at_once = face.at_once(self.renderer.threads, moves=self.moves)
-        return face.DrawnFace(self.renderer, self.code, self.aligned, at_once)
+        return face.DrawnFace(self.renderer, self.code, self.aligned, at_once, few=self.moves)
 
     @property
     def scene(self) -> Scene:
@@ -330,6 +330,8 @@ class Subject:
             return self.measure_sides(self.edit(offsets))
 
         asked = facs.check(expression)
+        if self.moves:
+            self.moved.begin()  # while the photo is measured as it is
         return ending.ending(asked, respond, self.studio.units, photo=self.moves)
 
     def animate(self, timeline: Timeline, *, paste: bool = False, size: int | None = None) -> Clip:

@@ -125,6 +125,14 @@ def in_order(work: Callable[[S], T], items: Iterable[S], threads: int) -> Iterat
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def soon(work: Callable[[], T]) -> Future[T]:
+    """Begin work that is needed later, beside what is done until then."""
+    pool = ThreadPoolExecutor(1, "soon")
+    begun = pool.submit(work)
+    pool.shutdown(wait=False)
+    return begun
+
+
 # ---------------------------------------------------------------- control groups
 
 

@@ -32,6 +32,7 @@ class DrawnFace:
     """A code and the renderer that draws it; aligned: the photo that it came from, if any.
 
     at_once: how many frames are drawn side by side. A second core makes one frame hardly faster.
+    few: whether a few are drawn and others worked out from them, see `Renderer.open`.
 
     Tables are [k, U, 8], each frame's intensity of each AU in each of `regions.SLOTS`.
     """
@@ -40,12 +41,13 @@ class DrawnFace:
     code: LatentCode
     aligned: AlignedFace | None = None
     at_once: int = 1
+    few: bool = False
 
     @cached_property
     def scene(self) -> Scene:
         """The face rendered as it is, with its regions of influence."""
         w = self.renderer.require_space(self.code)
-        return self.renderer.open(w, self.find_regions, at_once=self.at_once)
+        return self.renderer.open(w, self.find_regions, at_once=self.at_once, few=self.few)
 
     def find_regions(self, drawn: Pixels) -> regions.Regions:
         """On the drawn face, or where it should be if the generator drew none."""

@@ -6,13 +6,14 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import facs
+from .. import cores, facs
 from ..faces import regions
 from ..faces.paste import face_mask
 from ..moving import between, covering, eyes, lips
@@ -42,6 +43,7 @@ class MovedFace:
     keep: NDArray[np.bool_] | None = None
     name: str = ""
     _turn: threading.Lock = field(default_factory=threading.Lock)
+    _movers: dict[int, Future[MovedPhoto]] = field(default_factory=dict)
     _known: OrderedDict[bytes, Fields] = field(default_factory=OrderedDict)
 
     @cached_property
@@ -50,10 +52,19 @@ class MovedFace:
         size = len(self.aligned.pixels)
         return regions.find(face.expected_mesh(self.aligned, size), size)
 
+    def begin(self) -> None:
+        """Begin what every moved picture needs, so that it is there when one is asked for."""
+        _ = self._search
+        self._mover(max(self.drawn.renderer.sizes))
+
+    @cached_property
+    def _search(self) -> Future[Covering]:
+        return cores.soon(lambda: covering.find(self.aligned))
+
     @cached_property
     def covering(self) -> Covering:
         """What covers the face, and stays as it is."""
-        found = covering.find(self.aligned)
+        found = self._search.result()
         if found.places:
             logger.warning("%s: %s", self.name, found.sentence)
         return found
@@ -67,17 +78,21 @@ class MovedFace:
     def _eyes(self) -> eyes.Eyes:
         return eyes.Eyes.of(self.aligned, glasses=covering.wears_glasses(self.aligned))
 
-    @cached_property
-    def _movers(self) -> dict[int, MovedPhoto]:
-        return {}
-
     def moved_at(self, side: int) -> MovedPhoto:
         """The photo, ready to be moved as pictures of one of `Renderer.sizes`."""
-        if side not in self._movers:
+        return self._mover(side).result()
+
+    def _mover(self, side: int) -> Future[MovedPhoto]:
+        def made() -> MovedPhoto:
             nothing = np.zeros((1, len(facs.CODES), len(regions.SLOTS)))
             picture = next(self.drawn.frames(nothing, self.limits, size=side))
-            self._movers[side] = MovedPhoto(self.aligned, at_side(picture), face.find_mesh)
-        return self._movers[side]
+            return MovedPhoto(self.aligned, at_side(picture), face.find_mesh)
+
+        with self._turn:  # several threads may draw
+            known = self._movers.get(side)
+            if known is None or (known.done() and known.exception()):
+                known = self._movers[side] = cores.soon(made)
+            return known
 
     def _pulled(self, table: NDArray[np.float64], side: int, acting: NDArray[np.bool_]) -> Fields:
         """What the generator's change does to the photo; the last ones are kept.
@@ -92,7 +107,7 @@ class MovedFace:
             drawn = next(self.drawn.frames(held[None], self.limits, size=side, active=acting))
             shut = kept_shut(table, moved.sealed)
             fields = moved.fields(at_side(drawn), self.limits.gains(table), shut)
-            with self._turn:  # several threads may draw
+            with self._turn:
                 self._known[key] = fields
                 while len(self._known) > KEPT:
                     self._known.popitem(last=False)
@@ -112,10 +127,6 @@ class MovedFace:
         photo that they are put back into, and its face there. paste, size: see `Subject.frames`.
         """
         photo, aligned = within
-        active = np.asarray(tables.any(axis=(0, 1)))
-        free = resized(face_mask(aligned), SIDE) * (self._clearance > covering.MARGIN)
-        share = free * self.regions.blend(active, SIDE)
-        canvas = canvas_of(photo, aligned, share, paste=paste, size=size)
         # The generator's small pictures are coarse where a mouth opens: they serve previews only.
         sizes = self.drawn.renderer.sizes
         side = max(sizes)
@@ -131,7 +142,13 @@ class MovedFace:
             return None if fields is None else covering.sparing(fields, self._clearance)
 
         if acting.any():
-            self.moved_at(side)  # before several threads ask for it
+            self._mover(side)  # while what covers the face is looked for
+        active = np.asarray(tables.any(axis=(0, 1)))
+        share = np.zeros((SIDE, SIDE), np.float32)
+        if active.any():
+            free = resized(face_mask(aligned), SIDE) * (self._clearance > covering.MARGIN)
+            share = free * self.regions.blend(active, SIDE)
+        canvas = canvas_of(photo, aligned, share, paste=paste, size=size)
         found = between.fields_of(eyes.without(tables), work_out, self.drawn.renderer.threads)
         for table, fields in zip(tables, found, strict=True):
             looks = eyes.looks(table)

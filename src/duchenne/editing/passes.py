@@ -35,10 +35,12 @@ class Passes(Protocol):
         """[1, 3, H, W], edited on the whole canvas (`regional.LocalView`)."""
         ...
 
-    def regional(self, layout: Layout, example: Array, known: Known, at_once: int) -> Program:
+    def regional(
+        self, layout: Layout, example: Array, known: Known, at_once: int, *, few: bool
+    ) -> Program:
         """The edited pass: offsets, shaped as `example`, -> image of the window.
 
-        known: see `compiling.compiled_with`. at_once: how many run side by side.
+        known, at_once, few: see `compiling.compiled_with`.
         """
         ...
 
@@ -69,12 +71,14 @@ class ShippedPasses:
     def local(self, w: Array, offsets: Array, masks: Sequence[Array]) -> Array:
         return np.array(self._local([w[None], offsets, *masks, *self._noises])[0])
 
-    def regional(self, layout: Layout, example: Array, known: Known, at_once: int) -> Program:
+    def regional(
+        self, layout: Layout, example: Array, known: Known, at_once: int, *, few: bool
+    ) -> Program:
         if layout.size not in self._models:
             arrays = self._generator.weights.arrays
             self._models[layout.size] = shipped.load(f"regional-{layout.size}", arrays)
         model = self._models[layout.size]
-        return compiling.compiled_with(model, example, known, self._threads, at_once)
+        return compiling.compiled_with(model, example, known, self._threads, at_once, few=few)
 
     @cached_property
     def _noises(self) -> list[Array]:

@@ -103,17 +103,29 @@ class Renderer:
         return pictures.from_planes(self.passes.local(w, offsets, masks)[0])
 
     def open(
-        self, w: Array, find_regions: Callable[[Pixels], Regions], *, at_once: int = 1
+        self,
+        w: Array,
+        find_regions: Callable[[Pixels], Regions],
+        *,
+        at_once: int = 1,
+        few: bool = False,
     ) -> Scene:
         """Render a face once and keep what editing it needs.
 
         find_regions: gives the regions of influence of the rendered face. at_once: how many of its
-        frames are drawn side by side; each takes up to 0.2 GB at 1024 px.
+        frames are drawn side by side; each takes up to 0.2 GB at 1024 px. few: whether only a few
+        are drawn, so that the first one is to come soon (`compiling.compiled_with`).
         """
         seen = self.passes.record(w)
         base = pictures.from_planes(seen.image[0])
         return Scene(
-            renderer=self, w=w, regions=find_regions(base), base=base, seen=seen, at_once=at_once
+            renderer=self,
+            w=w,
+            regions=find_regions(base),
+            base=base,
+            seen=seen,
+            at_once=at_once,
+            few=few,
         )
 
     def require_space(self, code: LatentCode) -> Array:
@@ -145,6 +157,7 @@ class Scene:
     base: Pixels
     seen: Recording
     at_once: int = 1
+    few: bool = False
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _stages: OrderedDict[tuple[int, tuple[bool, ...]], _Stage] = field(default_factory=OrderedDict)
     _bases: dict[int, Pixels] = field(default_factory=dict)
@@ -241,7 +254,7 @@ class _Stage:
             return given
 
         example = np.ones((len(active), renderer.spec.rows, scene.w.shape[1]), np.float32)
-        program = renderer.passes.regional(net, example, known, scene.at_once)
+        program = renderer.passes.regional(net, example, known, scene.at_once, few=scene.few)
         last = net.blend_sizes[-1]
         repeat = size // last
         inside = (blends[last] > 0).repeat(repeat, axis=0).repeat(repeat, axis=1)

@@ -46,11 +46,14 @@ class TracedPasses:
             self._local = self._compiler.open(network, [w[None], offsets, *masks])
         return self._local(w[None], offsets, *masks)
 
-    def regional(self, layout: Layout, example: Array, known: Known, at_once: int) -> Program:
+    def regional(
+        self, layout: Layout, example: Array, known: Known, at_once: int, *, few: bool
+    ) -> Program:
         if layout.size not in self._passes:
             self._passes[layout.size] = regional_pass(self._generator, layout)
         network = self._passes[layout.size]
-        return self._compiler.compile(network, example, known(), layout.input_sizes, at_once)
+        sizes = layout.input_sizes
+        return self._compiler.compile(network, example, known(), sizes, at_once, few)
 
     def _code(self, w: Array) -> torch.Tensor:
         return torch.from_numpy(w[None]).to(self._generator.w_mean.device)

@@ -34,18 +34,20 @@ class Compiler:
         known: Sequence[NDArray[Any]] = (),
         sizes: Sequence[int | None] = (),
         at_once: int = 1,
+        few: bool = False,
     ) -> Program:
         """module(array, *known) as a function of `array`, which has the shape of `example`.
 
         sizes: resolution of each input; those that have one may have another height and width the
-            next time the same module is compiled. at_once: see `compiling.compiled_with`.
+            next time the same module is compiled. at_once, few: see `compiling.compiled_with`.
         """
         if self._device.type != "cpu":
             return on_device(module, self._device, known)
         if module not in self._converted:
             self._converted[module] = converted(module, [example, *known], sizes)
         copies = lambda: [np.array(x) for x in known]  # noqa: E731
-        return compiled_with(self._converted[module], example, copies, self._threads, at_once)
+        model = self._converted[module]
+        return compiled_with(model, example, copies, self._threads, at_once, few=few)
 
     def open(self, module: nn.Module, inputs: Sequence[Array]) -> Callable[..., Array]:
         """module(*arrays) as a function of all its inputs, which have the shapes of these.
