@@ -225,3 +225,33 @@ def test_a_thin_strip_shows_nothing_from_elsewhere() -> None:
     comes_from = shown.motion[rows, columns] + np.column_stack([columns + 0.5, rows + 0.5])
     assert 190 <= comes_from[:, 1].min() <= comes_from[:, 1].max() <= 230
     assert 100 <= comes_from[:, 0].min() <= comes_from[:, 0].max() <= 160
+
+
+def test_teeth_go_with_a_mouth_that_goes_as_a_whole(face: AlignedFace) -> None:
+    """A generator may move a whole mouth down; nothing dark may open between teeth and lip."""
+    mesh = jaw_dropped(shut(face), LONG)
+    photo = painted(face, mesh, LONG, 0)  # teeth down to the lower lip
+    both = [*LOWER, *INNER_LIPS[11:], *range(11, 14)]
+    lower = mesh.copy()
+    lower[list(dict.fromkeys(both)), 1] += 8
+    meshes = iter([mesh, lower])
+    mover = MovedPhoto(with_mesh(face, photo, mesh), photo, lambda *_: next(meshes))
+    whole = np.ones((SIDE, SIDE), np.float32)
+    aligned = with_mesh(face, photo, mesh)
+    picture = Canvas.of_crop(aligned, whole, SIDE).draw(mover.fields(photo))
+    (before,), (now,) = rows_of_teeth(photo, mesh), rows_of_teeth(picture, mesh)
+    assert now[1] == pytest.approx(before[1] + 8, abs=3)
+    x, y = int(mesh[14, 0]), now[1] + 1
+    between = picture[y : y + 6, x - 2 : x + 3].min()
+    assert between > photo[y - 8 : y - 2, x - 2 : x + 3].min() - 25
+
+
+def test_lips_are_smooth_where_the_mesh_jitters() -> None:
+    x = np.linspace(0, 10, COLUMNS)
+    straight = np.stack([x, 3 + 0.5 * x], axis=1)
+    np.testing.assert_allclose(opening_mouth._smooth(straight), straight, atol=1e-3)
+    jitter = np.repeat([0.0, 1, -1, 1, -1, 1, -1, 1, -1, 0, 0], 3)[:COLUMNS]
+    rough = straight + np.stack([np.zeros(COLUMNS), jitter], axis=1)
+    smooth = opening_mouth._smooth(rough)
+    assert np.abs(smooth - straight).max() < 0.4
+    np.testing.assert_allclose(smooth[[0, -1]], rough[[0, -1]], atol=0.05)

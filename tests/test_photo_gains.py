@@ -55,10 +55,11 @@ def test_the_built_in_ones_were_found_by_this_rule() -> None:
     for record in found.provenance["photos"]:
         assert (record["wanted"], record["most"], record["tried"]) == (WANTED, MOST, list(GAINS))
         for code, row in zip(record["units"], record["change"], strict=True):
-            gain = found.photo_gain[facs.INDEX[code]]
-            assert 1 <= gain <= MOST
-            if 1 < gain < MOST:
-                assert np.interp(gain, GAINS, row) == pytest.approx(WANTED, abs=0.01)
+            changes = np.full((1, COUNT, len(GAINS)), np.nan)
+            changes[0, facs.INDEX[code]] = row
+            rule = of_responses(np.zeros((1, COUNT)), changes).gains[facs.INDEX[code]]
+            if code not in facs.MOVED and record["people"][record["units"].index(code)] >= 3:
+                assert found.photo_gain[facs.INDEX[code]] == pytest.approx(rule, abs=0.01)
         told += record["units"]
     assert set(facs.CODES) - set(told) <= set(facs.MOVED)
     assert len(told) == len(set(told))
@@ -75,6 +76,9 @@ def test_only_some_gains_are_found_anew() -> None:
     np.testing.assert_array_equal(gains[others], BOUNDS.photo_gain[others])
     told = found.provenance(["a"])
     assert (told["units"], told["people"], len(told["change"])) == (["AU7"], [1], 1)
+    both = {**told, "units": ["AU7", "AU9"], "people": [1, 2], "change": [[1], [2]]}
+    left = photos.without(both, ["AU7"])
+    assert (left["units"], left["people"], left["change"]) == (["AU9"], [2], [[2]])
 
 
 def test_the_smallest_gain_that_serves() -> None:
@@ -82,7 +86,9 @@ def test_the_smallest_gain_that_serves() -> None:
     changes = np.full((2, COUNT, len(GAINS)), np.nan)
     changes[:] = np.array(GAINS) * 0.6  # 0.9 is reached at 1.5
     changes[:, 0] = 0.95  # enough at once
-    changes[:, 1] = 0.1  # never
+    changes[:, 1] = np.array(GAINS) * 0.3  # never
+    changes[:, 6] = 0.1 + np.array(GAINS) * 0.1  # never, and more hardly brings more
+    changes[:, 7] = [0.3, 0.6, 0.62]  # not beyond where it stops to rise
     changes[0, 2], changes[1, 2] = np.nan, np.array(GAINS) * 0.9  # one of two faces was seen
     rests[0, 3], changes[0, 3] = 0.9, 0.0  # shows it already: does not count
     rests[:, 4], changes[:, 4] = 0.9, 0.2  # nobody has room: nothing is known
@@ -90,7 +96,8 @@ def test_the_smallest_gain_that_serves() -> None:
     assert found.gains[0] == 1
     assert found.gains[1] == MOST
     np.testing.assert_allclose(found.gains[[2, 3, 5]], [1, 1.5, 1.5], atol=1e-3)
-    assert found.gains[4] == 1
+    assert found.gains[4] == found.gains[6] == 1
+    assert found.gains[7] == pytest.approx(1.6)
     assert list(found.people[:6]) == [2, 2, 1, 1, 0, 2]
 
 
@@ -114,7 +121,7 @@ def test_people_are_photographed_the_same_each_time() -> None:
 def test_what_too_few_show_and_what_is_moved_in_the_picture_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rest, change = np.zeros(COUNT), np.full((COUNT, len(GAINS)), 0.1)
+    rest, change = np.zeros(COUNT), np.tile(np.array(GAINS) * 0.3, (COUNT, 1))
     full = rest.copy()
     full[facs.INDEX["AU10"]] = 0.9  # no room
     seen = iter([(rest, change), (full, change), (rest, change)])

@@ -71,7 +71,8 @@ def photos_gains(
         count = len(files) + people
         fitted = fitting.fit(studio, sources, lambda done: tell("faces", done, count), units=chosen)
     kept = studio.boundaries
-    before = [] if units is None else list(kept.provenance.get("photos", []))
+    before = [fitting.without(r, fitted.units) for r in kept.provenance.get("photos", [])]
+    before = [record for record in before if record["units"]]
     record = {**kept.provenance, "photos": [*before, fitted.provenance(names)]}
     gain = fitted.added_to(kept.photo_gain)
     boundaries.save_boundaries(replace(kept, photo_gain=gain, provenance=record), Path(output))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .. import cores, facs
 from ..faces import regions
 from ..faces.paste import face_mask
-from ..moving import between, covering, eyes, lips
+from ..moving import besides, between, covering, eyes
 from ..moving.change import SIDE
 from ..moving.clear import canvas_of
 from ..moving.covering import Covering
@@ -137,8 +137,8 @@ class MovedFace:
 
         def work_out(frame: int) -> Fields | None:
             fields = self._pulled(pulled[frame], side, acting) if pulled[frame].any() else None
-            if lips.moved_in(tables[frame]):
-                fields = lips.shaped(fields, mesh_of(self.aligned), tables[frame])
+            if besides.moved_in(tables[frame]):
+                fields = besides.moved(fields, mesh_of(self.aligned), tables[frame])
             return None if fields is None else covering.sparing(fields, self._clearance)
 
         if acting.any():

@@ -10,7 +10,7 @@ Making the latent offset longer changes the look-alike's person and light with i
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ GAINS = (1.0, 1.6, 2.4)  # that are tried
 LEAST_PEOPLE = 3  # with room for an AU: fewer say nothing
 MOST = 2.0  # twice as far: beyond, a nose or a cheek is drawn out of shape
 ROOM = 0.6  # measured intensity above which a face has nowhere to go
+WORTH = 0.2  # measured for each 1 of gain: more gain that brings less only costs the person
 WANTED = 0.9  # of an intensity of 1: the rest would cost more of the person than it shows
 
 Array = NDArray[np.float64]
@@ -61,6 +62,7 @@ class Fitted:
             "truncation": TRUNCATION,
             "wanted": WANTED,
             "most": MOST,
+            "worth": WORTH,
             "tried": list(GAINS),
             "change": np.round(self.change[rows], 3).tolist(),
             "people": self.people[rows].tolist(),
@@ -103,7 +105,8 @@ def fit(
     *,
     units: Sequence[str] = facs.CODES,
 ) -> Fitted:
-    """The smallest gains with which WANTED is measured on average; at most MOST.
+    """The smallest gains with which WANTED is measured on average; at most MOST, and no more than
+    brings WORTH.
 
     sources: photos, each moved by its look-alike; one after the other. units: only these. The gain
     stays 1 where fewer than LEAST_PEOPLE have room, and of those that are moved in the picture.
@@ -128,6 +131,20 @@ def of_responses(rests: Array, changes: Array) -> Fitted:
     mean = np.ones(changes.shape[1:])
     mean[enough] = np.nanmean(seen[:, enough], axis=0)
     rising = np.maximum.accumulate(mean, axis=1)
-    gains = [np.interp(WANTED, row + 1e-9 * np.arange(len(row)), GAINS) for row in rising]
     people = np.isfinite(seen[..., 0]).sum(axis=0)
-    return Fitted(np.minimum(gains, MOST).astype(np.float32), mean, people)
+    return Fitted(np.array([_gain(row) for row in rising], np.float32), mean, people)
+
+
+def _gain(rising: Array) -> float:
+    """rising: [len(GAINS)] measured change."""
+    reached = np.interp(WANTED, rising + 1e-9 * np.arange(len(rising)), GAINS)
+    brings = np.diff(rising) / np.diff(GAINS)
+    worth = GAINS[int(np.logical_and.accumulate(brings >= WORTH).sum())]
+    return min(float(reached), worth, MOST)
+
+
+def without(record: Mapping[str, Any], units: Collection[str]) -> dict[str, Any]:
+    """What `Fitted.provenance` said, less some units."""
+    kept = [i for i, code in enumerate(record["units"]) if code not in units]
+    columns = ("units", "change", "people")
+    return {**record, **{name: [record[name][i] for i in kept] for name in columns}}

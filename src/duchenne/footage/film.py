@@ -30,7 +30,7 @@ from ..faces.tracking import Sighting, track
 from ..faces.warp import apply, invert
 from ..files.film_source import FilmSource, Frame
 from ..motion.timeline import Timeline
-from ..moving import covering, eyes, lips
+from ..moving import besides, covering, eyes
 from ..moving.canvas import Canvas
 from ..moving.carried import Moment as Known
 from ..moving.carried import between
@@ -228,8 +228,8 @@ class FilmSubject:
         areas = regions.find(moment.mesh.astype(np.float32), SIDE)
         pulled = without_moved(moment.table[None])[0]
         fields = self._pulled(moment, aligned, areas, pulled) if pulled.any() else Fields.none()
-        if lips.moved_in(moment.table):
-            fields = lips.shaped(fields, moment.mesh, moment.table)
+        if besides.moved_in(moment.table):
+            fields = besides.moved(fields, moment.mesh, moment.table)
         clear = covering.clearance(aligned, None, covering.find(aligned).mask)
         fields = covering.sparing(fields, clear)
         share = resized(face_mask(aligned), SIDE) * areas.blend(active, SIDE)

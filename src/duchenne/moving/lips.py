@@ -21,9 +21,9 @@ from ..faces.regions import SLOTS
 from ..types import Pixels
 from .canvas import Canvas
 from .change import SIDE, ramp
-from .correspondence import Array, blur, carried, pixel_centres, sample
+from .correspondence import Array, blur, carried, pixel_centres
 from .mouth import rows_of
-from .moved import Fields, FindMesh, drawn_out, resized
+from .moved import Fields, FindMesh, resized
 
 Numbers = NDArray[np.float64]
 
@@ -83,15 +83,7 @@ def shaped(fields: Fields | None, mesh: Numbers, table: NDArray[np.float64]) -> 
     """
     fields = fields or Fields.none()
     way, shade = _Lips.of(carried(mesh, fields.motion)).moved(table[_ROWS][:, _SIDES].T)
-    at = pixel_centres(SIDE) + way
-    motion = way + sample(fields.motion, at)
-    return Fields(
-        motion,
-        sample(fields.shading, at) + shade,
-        sample(fields.appears, at),
-        sample(fields.new, at),
-        np.maximum(sample(fields.drawn_out, at), drawn_out(motion)),
-    )
+    return fields.then(way, shade)
 
 
 class Painter:

@@ -9,7 +9,7 @@ only what appears is drawn by the generator, in the photo's light.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -128,6 +128,10 @@ class MovedPhoto:
             for lip in (upper, lower):
                 after[list(lip)] += shut * (middle - after[list(lip)])
         change = self.unedited.to(edited, after)
+        if shut:  # between lips that stay on each other nothing appears
+            still = np.float32(1 - shut)
+            lit = change.shading * (1 - np.float32(shut) * change.lips)
+            change = replace(change, appears=change.appears * still, shading=lit)
         gains = np.ones(len(regions.SLOTS)) if gains is None else gains
         gains = np.where(MOUTH_SLOTS, gains * self._as_far(change.opened * gains), gains)
         if (gains != 1).any():
@@ -255,6 +259,18 @@ class Fields:
             self.appears * part,
             self.new,
             self.drawn_out * part,
+        )
+
+    def then(self, way: Array, shading: Array) -> Fields:
+        """What happens, and then more: way [S, S, 2], back to what has happened; its shading."""
+        at = pixel_centres(SIDE) + way
+        motion = way + sample(self.motion, at)
+        return Fields(
+            motion,
+            sample(self.shading, at) + shading,
+            sample(self.appears, at),
+            sample(self.new, at),
+            np.maximum(sample(self.drawn_out, at), drawn_out(motion)),
         )
 
     def towards(self, other: Fields, share: float) -> Fields:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..faces.landmarks import INNER_LIPS, OUTER_LIPS
 from .change import OPEN, SEALED, Change, lip_gap, ramp
-from .correspondence import Array, pixel_centres
+from .correspondence import Array, blur, pixel_centres
 from .mouth import COLUMNS, MIDDLE, Curve, Mouth, Numbers, rows_of
 
 JAW = (3.0, 8.0)  # px by which lips go apart, or together, from which it is the jaw that moves
@@ -23,6 +24,7 @@ LITTLE, TOO_LITTLE = 2.5, 5.0  # times its height: a strip that is drawn out so 
 DARK, TONGUE = np.array([56.0, 26.0, 30.0]), np.array([115.0, 69.0, 78.0])
 LIT = 0.3
 SLIT, SEAM = (1.5, 5.0), 1.5  # px: what is so low lies in shadow; so much of it stays
+JITTER = 2.5  # of the COLUMNS, over which a lip's way is smooth
 NOWHERE = 0.05  # px^2: smaller triangles are not seen
 
 
@@ -75,7 +77,9 @@ def open_mouth(photo: Mouth, change: Change, closed: float, side: int) -> Openin
 
     closed: 0 to 1, whether lips that leave a small gap are meant to meet. side: of the pictures.
     """
-    inner, outer = rows_of(change.goes, INNER_LIPS), rows_of(change.goes, OUTER_LIPS)
+    inner, outer = (
+        tuple(map(_smooth, rows_of(change.goes, contour))) for contour in (INNER_LIPS, OUTER_LIPS)
+    )
     drawn = Mouth.find(change.drawn, change.drawn_mesh)
     rims = drawn.upper, drawn.lower
     upper, lower = photo.upper + inner[0], photo.lower + inner[1]
@@ -96,7 +100,7 @@ def open_mouth(photo: Mouth, change: Change, closed: float, side: int) -> Openin
         for strip in _lip(outline, rim, target, way, at)
     ]
     if photo.teeth:
-        between = _teeth(photo, upper, lower, inner[1], change.opened, rims)
+        between = _teeth(photo, upper, lower, inner, change.opened, rims)
     else:
         # Between lips that lie on each other the photo has nothing.
         inside = (photo.upper, photo.lower if photo.open else photo.upper)
@@ -113,11 +117,26 @@ def _lip(outline: Curve, rim: Curve, target: Curve, way: Curve, at: Curve) -> li
     ]
 
 
+def _smooth(way: Curve) -> Curve:
+    """A lip's way without the jitter of the mesh's points; its ends, the corners, stay."""
+    before, after = 2 * way[0] - way[:0:-1], 2 * way[-1] - way[-2::-1]  # turned round at the ends
+    whole = np.concatenate([before, way, after]).astype(np.float32)
+    return np.asarray(blur(whole[None], JITTER)[0][len(before) : -len(after)], np.float64)
+
+
 def _teeth(
-    photo: Mouth, upper: Curve, lower: Curve, way: Curve, opened: float, rims: tuple[Curve, Curve]
+    photo: Mouth,
+    upper: Curve,
+    lower: Curve,
+    ways: Sequence[Curve],
+    opened: float,
+    rims: tuple[Curve, Curve],
 ) -> list[_Strip]:
-    """The strips from one lip to the other. way: by which the lower lip goes."""
+    """The strips from one lip to the other. ways: by which the lips go."""
     down = photo.down
+    # What both lips do the mouth does as a whole, and its teeth with it.
+    one, other = (float((way[MIDDLE] @ down).mean()) for way in ways)
+    along = (np.sign(one) * min(abs(one), abs(other))) if one * other > 0 else 0.0
 
     def depth(row: Curve) -> Numbers:
         return np.asarray(row @ down)
@@ -125,21 +144,21 @@ def _teeth(
     def lowered(row: Curve, by: Numbers) -> Curve:
         return np.asarray(row + by[:, None] * down)
 
-    # Upper teeth stay; a part that a lip hid comes out, but they do not grow without end.
+    # Upper teeth stay so; a part that a lip hid comes out, but they do not grow without end.
     length = depth(photo.upper_edge) - depth(photo.upper)
     hidden = np.clip(1 - (depth(photo.lower) - depth(photo.upper_edge)) / 2, 0, 1)
     whole = np.maximum(np.minimum(UPPER_TEETH * photo.eyes, LONGER * length), length)
-    edge = lowered(photo.upper_edge, hidden * (whole - length))
+    edge = lowered(photo.upper_edge, along + hidden * (whole - length))
     edge = lowered(edge, np.minimum(depth(upper) + whole - depth(edge), 0))
     upper_edge = _between(upper, edge, lower, down)
     # The jaw is one bone: the lower teeth go as its middle goes.
     far = float(np.clip((opened - JAW[0]) / (JAW[1] - JAW[0]), 0, 1))
-    edge = photo.lower_edge + far * way[MIDDLE].mean(axis=0)
+    edge = photo.lower_edge + far * ways[1][MIDDLE].mean(axis=0) + (1 - far) * along * down
     lower_edge = _between(upper_edge, edge, lower, down)
     seen = np.clip((depth(photo.lower) - depth(photo.lower_edge) - 1) / 3, 0, 1)
     lower_edge = lower + seen[:, None] * (lower_edge - lower)
     # What lips come to cover is hidden, not squeezed.
-    covered = np.maximum(depth(upper) - depth(photo.upper), 0)
+    covered = np.maximum(depth(upper) - depth(photo.upper) - along, 0)
     top = _between(photo.upper, lowered(photo.upper, covered), photo.upper_edge, down)
     room = np.maximum(depth(lower) - depth(lower_edge), 0)
     bottom = _between(photo.lower_edge, lowered(photo.lower_edge, room), photo.lower, down)

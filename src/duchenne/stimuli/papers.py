@@ -14,7 +14,7 @@ from .. import __version__, facs
 from ..animate import Studio
 from ..files import pictures, sheets
 from ..measuring.identity import DLIB
-from ..moving import lips
+from ..moving import besides
 from ..types import Pixels
 from .design import Cell, Design
 from .measuring import Means
@@ -106,7 +106,7 @@ def fingerprints(studio: Studio, means: Means) -> dict[str, Any]:
     """What every file of a run depends on beside the design."""
     boundaries = studio.boundaries
     digest = hashlib.sha256(boundaries.normals.tobytes() + boundaries.lengths.tobytes())
-    digest.update(lips.AT_1.tobytes())
+    digest.update(besides.AT_1.tobytes())
     digest.update(json.dumps(dict(boundaries.provenance), sort_keys=True).encode())
     return {
         "generator": studio.spec.fingerprint,
