@@ -2,8 +2,9 @@
 
 Films of synthetic people whose Action Units follow overlapping, independent courses are drawn,
 written as mp4 and measured. Told for every unit: the correlation of its score with its own course,
-and the largest with another unit's, over all films together; as the table has the scores, and
-counted from each person's own rest, the 20th percentile over the film.
+and the largest with another unit's, over all films together; counted from each person's own rest,
+as the table of `score` has them, for several percentiles that may be taken for it, smoothed in
+time, and from the mean neutral face (`score --no-rest`).
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from typing import Any
 import numpy as np
 from measuring import arguments, report
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 import duchenne
 from duchenne import facs
 from duchenne.editing.boundaries import in_slots
-from duchenne.measuring import film
+from duchenne.measuring import film, film_table
 
 PEOPLE = (501, 502, 503, 504, 505)  # no fit has seen them
 FRAMES, FPS, SIZE = 60, 12, 512
@@ -27,7 +29,8 @@ BUMPS, LONG, STRONG = 2, (7, 12), (0.5, 0.9)  # of each unit: how many, frames, 
 DRAWS = 300  # of courses, of which the most independent are taken
 NOT_AT_ONCE = (("AU61", "AU62"), ("AU63", "AU64"), ("AU5", "AU43"))
 OWN, OTHER = 0.9, 0.3  # what is aimed at
-REST = 20  # percentile
+PERCENTILES = (5, 10, 20, 30, 40, 50)  # tried for the rest, beside the one that ships
+SMOOTH = 0.8  # frames, the sigma of a Gaussian over time that is tried
 
 Array = NDArray[np.float64]
 
@@ -91,10 +94,14 @@ def correlations(scores: Array, asked: Array) -> dict[str, Any]:
     }
 
 
-def from_rest(unlimited: Array) -> Array:
+def from_rest(scores: Array, percentile: float = film_table.REST) -> Array:
     """[P, frames, U] scores above each person's rest."""
-    rest = np.percentile(unlimited, REST, axis=1, keepdims=True)
-    return np.asarray(np.maximum(unlimited - rest, 0))
+    rest = np.percentile(scores, percentile, axis=1, keepdims=True)
+    return np.asarray(np.clip(scores - rest, 0, facs.FULL))
+
+
+def _middle(found: dict[str, Any]) -> dict[str, float]:
+    return {name: found[name] for name in ("own_median", "other_median", "reached")}
 
 
 def main() -> None:
@@ -103,18 +110,21 @@ def main() -> None:
     parser.add_argument("--raw", type=Path, help="also write courses and scores (.npz)")
     options = parser.parse_args()
     asked = courses(len(options.people), np.random.default_rng(options.people[0]))
-    scores, raw = [], []
+    found = []
     with tempfile.TemporaryDirectory() as folder:
         for seed, course in zip(options.people, asked, strict=True):
             seen = measured(seed, course, Path(folder))
             assert all(one.seen for one in seen)
-            scores.append([one.seen.scores for one in seen if one.seen])
-            raw.append([one.seen.unlimited for one in seen if one.seen])
+            found.append([one.seen.scores for one in seen if one.seen])
+    scores = np.array(found)
     if options.raw:
-        np.savez(options.raw, asked=asked, scores=np.array(scores), unlimited=np.array(raw))
+        np.savez(options.raw, asked=asked, scores=scores)
+    tried = {f"rest {p}": from_rest(scores, p) for p in PERCENTILES}
+    tried["smoothed"] = from_rest(gaussian_filter1d(scores, SMOOTH, axis=1))
     results = {
-        "as_measured": correlations(np.array(scores), asked),
-        "from_rest": correlations(from_rest(np.array(raw)), asked),
+        "as_told": correlations(from_rest(scores), asked),
+        "no_rest": correlations(np.clip(scores, 0, facs.FULL), asked),
+        "tried": {name: _middle(correlations(values, asked)) for name, values in tried.items()},
         "people": options.people,
         "frames": FRAMES,
         "size": SIZE,

@@ -21,6 +21,8 @@ from duchenne.faces.following import EVERY, Follower
 from duchenne.files import films, sequences
 from duchenne.files.kept_rows import KeptRows
 from duchenne.measuring import film_table, likeness
+from duchenne.measuring.live import RESTING, Live
+from duchenne.measuring.score import Scorer
 from duchenne.motion.drive import Drive, read_recording
 from duchenne.types import Face
 
@@ -81,6 +83,35 @@ def test_openface_scripts_find_their_columns_in_their_order() -> None:
     assert [name for name in names if name in OPENFACE] == OPENFACE
     assert len(set(names)) == len(names)
     assert film_table.columns(folder=True) == [*names, "image"]
+
+
+# ---------------------------------------------------------------- a person's rest
+
+
+def test_scores_count_from_the_rest_of_the_film() -> None:
+    names = film_table.columns(folder=False)
+    rest = film_table.Rest()
+    rows = []
+    for i in range(41):
+        row = ["1" if name == "success" else "0" for name in names]
+        row[names.index("AU12_r")] = f"{-1 + 0.05 * i:.3f}"  # -1 to 1
+        row[names.index("AU06L_r")] = "6.5" if i == 40 else "1.234"
+        rows.append(row)
+    for row in [*rows, ["0"] * len(names)]:
+        rest.learn(row)
+    assert rest.above(rows[0])[names.index("AU12_r")] == "0.000"
+    assert rest.above(rows[39])[names.index("AU12_r")] == "0.950"
+    rest.take(25)  # the eleventh of 41, which is -0.5
+    assert rest.frames == 41
+    assert rest.levels()["AU12"] == pytest.approx(-0.5, abs=0.011)
+    told = rest.above(rows[40])
+    assert float(told[names.index("AU12_r")]) == pytest.approx(1.5, abs=0.011)
+    assert told[names.index("AU12_c")] == "1"
+    assert float(told[names.index("AU06L_r")]) == 5
+    assert rest.above(rows[5])[names.index("AU06L_r")] == "0.004"
+    assert rest.above(rows[9])[names.index("AU12_r")] == "0.000"
+    nobody = ["0"] * len(names)
+    assert rest.above(nobody) == nobody
 
 
 # ---------------------------------------------------------------- frames
@@ -225,6 +256,20 @@ def test_two_writers_of_one_table_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.weights
 @pytest.mark.usefixtures("landmarker_task")
+def test_a_face_before_the_camera(picture: np.ndarray) -> None:
+    """What rests shows nothing, or nearly so: the mesh settles while the face is followed."""
+    live = Live(Scorer(), facs.CODES)
+    assert live.look(np.full_like(picture, 90)) is None
+    assert [live.look(picture) for _ in range(RESTING)] == [{}] * RESTING
+    assert live.knows_rest
+    for again in (picture, np.roll(picture - picture // 8, 4, axis=1)):
+        seen = live.look(again)
+        assert seen is not None
+        assert max(seen.values(), default=0) < 0.2
+
+
+@pytest.mark.weights
+@pytest.mark.usefixtures("landmarker_task")
 def test_the_table_of_a_film(table: Path) -> None:
     rows = read(table)
     assert list(rows[0]) == film_table.columns(folder=False)
@@ -299,11 +344,11 @@ def test_a_measured_film_drives(table: Path) -> None:
 def test_a_film_drives_by_its_table_which_is_made_once(
     film: Path, table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = scoring_films.table_of(Run("animate", {}), str(film))
+    made = scoring_films.table_of(Run("animate", {}), str(film), 30.0)
     assert Path(made).read_bytes() == table.read_bytes()
     monkeypatch.setattr(scoring_films, "write_table", None)
-    assert scoring_films.table_of(Run("animate", {}), str(film)) == made
-    assert scoring_films.table_of(Run("animate", {}), "openface.csv") == "openface.csv"
+    assert scoring_films.table_of(Run("animate", {}), str(film), 30.0) == made
+    assert scoring_films.table_of(Run("animate", {}), "openface.csv", 5.0) == "openface.csv"
 
 
 def test_both_sides_of_a_measured_film_drive(tmp_path: Path) -> None:
@@ -337,6 +382,10 @@ def test_a_folder_of_pictures(tmp_path: Path, picture: np.ndarray) -> None:
 
 def test_films_stand_alone(tmp_path: Path, film: Path) -> None:
     assert "alone" in run("score", film, "photo.jpg").stderr
+    assert "for a film" in run("score", "photo.jpg", "--rest", "20").stderr
+    assert "at its end" in run("score", film, "--rest", "20").stderr
+    both = run("score", film, "--rest", "20", "--no-rest", "-o", tmp_path / "au.csv")
+    assert "give --rest or --no-rest" in both.stderr
     assert run("score", film, "-o", tmp_path / "au.json").exit_code == OutputError.exit_code
     (tmp_path / "empty").mkdir()
     result = run("score", tmp_path / "empty")

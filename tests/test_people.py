@@ -19,12 +19,13 @@ from duchenne.encoding.look_alike import LookAlike
 from duchenne.faces import align
 from duchenne.faces.people import People, Recogniser
 from duchenne.faces.tracking import track
+from duchenne.files import films
 from duchenne.files.film_source import Frame
 from duchenne.footage import recognising
 from duchenne.footage.film import Shown
-from duchenne.footage.recognising import face_of
 from duchenne.footage.together import in_one
 from duchenne.generators.built_in import BuiltIn
+from duchenne.measuring import film, film_table
 from duchenne.moving.together import together
 from duchenne.types import Photo
 
@@ -156,18 +157,23 @@ def swap() -> list[Frame]:
     return frames
 
 
-@pytest.mark.weights
-@pytest.mark.parametrize("number", [0, 1])
-def test_who_changes_places_keeps_the_number(swap: list[Frame], number: int) -> None:
+def by_look() -> Recogniser:
+    """v(I), which needs no further file."""
     look = LookAlike(BuiltIn())
     look.keeps_programs = True
     mean = look.generator.weights.arrays["w_mean"]
 
     def describe(pixels: np.ndarray, mesh: np.ndarray) -> np.ndarray:
-        crop = align.cut(Photo(pixels), face_of(mesh), size=recognising.SIDE)
+        crop = align.cut(Photo(pixels), align.face_of(mesh), size=256)
         return np.asarray(look.encode(crop.pixels).w - mean)
 
-    people = People(Recogniser("v(I)", describe, recognising.SAME_LOOK))
+    return Recogniser("v(I)", describe, recognising.SAME_LOOK)
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("number", [0, 1])
+def test_who_changes_places_keeps_the_number(swap: list[Frame], number: int) -> None:
+    people = People(by_look())
     seen = list(track(swap, number, people))
     assert [one.frame.index for one in seen] == list(range(40))
     # The one in front and the one behind: which is larger, and so number 0, is found out.
@@ -183,3 +189,35 @@ def test_who_changes_places_keeps_the_number(swap: list[Frame], number: int) -> 
         assert number == 0 or abs(share - 0.5) > 0.1 or abs(x - (left + 115)) < 20
     there = [one.frame.index for one in seen if one.mesh is not None]
     assert set(there) >= {*range(8), *range(26, 40)}
+
+
+def by_thumbnail() -> Recogniser | None:
+    """Enough to tell two people apart whose light does not change, and quick."""
+
+    def describe(pixels: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+        crop = align.cut(Photo(pixels), align.face_of(mesh), size=64).pixels.astype(float)
+        small = crop.reshape(8, 8, 8, 8, 3).mean(axis=(1, 3))
+        return small - small.mean()
+
+    return Recogniser("thumbnail", describe, 0.8)
+
+
+@pytest.mark.weights
+def test_measured_people_who_change_places_keep_their_numbers(
+    swap: list[Frame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows of number 0 are of one person; a run that was stopped amid goes on to the same."""
+    path = tmp_path / "swap.mp4"
+    films.write_frames([one.pixels for one in swap], path, fps=25)
+    monkeypatch.setattr(film, "recogniser", by_thumbnail)
+    seen = list(film.observe(path))
+    places = {one.number: float(one.seen.head.place[0]) for one in seen if one.seen}
+    there = {*range(1, 8), *range(27, 31)}  # on the two sides, before the cut
+    assert there <= set(places)
+    assert len({np.sign(places[i]) for i in range(1, 8)}) == 1
+    assert np.sign(places[1]) == -np.sign(places[28]) == np.sign(places[38])
+    stopped = seen[27]
+    rest = list(film.observe(path, after=stopped.number, state=stopped.state))
+    assert [film_table.row(one, 0, False) for one in rest] == [
+        film_table.row(one, 0, False) for one in seen[stopped.number :]
+    ]

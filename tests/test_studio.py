@@ -26,9 +26,11 @@ from duchenne import facs
 from duchenne.encoding.cache import EncodeCache
 from duchenne.encoding.settings import EncodeSettings
 from duchenne.errors import NEEDS_TORCH
+from duchenne.faces.following import Found
 from duchenne.files import films
 from duchenne.files.film_formats import FORMATS
 from duchenne.files.pictures import SourceType, read_synthetic_mark
+from duchenne.measuring import live
 from duchenne.web import app as studio_app
 from duchenne.web.guard import HEADER, PASS_COOKIE
 from duchenne.web.routes import COOKIE
@@ -779,3 +781,41 @@ def test_warming_up_needs_no_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiny.TinyStudio, "sample", None)
     tiny.see_golden(monkeypatch.setattr)
     Service(tiny.TinyStudio(), Limits()).warm_up()
+
+
+def test_the_camera_measures_from_the_visitors_own_rest(
+    browser: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = np.full((len(facs.CODES), 3), 0.4)
+    smiling = table.copy()
+    smiling[facs.INDEX["AU12"]] += (0.64, 0.94, 0.34)
+    measured = iter([*[table] * live.RESTING, smiling])
+    found = Found(np.zeros((468, 3), np.float32), 1.0)
+    monkeypatch.setattr(live, "Follower", lambda: lambda pixels: found)
+    monkeypatch.setattr(live.likeness, "of_mesh", lambda *_: next(measured))
+    monkeypatch.setattr(tiny.TinyStudio, "scorer", None)
+    picture = jpeg(np.full((120, 160, 3), 90, np.uint8))
+    assert browser.post("/api/live", content=picture).status_code == 410  # a stranger
+    done(browser, "/api/sample", seed=7)
+    monkeypatch.setattr(Service, "can_measure", "no weights")
+    assert browser.post("/api/live", content=picture).status_code == 501
+    monkeypatch.setattr(Service, "can_measure", None)
+    kept = files_of(browser)
+    seen = [browser.post("/api/live", content=picture).json() for _ in range(live.RESTING + 1)]
+    assert [one["at_rest"] for one in seen] == [True] * (live.RESTING - 1) + [False] * 2
+    assert [one["au"] for one in seen[:-1]] == [{}] * live.RESTING
+    # 0.64 above rest, its sides 0.3 apart: half a step of each is noise.
+    assert seen[-1]["au"] == {"AU12L": 0.82, "AU12R": 0.38}
+    assert browser.post("/api/live", content=b"no picture").status_code == 422
+    large = browser.post("/api/live", content=bytes(LIMITS.camera_bytes + 1))
+    assert large.status_code == 413
+    assert files_of(browser) == kept
+
+
+def test_what_is_told_of_a_face_before_the_camera() -> None:
+    above = np.zeros((len(facs.CODES), 3))
+    above[facs.INDEX["AU1"]] = 0.09
+    above[facs.INDEX["AU4"]] = (0.55, 0.6, 0.5)
+    above[facs.INDEX["AU26"]] = 2.0
+    assert live.told(above, facs.CODES) == {"AU4": 0.5, "AU26": 1.0}
+    assert live.told(above, ("AU4",)) == {"AU4": 0.5}

@@ -29,9 +29,12 @@ from browser import needs_chromium
 
 from duchenne import facs
 from duchenne.encoding.settings import EncodeSettings
+from duchenne.faces.following import Found
 from duchenne.files import films
 from duchenne.files.pictures import SourceType, read_synthetic_mark
+from duchenne.measuring import live
 from duchenne.web.app import create_app, listen
+from duchenne.web.service import Service
 from duchenne.web.settings import Access, Limits
 
 pytestmark = [pytest.mark.browser, needs_chromium]
@@ -576,6 +579,40 @@ def test_the_camera(chromium: Any, address: str) -> None:
         page.click("#camera-take")
         settle(page)
         assert page.locator("#caption").inner_text() == "camera.jpg"
+
+
+def test_the_camera_drives_the_face(
+    chromium: Any, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures of the camera reach the server; what it measures there moves sliders and face."""
+    smile = np.zeros((len(facs.CODES), 3))
+    smile[facs.INDEX["AU12"]] = 0.64
+    measured = [*[np.zeros_like(smile)] * live.RESTING, *[smile] * 1000]
+    sizes = []
+
+    def of_mesh(scorer: object, pixels: np.ndarray, mesh: object) -> np.ndarray:
+        sizes.append(pixels.shape)
+        return measured.pop(0)
+
+    monkeypatch.setattr(live, "Follower", lambda: lambda pixels: Found(np.zeros((468, 3)), 1.0))
+    monkeypatch.setattr(live.likeness, "of_mesh", of_mesh)
+    monkeypatch.setattr(Service, "can_measure", None)
+    monkeypatch.setattr(tiny.TinyStudio, "scorer", None)
+    with visit(chromium, address, permissions=["camera"]) as page:
+        draw(page, 7)
+        still = shown(page)
+        page.click("#live")
+        page.locator("#slider-AU12 + output", has_text="0.6").wait_for()
+        page.click("#live")
+        page.wait_for_selector("#live-view", state="hidden")
+        settle(page)
+        assert page.locator("#live").inner_text() == "Drive with the camera"
+        assert page.locator("#slider-AU12").input_value() == "0.6"
+        assert not np.array_equal(shown(page), still)
+        page.click("#undo")
+        settle(page)
+        np.testing.assert_array_equal(shown(page), still)
+    assert set(sizes) == {(480, 640, 3)}
 
 
 def test_leaving_deletes_the_face(page: Page) -> None:

@@ -289,7 +289,7 @@ def recording(
 
     given = {name: times[name] for name in ("fps", *DRIVING) if times.get(name) is not None}
     settings: dict[str, Any] = {_SETTINGS.get(name, name): v for name, v in given.items()}
-    table = scoring_films.table_of(run, drive)
+    table = scoring_films.table_of(run, drive, _rest_of(times.get("baseline")))
     known = open_recording(table, Drive(**settings)).drawn_with(_units(boundaries_file))
     known.tell(drive)
     run.facts["drive"] = {
@@ -297,6 +297,16 @@ def recording(
         "notes": list(known.notes), "undrawn": dict(known.undrawn),
     }  # fmt: skip
     return known
+
+
+def _rest_of(baseline: float | None) -> float:
+    """The percentile that counts as rest in a driving film: --baseline, or the default of `score`.
+
+    --baseline finds it at 0 then, and takes nothing more off.
+    """
+    from ..measuring.film_table import REST
+
+    return REST if baseline is None else min(max(baseline, 0.0), 100.0)
 
 
 def _units(boundaries_file: str | None) -> Sequence[str]:

@@ -34,6 +34,14 @@ pictures_option: Callable[..., Any] = click.option(
     help="Which face of each picture, or of a film; 0 is the largest.",
 )
 @click.option(
+    "--rest",
+    type=Decimal(0, 100),
+    metavar="P",
+    help="Of a film: the percentile of each Action Unit over the film that is this person's rest, "
+    "from which its score counts; 30 by default.",
+)
+@click.option("--no-rest", is_flag=True, help="Of a film: count from the mean neutral face.")
+@click.option(
     "--import",
     "table",
     metavar="FILE",
@@ -53,6 +61,8 @@ def score(
     images: tuple[str, ...],
     output: str | None,
     face: int,
+    rest: float | None,
+    no_rest: bool,
     table: str | None,
     confidence: float | None,
     pictures: str | None,
@@ -83,13 +93,15 @@ def score(
     if confidence is not None and table is None:
         raise click.UsageError("--confidence goes with --import")
     sequences = [image for image in images if scoring_films.is_sequence(image)]
+    if (rest is not None or no_rest) and (not sequences or places.is_folder(sequences[0])):
+        raise click.UsageError("--rest and --no-rest are for a film")
     if sequences and len(images) > 1:
         raise click.UsageError(f"{sequences[0]}: give one film or folder at a time, alone")
     if output is not None:
         check_writable(output, (".csv",) if sequences else (".csv", ".json"))
         run.check_outputs([*images, table], [Path(output)])
     if sequences:
-        scoring_films.score(run, sequences[0], output, face)
+        scoring_films.score(run, sequences[0], output, face, _rest(rest, no_rest, output))
         return
     if table is not None:
         scores = read_scores(table, pictures, confidence)
@@ -108,6 +120,19 @@ def score(
 
     codes.write_atomically(text.encode(), Path(output))
     run.wrote(output)
+
+
+def _rest(given: float | None, none: bool, output: str | None) -> float | None:
+    """The percentile that is a person's rest, which a film tells only at its end."""
+    from ..measuring.film_table import REST
+
+    if none and given is not None:
+        raise click.UsageError("give --rest or --no-rest")
+    if output is None:
+        if given is not None:
+            raise click.UsageError("--rest goes with -o: a film tells its rest at its end")
+        return None
+    return None if none else REST if given is None else given
 
 
 def _measured(run: Run, images: tuple[str, ...], face: int) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from .run import Run, with_bar
 
 if TYPE_CHECKING:
     from ..files.kept_rows import KeptRows
+    from ..measuring.film_table import Rest
 
 BLOCK = 50  # frames between two moments at which what is done is put on the disk
 
@@ -25,8 +26,11 @@ def is_sequence(source: str) -> bool:
     return places.is_folder(source) or is_film(source)
 
 
-def score(run: Run, source: str, output: str | None, face: int) -> None:
-    """Measure a film or a folder into a table in OpenFace's columns."""
+def score(run: Run, source: str, output: str | None, face: int, rest: float | None) -> None:
+    """Measure a film or a folder into a table in OpenFace's columns.
+
+    rest: see `write_table`.
+    """
     from ..measuring import film_table
 
     folder = places.is_folder(source)
@@ -36,17 +40,18 @@ def score(run: Run, source: str, output: str | None, face: int) -> None:
             run.say(",".join(cells))
         return
     with run.stages("score"):
-        summary = write_table(run, Path(source), Path(output), face)
+        summary = write_table(run, Path(source), Path(output), face, rest)
     run.facts["measured"] = summary
     found, count = summary["frames_with_face"], summary["frames"]
     run.wrote(output, f"{count} frames, {found} with a face")
     run.note(str(run.stages))
 
 
-def table_of(run: Run, recording: str) -> str:
+def table_of(run: Run, recording: str, rest: float | None) -> str:
     """The table of a recording: a film is measured, once; everything else is one already.
 
-    It lies in the cache, under what it was made from; an interrupted measurement goes on.
+    rest: see `write_table`. It lies in the cache, under what it was made from; an interrupted
+    measurement goes on.
     """
     from ..files.film_source import is_film, open_film
 
@@ -55,14 +60,16 @@ def table_of(run: Run, recording: str) -> str:
     from .. import __version__
     from ..files.writing import reporting_disk_errors
     from ..measuring import film_table, score
+    from ..measuring.recognising import recogniser
     from ..weights.store import cache_root
 
     film = Path(recording)
     open_film(film)  # what is wrong with it is said first
     run.read("driving_film", film)
+    known = recogniser()
     made_of = [
         run.facts["driving_film"]["sha256"], __version__, film_table.columns(folder=False),
-        score.built_in_scale().neutral.tolist(),
+        score.built_in_scale().neutral.tolist(), known and known.name, rest,
     ]  # fmt: skip
     digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
     table = cache_root() / "measured" / f"{film.stem}-{digest}.csv"
@@ -70,7 +77,7 @@ def table_of(run: Run, recording: str) -> str:
         with reporting_disk_errors(table):
             table.parent.mkdir(parents=True, exist_ok=True)
         with run.stages("measure"):
-            run.facts["measured"] = write_table(run, film, table, 0)
+            run.facts["measured"] = write_table(run, film, table, 0, rest)
     return str(table)
 
 
@@ -78,15 +85,21 @@ def _rows(run: Run, source: str, face: int) -> Iterator[list[str]]:
     from ..measuring import film, film_table
 
     folder = places.is_folder(source)
+    as_measured = film_table.Rest()
     with run.stages("score"):
         for observed in film.observe(Path(source), face=face):
             if observed.problem:
                 run.note(observed.problem)
-            yield film_table.row(observed, face, folder)
+            yield as_measured.above(film_table.row(observed, face, folder))
 
 
-def write_table(run: Run, source: Path, output: Path, face: int) -> dict[str, Any]:
+def write_table(
+    run: Run, source: Path, output: Path, face: int, rest: float | None
+) -> dict[str, Any]:
     """Measure into `output`, a CSV; what an interrupted run had done is taken over.
+
+    rest: percentile of each score over the film that is this person's rest and counts as 0; None
+    counts from the mean neutral face, as the pictures of a folder do, which may be of many people.
 
     Returns `film_table.Summary.facts`. A film that is damaged somewhere is measured up to there.
     Raises InputError, OutputError.
@@ -95,10 +108,15 @@ def write_table(run: Run, source: Path, output: Path, face: int) -> dict[str, An
     from ..files.kept_rows import KeptRows
     from ..files.writing import replacing, reporting_disk_errors
     from ..measuring import film_table
+    from ..measuring.recognising import recogniser
 
     folder = source.is_dir()
     names = film_table.columns(folder)
-    settings = {"version": __version__, "columns": names, "face": face, "of": _what_it_is(source)}
+    known = recogniser()
+    settings = {
+        "version": __version__, "columns": names, "face": face, "of": _what_it_is(source),
+        "people": known and known.name,
+    }  # fmt: skip
     with KeptRows(output, settings) as kept:
         if kept.count:
             run.note(f"{source}: going on after frame {kept.last['frame']}")
@@ -110,7 +128,9 @@ def write_table(run: Run, source: Path, output: Path, face: int) -> dict[str, An
                     f"{kept.last['frame']} frames are kept in {kept.path}; the same command goes on"
                 )
             raise
-        summary = film_table.Summary(folder)
+        summary, own = film_table.Summary(folder), film_table.Rest()
+        if rest is not None and not folder:
+            _take_rest(run, own, rest, kept)
         with (
             replacing(output) as temporary,
             reporting_disk_errors(output),
@@ -119,11 +139,27 @@ def write_table(run: Run, source: Path, output: Path, face: int) -> dict[str, An
             table = csv.writer(file, lineterminator="\n")
             table.writerow(names)
             for entry in kept:
-                for cells in entry["rows"]:
+                for cells in map(own.above, entry["rows"]):
                     table.writerow(cells)
                     summary.add(cells)
         kept.remove()
-    return {**summary.facts(), "damage": damage}
+    return {**summary.facts(), "rest": own.levels(), "damage": damage}
+
+
+def _take_rest(run: Run, own: Rest, percentile: float, kept: KeptRows) -> None:
+    """Learn the person's rest from all rows, if there are enough."""
+    from ..measuring.film_table import FEW
+
+    for entry in kept:
+        for cells in entry["rows"]:
+            own.learn(cells)
+    if own.frames < FEW:
+        run.note(
+            f"{own.frames} frames with a face do not tell its rest, so scores count from the mean "
+            f"neutral face; that takes {FEW} frames"
+        )
+        return
+    own.take(percentile)
 
 
 def _measure(run: Run, source: Path, face: int, kept: KeptRows) -> str:

@@ -90,6 +90,12 @@ def cut(
     return AlignedFace(pixels, to_photo, face, index, count)
 
 
+def face_of(mesh: landmarks.Mesh) -> Face:
+    """A face that is known by its mesh, [468, 3], alone."""
+    (left, top), (right, bottom) = mesh[:, :2].min(axis=0), mesh[:, :2].max(axis=0)
+    return Face((float(left), float(top), float(right), float(bottom)), 1.0, mesh)
+
+
 def within(photo: Photo, aligned: AlignedFace, longest: int | None) -> tuple[Photo, AlignedFace]:
     """The photo scaled down until neither side is above `longest` px, and the face where it is now.
 

@@ -43,7 +43,7 @@ class Follower:
 
     def __init__(self, index: int = 0, people: People | None = None) -> None:
         self._index, self._people = index, people
-        self._unchecked = self.doubted = 0
+        self._unchecked = self.doubted = self._number = 0
         self._mesh: Mesh | None = None  # where the face was seen last in this shot
         self._lost = 0  # frames since then; 0 while it is seen
         self._coarse: NDArray[np.float32] | None = None
@@ -88,8 +88,14 @@ class Follower:
         """Whether frames may be doubted afterwards."""
         return self._people is not None and len(self._people) > max(1, self._index)
 
-    def pass_over(self, pixels: Pixels) -> bool:
-        """Take note of a frame without looking for the face; whether a new shot begins with it."""
+    def pass_over(self, pixels: Pixels, number: int | None = None) -> bool:
+        """Take note of a frame without looking for the face; whether a new shot begins with it.
+
+        number: of the frame; the next one if it is left out.
+        """
+        self._number = self._number + 1 if number is None else number
+        if self._people is not None:
+            self._people.pass_over(pixels, self._number)
         rows, columns = (
             np.linspace(0, n - 1, COARSE).astype(int) for n in (len(pixels), pixels.shape[1])
         )
@@ -106,7 +112,7 @@ class Follower:
         faces = landmarks.find_faces(pixels)
         self._unchecked = 0
         if self._people is not None:
-            numbers = self._people.number(pixels, [face.mesh for face in faces])
+            numbers = self._people.number(pixels, [face.mesh for face in faces], self._number)
             known = zip(numbers, faces, strict=False)
             meshes = [face.mesh for number, face in known if number == self._index]
         elif self._mesh is None:
@@ -126,10 +132,23 @@ class Follower:
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on after this frame, JSON-ready."""
         mesh = None if self._mesh is None else base64.b64encode(self._mesh.tobytes()).decode()
-        return {"mesh": mesh, "lost": self._lost, "cuts": self.cuts}
+        state: dict[str, Any] = {"mesh": mesh, "lost": self._lost, "cuts": self.cuts}
+        if self._people is not None:
+            state |= {"unchecked": self._unchecked, "people": self._people.state()}
+        return state
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state; the frame that it was taken after must be passed over first."""
+        """Go on from a state.
+
+        The frame that it was taken after must be passed over, before it those that `awaits` names.
+        """
         mesh = None if state["mesh"] is None else base64.b64decode(state["mesh"])
         self._mesh = None if mesh is None else np.frombuffer(mesh, np.float32).reshape(-1, 3)
         self._lost, self.cuts = int(state["lost"]), int(state["cuts"])
+        self._unchecked = int(state.get("unchecked", 0))
+        if self._people is not None:
+            self._people.restore(state.get("people", []))
+
+    def awaits(self, number: int) -> bool:
+        """Whether what was restored needs that frame to be passed over."""
+        return self._people is not None and self._people.awaits(number)

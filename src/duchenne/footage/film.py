@@ -40,7 +40,7 @@ from ..moving.mouth import Mouth
 from ..moving.moved import Fields, MovedPhoto, at_side, resized
 from ..types import AlignedFace, LatentCode, Photo, Pixels
 from .hands import beside_hands, spared
-from .recognising import face_of, recogniser
+from .recognising import recogniser
 from .rehearsal import rehearsed
 from .runs import Moment, Run, runs
 from .targets import reaching
@@ -224,7 +224,7 @@ class FilmSubject:
         assert moment.mesh is not None
         assert moment.seen.mesh is not None
         photo = Photo(moment.seen.sighting.frame.pixels)
-        aligned = align.cut(photo, face_of(moment.seen.mesh), size=SIDE)
+        aligned = align.cut(photo, align.face_of(moment.seen.mesh), size=SIDE)
         areas = regions.find(moment.mesh.astype(np.float32), SIDE)
         pulled = without_moved(moment.table[None])[0]
         fields = self._pulled(moment, aligned, areas, pulled) if pulled.any() else Fields.none()
@@ -306,7 +306,7 @@ def _draw(moment: Moment, fields: Fields, share: Array) -> Shown:
     looks, then = eyes.looks(moment.table), None
     if any(looks):
         assert moment.seen.mesh is not None
-        aligned = align.cut(Photo(pixels), face_of(moment.seen.mesh), size=SIDE)
+        aligned = align.cut(Photo(pixels), align.face_of(moment.seen.mesh), size=SIDE)
         glasses = covering.wears_glasses(aligned)
         then = eyes.Eyes.of(aligned, glasses=glasses).drawing(looks, fields)
     drawn = Canvas(pixels, where, to_crop, share).draw(fields, then)

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import cores
 from ..errors import InputError
 from ..faces import landmarks
-from ..faces.following import Follower, Found
+from ..faces.following import EVERY, Follower, Found
+from ..faces.people import People
 from ..files.sequences import Shown, frames_of
 from ..reading import places
 from ..types import Pixels
 from . import head, sides
 from .head import Head
+from .recognising import recogniser
 from .score import Array, Scale, Scorer
 
 AHEAD = 4  # frames that may wait to be measured: 25 MB at 1080p
@@ -30,16 +33,16 @@ AHEAD = 4  # frames that may wait to be measured: 25 MB at 1080p
 
 @dataclass(frozen=True)
 class Seen:
-    """The face of one frame. scores: [U], by_side: [U, 2], both 0 to 5. confidence: 0 to 1.
+    """The face of one frame. confidence: 0 to 1.
 
-    unlimited: [U], the scores before they are limited to 0 to 5.
+    scores: [U], by_side: [U, 2], not yet limited to 0 to 5: a face at rest may lie below the mean
+    neutral face.
     """
 
     scores: Array
     by_side: Array
     head: Head
     confidence: float
-    unlimited: Array
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,8 @@ class _Observer:
         scorer: Scorer = self._own.scorer
         face, scale = sides.read(scorer, pixels, found.mesh), scorer.scale
         where = head.read(face.points, scale, (pixels.shape[1], pixels.shape[0]))
-        scores, by_side = face.scores(scale), face.by_side(scale)
-        unlimited = scale.scores(face.measures)
-        return Seen(scores, by_side, where, found.presence, unlimited)
+        scores, by_side = scale.scores(face.measures), face.by_side(scale)
+        return Seen(scores, by_side, where, found.presence)
 
 
 def see(pixels: Pixels, mesh: landmarks.Mesh) -> Seen:
@@ -97,22 +99,22 @@ def observe(
         is followed; of every picture of a folder. after, state: go on after that frame, where the
         follower stood like that. Raises InputError as `frames_of` does.
     """
-    follower, folder = Follower(face), places.is_folder(path)
     observer = _Observer(scale)
+    work: Iterator[Callable[[], Observed]]
+    if places.is_folder(path):
+        frames = (frame for frame in frames_of(path) if frame.number > after)
+        work = (partial(_unfollowed, observer, frame, face) for frame in frames)
+    else:
+        known = recogniser()
+        follower = Follower(face, None if known is None else People(known))
+        if state:
+            follower.restore(state)
+        work = (partial(observer, *seen) for seen in _followed(path, follower, after))
     pending: deque[Future[Observed]] = deque()
     with ThreadPoolExecutor(cores.torch_threads(), "measuring") as pool:
         try:
-            for frame in frames_of(path):
-                if frame.number <= after:
-                    if frame.number == after and not folder:
-                        follower.pass_over(frame.pixels)
-                        follower.restore(state or follower.state())
-                    continue
-                if folder:
-                    pending.append(pool.submit(_unfollowed, observer, frame, face))
-                else:
-                    found = follower(frame.pixels)
-                    pending.append(pool.submit(observer, frame, found, follower.state()))
+            for one in work:
+                pending.append(pool.submit(one))
                 while len(pending) > AHEAD:
                     yield pending.popleft().result()
         except InputError:
@@ -125,6 +127,33 @@ def observe(
             raise
         while pending:
             yield pending.popleft().result()
+
+
+def _followed(
+    path: Path, follower: Follower, after: int
+) -> Iterator[tuple[Shown, Found | None, dict[str, Any]]]:
+    """Every frame after that one, with the face in it, and how the follower stood then.
+
+    Where other people were seen, EVERY frames wait until nobody doubts whose face it is.
+    """
+    believed: deque[tuple[Shown, Found | None, dict[str, Any]]] = deque()
+    try:
+        for frame in frames_of(path):
+            if frame.number <= after:
+                if frame.number == after or follower.awaits(frame.number):
+                    follower.pass_over(frame.pixels, frame.number)
+                continue
+            found = follower(frame.pixels)
+            for back in range(1, min(follower.doubted, len(believed)) + 1):
+                here, _, state = believed[-back]
+                believed[-back] = here, None, state
+            believed.append((frame, found, follower.state()))
+            while len(believed) > (EVERY if follower.watchful else 0):
+                yield believed.popleft()
+    except InputError:
+        yield from believed
+        raise
+    yield from believed
 
 
 _FINDING = threading.Lock()  # the detector's networks serve one thread at a time

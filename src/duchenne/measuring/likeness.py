@@ -52,13 +52,26 @@ def of_photo(scorer: Scorer, photo: Photo, face: int | None = None) -> Array:
             f"{photo.name}: its face cannot be measured; give one that is turned less"
         ) from None
     table = _intensities(scorer, found)
-    yaw = abs(float(pose(found.points, scorer.scale.template)[0]))
-    if yaw > TURNED:
+    if (yaw := _turned(scorer, found)) > TURNED:
         log.warning(
             "%s: turned by %.0f degrees, so that its sides are taken as equal", photo.name, yaw
         )
         table[:] = table[:, :1]
     return table
+
+
+def of_mesh(scorer: Scorer, pixels: Pixels, mesh: landmarks.Mesh) -> Array:
+    """The same of a face that was found already; mesh: [468, 3], which tells where it is."""
+    found = sides.read(scorer, pixels, mesh)
+    table = _intensities(scorer, found)
+    if _turned(scorer, found) > TURNED:
+        table[:] = table[:, :1]
+    return table
+
+
+def _turned(scorer: Scorer, found: sides.Sides) -> float:
+    """Degrees of yaw to either side."""
+    return abs(float(pose(found.points, scorer.scale.template)[0]))
 
 
 def _face(scorer: Scorer, frame: Pixels) -> sides.Sides:

@@ -39,18 +39,16 @@ class Sides:
     measures: Array
     halves: Array
 
-    def scores(self, scale: Scale) -> Array:
-        """[U] scores of the whole face, 0 to 5."""
-        return np.clip(scale.scores(self.measures), 0.0, facs.FULL)
-
     def by_side(self, scale: Scale) -> Array:
-        """[U, 2] scores, 0 to 5; of units that are not SIDED twice that of the whole face."""
+        """[U, 2] scores, not yet limited to 0 to 5; of units that are not SIDED twice that of the
+        whole face.
+        """
         halves = np.stack([scale.scores(half) for half in self.halves], axis=1)
         whole = scale.scores(self.measures)
         for code in facs.CODES:
             if code not in SIDED:
                 halves[facs.INDEX[code]] = whole[facs.INDEX[code]]
-        return np.clip(halves, 0.0, facs.FULL)
+        return halves
 
 
 def read(scorer: Scorer, pixels: Pixels, mesh: landmarks.Mesh) -> Sides:

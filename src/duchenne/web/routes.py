@@ -66,6 +66,7 @@ class Routes:
             Route("/api/job/cancel", self.cancel, methods=post),
             Route("/api/preview", self.preview, methods=post),
             Route("/api/profile", self.profile, methods=post),
+            Route("/api/live", self.live, methods=post),
             Route("/api/region/{zone}", self.region, methods=get),
             Route("/api/random", self.random, methods=post),
             Route("/api/recipe", self.recipe, methods=post),
@@ -191,6 +192,20 @@ class Routes:
         return JSONResponse({
             when: dict(zip(facs.CODES, values, strict=True)) for when, values in measured.items()
         })  # fmt: skip
+
+    async def live(self, request: Request) -> Response:
+        """A picture of the visitor's camera: what their face shows beyond its rest."""
+        visitor = self._visitor(request)
+        if self.service.can_measure is not None:
+            raise Refused(501, self.service.can_measure)
+        path = visitor.new_file(".camera")
+        try:
+            await bodies.save_body(request, path, self.limits.camera_bytes, self.limits)
+            again = "rest" in request.query_params
+            look = partial(self.service.look, visitor, path, again)
+            return JSONResponse(await self._quick(visitor, look))
+        finally:
+            path.unlink(missing_ok=True)
 
     async def region(self, request: Request) -> Response:
         visitor = self._visitor(request)

@@ -29,11 +29,12 @@ from ..files import films, pictures
 from ..files.clip import Clip
 from ..files.film_formats import FORMATS
 from ..generators import built_in
+from ..measuring.live import Live
 from ..motion.timeline import Timeline
 from ..types import Face, LatentCode, Photo, Pixels
 from ..weights import store
 from .settings import Limits
-from .visitors import Sitter
+from .visitors import Sitter, Visitor
 
 PREVIEW_SIZES = (256, 512)
 SHOWN_SIDE = 1024  # of an uploaded photo on the page
@@ -159,11 +160,15 @@ class Service:
             if self.can_measure is None:
                 _ = self.studio.scorer
 
-    def read_photo(self, path: Path, *, name: str) -> Photo:
-        """An uploaded picture; InputError, naming it `name`, if it is none or too large."""
+    def read_photo(self, path: Path, *, name: str, most: int | None = None) -> Photo:
+        """An uploaded picture; InputError, naming it `name`, if it is none or too large.
+
+        most: pixels, fewer than a photo may have.
+        """
         try:
             with self._turn:
-                photo = pictures.load_photo(path, max_pixels=self._limits.photo_pixels)
+                most = most or self._limits.photo_pixels
+                photo = pictures.load_photo(path, max_pixels=most)
         except InputError as error:
             raise InputError(str(error).replace(str(path), name)) from None
         return replace(photo, name=name)
@@ -284,6 +289,21 @@ class Service:
     def _measure(self, subject: Subject, descriptor: facs.Descriptor) -> list[float]:
         frame = small_picture(subject, descriptor, PROFILE_SIZE)
         return [round(float(value), 3) for value in subject.measure(frame)]
+
+    def look(self, visitor: Visitor, path: Path, again: bool) -> dict[str, Any]:
+        """Measure a picture of a visitor's camera. again: their rest is taken anew, from here on.
+
+        au: what the face shows beyond its rest, None without a face; at_rest: whether that is not
+        known yet. InputError for what is no picture.
+        """
+        photo = self.read_photo(path, name="camera", most=self._limits.camera_pixels)
+        with self._quickly(lambda: visitor.gone):
+            if visitor.live is None:
+                visitor.live = Live(self.studio.scorer, self.studio.units)
+            elif again:
+                visitor.live.rest_again()
+            seen = visitor.live.look(photo.pixels)
+            return {"au": seen, "at_rest": not visitor.live.knows_rest}
 
     def region(self, sitter: Sitter, zone: str) -> bytes:
         """A PNG of the zone's colour, as opaque as the zone's mask is strong."""

@@ -20,6 +20,7 @@ class Limits:
 
     photo_bytes, photo_pixels: of an uploaded picture. json_bytes: of every other request but a
         table's (`table_bytes`).
+    camera_bytes, camera_pixels: of one picture of the camera that drives a face.
     head_seconds: for a request to begin and for its head to arrive. upload_seconds: for a body.
         patience: seconds, after which a body must have come at `slowest_body` bytes a second.
     pause_seconds: that an idle connection is kept. stalled_seconds: that an answer waits for a
@@ -36,6 +37,8 @@ class Limits:
     photo_bytes: int = 20_000_000
     photo_pixels: int = 50_000_000
     json_bytes: int = 100_000
+    camera_bytes: int = 1_000_000
+    camera_pixels: int = 1_000_000
     head_seconds: float = 10.0
     upload_seconds: float = 240.0
     patience: float = 5.0

@@ -23,6 +23,7 @@ from ..files.writing import hold
 from .jobs import Busy, Job
 
 if TYPE_CHECKING:
+    from ..measuring.live import Live
     from ..motion.timeline import Timeline
     from ..types import AlignedFace, Face, LatentCode
 
@@ -70,7 +71,7 @@ class Stored:
 
 @dataclass
 class Visitor:
-    """One browser. folder: theirs alone."""
+    """One browser. folder: theirs alone. live: who is before their camera."""
 
     folder: Path
     seen: float
@@ -78,6 +79,7 @@ class Visitor:
     upload: Upload | None = None
     sitter: Sitter | None = None
     recording: Timeline | None = None
+    live: Live | None = None
     job: Job | None = None
     files: dict[int, Stored] = field(default_factory=dict)
     asking: int = 0  # quick questions under way
@@ -193,7 +195,7 @@ def _delete(visitor: Visitor) -> None:
     visitor.gone = True
     if visitor.job is not None:
         visitor.job.cancel()
-    visitor.sitter = visitor.upload = visitor.recording = None
+    visitor.sitter = visitor.upload = visitor.recording = visitor.live = None
     visitor.files.clear()
     # A job that still runs cannot put anything back: files are written beside where they belong.
     shutil.rmtree(visitor.folder, ignore_errors=True)

@@ -3,6 +3,7 @@
 import { follow, get, leftText, post, Problem, showProgress, stageText, upload } from "./ask.js";
 import { Camera } from "./camera.js";
 import { Finder } from "./finder.js";
+import { Live } from "./live.js";
 import { Preview } from "./preview.js";
 import { Profile } from "./profile.js";
 import { element, isPressed, setPressed, Sliders, togglePressed } from "./sliders.js";
@@ -16,6 +17,7 @@ let about;
 let camera;
 let sliders;
 let finder;
+let live;
 let preview;
 let profile;
 let timeline;
@@ -45,6 +47,7 @@ function show(view) {
   $("to-face").hidden = !(sitter && view === "start");
   $("leave").hidden = !sitter;
   if (view !== "start") camera.close();
+  if (view !== "face") live.stop();
   $(`${view}-title`).focus({ preventScroll: true });
   window.scrollTo(0, 0);
 }
@@ -366,6 +369,7 @@ async function start() {
     sizes: about.preview_sizes, state: asked, failed, settled,
   });
   profile = new Profile($("profile"), about, asked);
+  live = new Live(about, { drive: (au) => preview.follow(() => { sliders.values = au; }), ended: () => changed(true), failed });
   timeline = new Timeline(about, { values: () => sliders.values, failed, say, sitter: () => sitter });
   wireStart();
   wireFace();

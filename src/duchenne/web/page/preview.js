@@ -22,6 +22,15 @@ export class Preview {
     this.timer = setTimeout(() => this.rest(), REST_MS);
   }
 
+  // Small pictures only, until `rest`: something else than a hand moves the sliders.
+  follow(move) {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    this.after.dataset.state = "moving";
+    move();
+    this.ask(this.small);
+  }
+
   rest() {
     this.after.dataset.state = "moving";
     clearTimeout(this.timer);
