@@ -317,6 +317,16 @@ def test_a_run_ends_with_its_track_and_where_the_intensity_bends() -> None:
     assert max(len(run.moments) for run in still) == runs.LONGEST
 
 
+def test_what_was_worked_out_counts_on_while_a_face_is_still() -> None:
+    first = moment(0, 0)
+    assert runs.kept(first, moment(1, 0)) > runs.kept(first, moment(10, 0)) > 0.2
+    assert runs.kept(first, moment(1, 0.5 * runs.STILL)) == pytest.approx(
+        0.5 * runs.kept(first, moment(1, 0))
+    )
+    assert runs.kept(first, moment(1, 2 * runs.STILL)) == 0
+    assert runs.kept(first, moment(1, 0, strength=0.8)) == 0
+
+
 def test_what_is_missing_to_a_target_is_added_smoothly() -> None:
     class Noisy:
         """AU12 measures 0.4 of the full action, and every second time 0.6."""

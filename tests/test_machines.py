@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -262,3 +264,30 @@ def test_work_that_fails_or_is_left_begins_no_more(threads: int) -> None:
     count = len(begun)
     time.sleep(0.02)
     assert len(begun) == count <= threads + 1
+
+
+def test_what_is_made_ahead_comes_in_order_with_its_error() -> None:
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for i in range(5):
+            made.append(i)
+            yield i
+        raise InputError("breaks off")
+
+    came = cores.ahead(items(), 2)
+    assert next(came) == 0
+    got = [0]
+    with pytest.raises(InputError, match="breaks off"):
+        got.extend(came)
+    assert got == made == list(range(5))
+
+
+def test_what_is_made_ahead_is_not_made_too_early_and_ends_when_it_is_left() -> None:
+    made: list[int] = []
+    running = threading.active_count()
+    came = cores.ahead((made.append(i) or i for i in range(1000)), 2)
+    assert next(came) == 0
+    came.close()
+    assert threading.active_count() == running
+    assert len(made) <= 5

@@ -11,10 +11,13 @@ import ctypes
 import math
 import os
 import sys
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from queue import Full, Queue
 from typing import Any, TypeVar
 
 THREAD_VARIABLES = (
@@ -131,6 +134,43 @@ def soon(work: Callable[[], T]) -> Future[T]:
     begun = pool.submit(work)
     pool.shutdown(wait=False)
     return begun
+
+
+def ahead(items: Iterator[T], most: int) -> Generator[T, None, None]:
+    """The same items, made in a thread of their own while earlier ones are used.
+
+    At most `most` of them wait. Close it when it is not read to its end: the thread ends then, with
+    the item that it is making.
+    """
+    waiting: Queue[tuple[T] | BaseException | None] = Queue(most)
+    stopped = threading.Event()
+
+    def put(what: tuple[T] | BaseException | None) -> None:
+        while not stopped.is_set():
+            with suppress(Full):
+                waiting.put(what, timeout=0.1)
+                return
+
+    def make() -> None:
+        try:
+            for item in items:
+                put((item,))
+                if stopped.is_set():
+                    break
+            put(None)
+        except BaseException as error:  # it is raised where the items are read
+            put(error)
+
+    thread = threading.Thread(target=make, name="ahead", daemon=True)
+    thread.start()
+    try:
+        while (one := waiting.get()) is not None:
+            if isinstance(one, BaseException):
+                raise one
+            yield one[0]
+    finally:
+        stopped.set()
+        thread.join()
 
 
 # ---------------------------------------------------------------- control groups

@@ -5,6 +5,7 @@ What `inversion.Inversion` does with the settings LOOK_ALIKE, within rounding.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import asdict
 from functools import cached_property
 from importlib import resources
@@ -32,18 +33,20 @@ class LookAlike:
         self.generator, self._threads = generator, threads
         self.keeps_programs = False
         self._program: ov.CompiledModel | None = None
+        self._turn = threading.Lock()  # a program serves one thread at a time
 
     @cached_property
     def encoder_version(self) -> str:
         return offered_version(self.generator)
 
     def encode(self, face: Pixels, *, progress: Progress | None = None) -> LatentCode:
-        program = self._program or self._compiled()
-        self._program = program if self.keeps_programs else None
         planes = pictures.to_planes(face)
         tile = len(face) // SIDE
         small = planes.reshape(3, SIDE, tile, SIDE, tile).mean(axis=(2, 4))
-        w = np.array(program([small[None]])[0])
+        with self._turn:
+            program = self._program or self._compiled()
+            self._program = program if self.keeps_programs else None
+            w = np.array(program([small[None]])[0])
         provenance = {"made_by": "encode", "version": VERSION, "start": "encoder", "steps": 0}
         provenance["settings"] = asdict(self.settings)
         return LatentCode(w, self.generator.fingerprint, provenance)

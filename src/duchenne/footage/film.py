@@ -8,14 +8,16 @@ and the others take what lies between (`moving.carried`). Every frame shows its 
 from __future__ import annotations
 
 import logging
+import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import facs
+from .. import cores, facs
 from ..animate import Studio
 from ..editing import edit, face, mouths
 from ..editing.boundaries import in_slots, slot_intensities, without_moved
@@ -37,15 +39,19 @@ from ..moving.carried import between
 from ..moving.change import SIDE
 from ..moving.correspondence import Array
 from ..moving.mouth import Mouth
-from ..moving.moved import Fields, MovedPhoto, at_side, resized
+from ..moving.moved import Fields, MovedPhoto, at_side, mesh_of, resized
 from ..types import AlignedFace, LatentCode, Photo, Pixels
 from .hands import beside_hands, spared
 from .recognising import recogniser
 from .rehearsal import rehearsed
-from .runs import Moment, Run, runs
+from .runs import Moment, Run, kept, runs
 from .targets import reaching
 
 logger = logging.getLogger(__name__)
+
+AHEAD = 2  # frames that are followed before they are wanted, beside those of a run
+_WORKING = threading.Lock()  # a studio's generator serves one thread at a time
+LITTLE = 0.05  # of what was worked out before: less is not worth the carrying
 
 Asked = Callable[[Iterator[Steadied]], Iterator[tuple[Steadied, NDArray[np.float64]]]]
 """Gives every frame [U, 8], what is to be added there."""
@@ -155,7 +161,7 @@ class FilmSubject:
     ) -> Pixels:
         """A frame by itself, with what is asked added."""
         moment = _moment(one, table)
-        known = self._work_out(moment, active)
+        known = self._worked(moment, active)
         drawn = _draw(moment, known.fields, known.share).pixels
         assert drawn is not None
         return drawn
@@ -163,13 +169,14 @@ class FilmSubject:
     def frames(self, asked: Asked, active: NDArray[np.bool_]) -> Iterator[Shown]:
         """asked: what is added where. active: [8], the regions in which anything ever is."""
         account = self.account
-        known: dict[int, Known | None] = {}
-        for run in runs(self._moments(asked)):
-            for shown in self._drawn(run, known, active):
-                account.add(shown)
-                yield shown
-            end = run.moments[-1].seen.sighting.frame.index
-            known = {index: one for index, one in known.items() if index == end}
+        self.studio.inversion.keeps_programs = True  # each frame that is worked out asks
+        moments = cores.ahead(self._moments(asked), AHEAD)
+        worked_out = cores.ahead(self._worked_out(runs(moments), active), 1)
+        with closing(moments), closing(worked_out):
+            for run, first, last in worked_out:
+                for shown in _drawn(run, first, last):
+                    account.add(shown)
+                    yield shown
         if account.frames and not account.faces:
             raise NoFaceFound(
                 f"{self.source.path}: no face at least {landmarks.MIN_SIZE} px wide in any of its "
@@ -200,26 +207,28 @@ class FilmSubject:
         people = People(recogniser(self.studio))
         return track(self.source.frames(), self._face, people)
 
-    def _drawn(
-        self, run: Run, known: dict[int, Known | None], active: NDArray[np.bool_]
-    ) -> Iterator[Shown]:
-        """The frames of a run that were not drawn yet. known: by frame, what is worked out."""
-        ends = [run.moments[0], run.moments[-1]]
-        for moment in ends:
-            index = moment.seen.sighting.frame.index
-            if index not in known:
-                known[index] = self._work_out(moment, active) if moment.edited else None
-        first, last = (known[moment.seen.sighting.frame.index] for moment in ends)
-        shares = run.shares()
-        for moment, share in list(zip(run.moments, shares, strict=True))[run.continued :]:
-            if not moment.edited or (first is None and last is None):
-                yield _as_it_was(moment)
-                continue
-            yield _draw(moment, *_mixed(moment, first, last, float(share)))
+    def _worked_out(
+        self, all_runs: Iterable[Run], active: NDArray[np.bool_]
+    ) -> Iterator[tuple[Run, Known | None, Known | None]]:
+        """Every run, with what is worked out for its first and its last frame."""
+        last: Known | None = None
+        for run in all_runs:
+            start, end = run.moments[0], run.moments[-1]
+            first = last if run.continued else self._work_out(start, active)
+            last = first
+            if end is not start:
+                last = _steadied(self._work_out(end, active), first, kept(start, end))
+            yield run, first, last
 
-    def _work_out(self, moment: Moment, active: NDArray[np.bool_]) -> Known:
-        """What happens to the face of one frame, as to a photo."""
-        self.account.worked_out += 1
+    def _work_out(self, moment: Moment, active: NDArray[np.bool_]) -> Known | None:
+        """What happens to the face of one frame, as to a photo; None where nothing does."""
+        if not moment.edited:
+            return None
+        with _WORKING:
+            self.account.worked_out += 1
+            return self._worked(moment, active)
+
+    def _worked(self, moment: Moment, active: NDArray[np.bool_]) -> Known:
         assert moment.to_frame is not None
         assert moment.mesh is not None
         assert moment.seen.mesh is not None
@@ -254,16 +263,16 @@ class FilmSubject:
             offsets = edit.local_transfer(limits.distances(table, code.w), limits.normals)
             return at_side(studio.renderer.local(code.w, offsets, areas))
 
-        def moved(code: LatentCode) -> MovedPhoto:
-            picture = drawn(code, np.zeros_like(table))
-            return MovedPhoto(aligned, picture, find_mesh, mouth if track == moment.track else None)
-
         track, mouth = self._mouth or (moment.track, None)
         code = studio.inversion.encode(resized(aligned.pixels, min(SIDE, studio.spec.size)))
-        photo = moved(code)
-        like = mouths.matched(code, limits, photo.mesh, photo.unedited.mesh)
-        if like is not code:
-            code, photo = like, moved(like)
+        rest = np.zeros_like(table)
+        picture = drawn(code, rest)
+        seen = find_mesh(picture, None)
+        if seen is not None:
+            like = mouths.matched(code, limits, mesh_of(aligned), seen[:, :2].astype(float))
+            code, picture = like, picture if like is code else drawn(like, rest)
+        before = mouth if track == moment.track else None
+        photo = MovedPhoto(aligned, picture, find_mesh, before)
         if moment.clear is None:  # fingers look like teeth
             self._mouth = moment.track, photo.mouth
         held = mouths.held_closed(table, photo.sealed)
@@ -277,6 +286,24 @@ def _moment(seen: Steadied, table: NDArray[np.float64], clear: Array | None = No
     to_frame = align.canonical(seen.mesh, SIDE)
     mesh = apply(invert(to_frame), seen.mesh[:, :2].astype(float))
     return Moment(seen, to_frame, mesh, table, clear)
+
+
+def _drawn(run: Run, first: Known | None, last: Known | None) -> Iterator[Shown]:
+    """The frames of a run that were not drawn yet."""
+    shares = run.shares()
+    for moment, share in list(zip(run.moments, shares, strict=True))[run.continued :]:
+        if not moment.edited or (first is None and last is None):
+            yield _as_it_was(moment)
+        else:
+            yield _draw(moment, *_mixed(moment, first, last, float(share)))
+
+
+def _steadied(new: Known | None, old: Known | None, part: float) -> Known | None:
+    """What was worked out for a frame, of which `part` is to be what was for an earlier one."""
+    if new is None or old is None or part < LITTLE:
+        return new
+    fields, share = between(new.mesh, [new, old], [1 - part, part])
+    return Known(new.mesh, fields, share)
 
 
 def _mixed(

@@ -21,6 +21,10 @@ LONGEST = 12  # frames
 # In pixels of the aligned crop at moving.change.SIDE: how far a frame's face may lie beside the
 # straight line between two others, and how much the face may change between those.
 BESIDE, CHANGED = 3.0, 16.0
+# What is worked out for one frame differs by a tenth from what is for the next, since the similar
+# face that is found changes with the noise of the camera. While a face is still, to so many pixels
+# at SIDE and so much of intensity, it is averaged over so many seconds.
+STILL, STILL_ASKED, MEMORY = 4.0, 0.1, 0.5
 OFF_LINE = 0.03  # the same of the intensities that are asked: 0.15 of a FACS step
 # Pairs of mesh points whose distance says how the face is: lips, corners of the mouth, lids, brows,
 # and the tip of the nose against the eyes (turns of the head).
@@ -94,6 +98,14 @@ def runs(moments: Iterable[Moment]) -> Iterator[Run]:
         run.append(moment)
     if run:
         yield Run(tuple(run), continued)
+
+
+def kept(before: Moment, now: Moment) -> float:
+    """How much of what was worked out for a frame still counts in a later one, 0 to 1."""
+    face = float(np.abs(_spans(now) - _spans(before)).max()) / STILL
+    asked = float(np.abs(now.table - before.table).max()) / STILL_ASKED
+    still = max(1 - face, 0) * max(1 - asked, 0)
+    return still * float(np.exp(-(now.time - before.time) / MEMORY))
 
 
 def _straight(run: Sequence[Moment]) -> bool:
