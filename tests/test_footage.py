@@ -329,29 +329,33 @@ def test_what_was_worked_out_counts_on_while_a_face_is_still() -> None:
 
 def test_what_is_missing_to_a_target_is_added_smoothly() -> None:
     class Noisy:
-        """AU12 measures 0.4 of the full action, and every second time 0.6."""
+        """AU12 measures 1.4 of the full action, and every second time 1.6."""
 
         calls = 0
 
-        def scores(self, pixels: object, mesh: object) -> np.ndarray:
+        def intensities(self, pixels: object, mesh: object) -> np.ndarray:
             self.calls += 1
-            return np.full(len(motion.facs.CODES), 5 * (0.4 + 0.2 * (self.calls % 2)))
+            return np.full(len(motion.facs.CODES), 1.4 + 0.2 * (self.calls % 2))
 
     seen = []
     for i in range(20):
         one = sighting(i, MESH if i < 15 else None)
         one.frame.__dict__["pixels"] = None  # type: ignore[attr-defined]
         seen.append(steady.Steadied(one, one.mesh, 1.0))  # type: ignore[arg-type,attr-defined]
-    asked = list(targets.reaching(seen, {"AU12": 0.1}, Noisy()))  # type: ignore[arg-type]
+    as_asked = np.ones((2, len(motion.facs.CODES)))
+    as_asked[1] = 2  # what is taken off shows twice
+    asked = list(
+        targets.reaching(seen, {"AU12": 0.1}, Noisy(), as_asked)  # type: ignore[arg-type]
+    )
     assert [one for one, _ in asked] == seen
     index = motion.facs.INDEX["AU12"]
     course = np.array([table[index].min() for _, table in asked])
-    np.testing.assert_allclose(course[2:13], -0.4, atol=0.02)
+    np.testing.assert_allclose(course[2:13], -0.7, atol=0.02)
     assert not course[15:].any()
     others = np.delete(np.stack([table for _, table in asked]), index, axis=1)
     assert not others.any()
     with pytest.raises(DescriptorError, match="leave out the side"):
-        list(targets.reaching(seen, {"AU12L": 0}, Noisy()))  # type: ignore[arg-type]
+        list(targets.reaching(seen, {"AU12L": 0}, Noisy(), as_asked))  # type: ignore[arg-type]
 
 
 # ---------------------------------------------------------------- carried
@@ -485,8 +489,9 @@ def test_a_target_is_aimed_at_by_how_the_face_answers() -> None:
     for _ in range(4):
         response.learn(added, more)
     # (4 * 0.125 + DOUBT) / (4 * 0.25 + DOUBT)
-    assert response.slopes[index] == pytest.approx(0.52 / 1.02)
-    assert (np.delete(response.slopes, index) == 1).all()
+    assert response.slopes[1, index] == pytest.approx(0.505 / 1.005)
+    assert response.slopes[0, index] == 1  # nothing was added
+    assert (np.delete(response.slopes, index, axis=1) == 1).all()
 
 
 def test_a_full_disk_is_said_with_what_to_do(tmp_path: Path) -> None:

@@ -22,13 +22,13 @@ def reaching(
     seen: Iterable[Steadied],
     targets: Mapping[str, float],
     scorer: Scorer,
-    response: NDArray[np.float64] | float = 1.0,
+    response: NDArray[np.float64],
 ) -> Iterator[tuple[Steadied, NDArray[np.float64]]]:
     """The same, at most AROUND frames later, each with [U, 8], what to add.
 
     targets: AU code -> intensity, whole AUs only. Every frame is measured; what is missing to the
-    target is smoothed in time, within a track. response: [U], how much more of each Action Unit
-    this face measures for one that is added (`rehearsal`). DescriptorError for one-sided targets.
+    target is smoothed in time, within a track. response: [2, U], see `needed`. DescriptorError for
+    one-sided targets.
     """
     wanted, asked = wanted_of(targets)
     window: deque[tuple[Steadied, NDArray[np.float64] | None]] = deque()
@@ -36,9 +36,9 @@ def reaching(
     for one in seen:
         missing = None
         if one.mesh is not None:
-            scores = scorer.scores(one.sighting.frame.pixels, one.mesh)
-            away = np.where(asked, wanted - np.asarray(scores) / facs.FULL, 0)
-            missing = np.asarray(away / response, np.float64)
+            # Not limited to 1: of a mouth that is open wide more has to be taken off.
+            now = np.maximum(scorer.intensities(one.sighting.frame.pixels, one.mesh), 0)
+            missing = needed(np.where(asked, wanted - now, 0), response)
         window.append((one, missing))
         if len(window) > at + AROUND:
             yield window[at][0], _smoothed(list(window), at)
@@ -49,6 +49,15 @@ def reaching(
     while at < len(window):
         yield window[at][0], _smoothed(list(window), at)
         at += 1
+
+
+def needed(missing: NDArray[np.floating], response: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[U], what has to be added for so much more, or less, to be measured.
+
+    response: [2, U], how much more of each Action Unit this face measures for one that is added,
+    and how much less for one that is taken off (`rehearsal`).
+    """
+    return np.asarray(missing / np.where(missing > 0, *response), np.float64)
 
 
 def wanted_of(targets: Mapping[str, float]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -223,6 +223,11 @@ class Scorer:
         """
         return np.clip(self.scale.scores(self.measure(pixels, mesh)), 0.0, facs.FULL)
 
+    def intensities(self, pixels: Pixels, mesh: landmarks.Mesh) -> Array:
+        """[U] of one face, 1 being the full action: negative below the mean neutral face, and more
+        than 1 beyond, where `scores` would say 5. The arguments of `scores`."""
+        return self.scale.scores(self.measure(pixels, mesh)) / facs.FULL
+
     def measure(self, pixels: Pixels, mesh: landmarks.Mesh) -> Array:
         """[M] measures of one face in the order of MEASURES."""
         return self.read(pixels, mesh).measures
