@@ -105,12 +105,15 @@ def write_table(
     Raises InputError, OutputError.
     """
     from .. import __version__
+    from ..files.film_source import open_film
     from ..files.kept_rows import KeptRows
     from ..files.writing import replacing, reporting_disk_errors
     from ..measuring import film_table
     from ..measuring.recognising import recogniser
 
     folder = source.is_dir()
+    if not folder and (hdr := open_film(source).hdr):  # what cannot be read is said before a row is
+        run.note(f"{source}: is HDR ({hdr}) and measured without a mapping to standard range (SDR)")
     names = film_table.columns(folder)
     known = recogniser()
     settings = {
@@ -153,13 +156,15 @@ def _take_rest(run: Run, own: Rest, percentile: float, kept: KeptRows) -> None:
     for entry in kept:
         for cells in entry["rows"]:
             own.learn(cells)
-    if own.frames < FEW:
+    if own.frames == 0:
+        run.note("there is no face in any frame")
+    elif own.frames < FEW:
         run.note(
             f"{own.frames} frames with a face do not tell its rest, so scores count from the mean "
             f"neutral face; that takes {FEW} frames"
         )
-        return
-    own.take(percentile)
+    else:
+        own.take(percentile)
 
 
 def _measure(run: Run, source: Path, face: int, kept: KeptRows) -> str:
