@@ -12,7 +12,6 @@ from safetensors.numpy import save_file
 
 from duchenne.errors import InputError, OutputError
 from duchenne.files import codes
-from duchenne.measuring import score
 from duchenne.types import LatentCode
 
 
@@ -109,22 +108,6 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_tensors_of_another_format_are_refused(tmp_path: Path, header: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="its format is"):
         codes.read_code(written(tmp_path, {"w": W}, header))
-
-
-@pytest.mark.parametrize(
-    ("step", "says"),
-    [
-        (+1, "a newer version (duchenne-scores-4, here -3); update duchenne"),
-        (-1, "an older version (duchenne-scores-2, now -3); make it anew"),
-    ],
-)
-def test_files_of_other_versions_say_what_to_do(tmp_path: Path, step: int, says: str) -> None:
-    kind, _, own = score.SCALE_FORMAT.rpartition("-")
-    path = written(tmp_path, {"w": W}, {"format": f"{kind}-{int(own) + step}"})
-    with pytest.raises(InputError) as refused:
-        score.load_scale(path)
-    command = "a score scale from `duchenne fit boundaries --scale`"
-    assert str(refused.value) == f"{path}: expected {command}, but it was written by {says}"
 
 
 def test_tensors_of_another_program_are_refused(tmp_path: Path) -> None:

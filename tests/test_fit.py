@@ -229,6 +229,19 @@ def test_another_generators_responses_are_not_taken(tmp_path: Path) -> None:
     assert len(again.asked) == 2
 
 
+def test_responses_of_an_older_version_are_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had fewer measures; what it kept does not fit those of today."""
+    with monkeypatch.context() as older:
+        older.setattr("duchenne.fit.responses.NAMES", NAMES[:-1])
+        collect(GENERATOR, CountingProbe(), 2, tmp_path)
+    again = CountingProbe()
+    collect(GENERATOR, again, 2, tmp_path)
+    assert len(again.asked) == 2
+    assert load(GENERATOR, 2, tmp_path).values.shape == (2, len(NAMES))
+
+
 def test_processes_divide_the_work(tmp_path: Path) -> None:
     workers = [CountingProbe(), CountingProbe()]
     for k, worker in enumerate(workers):

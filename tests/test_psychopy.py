@@ -115,7 +115,7 @@ def test_outliers_and_what_is_no_set_are_left_out(conditions: Any) -> None:
 
 
 def test_answers_are_reported_as_a_studys(conditions: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two participants who see what was asked for; the second leaves after five pictures."""
+    """Two who see what was asked for; the second has a number pad, and leaves after five faces."""
     assert tuple(responses.COLUMNS) == conditions.COLUMNS
     assert conditions.OTHER == OTHER
     material = conditions.read_set("set")
@@ -135,9 +135,14 @@ def test_answers_are_reported_as_a_studys(conditions: Any, monkeypatch: pytest.M
         rate = sys.modules["rate_expressions"]
         return str(rate.KEYS[offered.index(asked[image]["condition"])])
 
-    for name, most in (("P01", 100), ("P02", 2)):
+    for name, most, pad in (("P01", 100, ""), ("P02", 2, "num_")):
         seen.clear()
-        screen = Screen(lambda shown, most=most: press(shown, most))
+
+        def pressed(shown: list[str], most: int = most, pad: str = pad) -> str | None:
+            key = press(shown, most)
+            return pad + key if key and key.isdigit() else key
+
+        screen = Screen(pressed)
         monkeypatch.setitem(sys.modules, "psychopy", screen.modules)
         monkeypatch.setattr(sys, "argv", ["rate_expressions.py", "set", "--participant", name])
         importlib.import_module("rate_expressions").main()

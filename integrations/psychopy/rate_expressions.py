@@ -43,15 +43,17 @@ def run(trials, offered, participant, output, study, seed=1):
             if shown is stimulus:
                 clock.reset()
             seconds = FACE_SECONDS if shown is not None else float("inf")
-            pressed = event.waitKeys(maxWait=seconds, keyList=[*keys, "escape"], timeStamped=clock)
+            known = [*keys, *(f"num_{key}" for key in keys if key.isdigit()), "escape"]
+            pressed = event.waitKeys(maxWait=seconds, keyList=known, timeStamped=clock)
             if pressed:
                 key, when = pressed[0]
-                return key, round(1000 * when)
+                return key.replace("num_", ""), round(1000 * when)
         raise AssertionError("nobody waits for ever")
 
     started = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     keys = KEYS[: len(offered)]
-    names = "   ".join(f"{key} {name}" for key, name in zip(keys, offered))
+    # No-break spaces: a line never ends between a key and its name.
+    names = "   ".join(f"{key}\N{NO-BREAK SPACE}{name}" for key, name in zip(keys, offered))
     done = 0
     try:
         with Path(output).open("w", newline="", encoding="utf-8") as file:

@@ -113,7 +113,9 @@ class Boundaries:
         for code in self.missing:
             if intensities[facs.INDEX[code]].any():
                 raise DescriptorError(
-                    f"{code}: these boundaries have none; they were fitted without examples of it"
+                    f"{code}: these boundaries have none; they were fitted without examples of it, "
+                    "or before it was known: duchenne fit boundaries --boundaries THESE --units "
+                    f"{code} -o MORE.safetensors adds it"
                 )
         knots = np.linspace(0, 1, self.lengths.shape[1] + 1)
         result = np.zeros(intensities.shape, np.float32)
@@ -206,7 +208,8 @@ def load_boundaries(path: Path) -> Boundaries:
     A file made before an Action Unit was known has no boundary of it (`Boundaries.missing`).
     """
     expected = "boundaries from `duchenne fit boundaries`"
-    tensors, metadata = codes.read_tensors(path, FORMAT, expected)
+    command = f"fit boundaries -o {path.name}"
+    tensors, metadata = codes.read_tensors(path, FORMAT, expected, command=command)
     units = str(metadata.get("action_units", "")).split(",")
     if len(set(units)) < len(units) or not set(units) <= set(facs.CODES):
         raise InputError(
@@ -217,7 +220,10 @@ def load_boundaries(path: Path) -> Boundaries:
     arrays.check(tensors, _arrays_of(count), path, expected)
     if ("centre" in tensors) != ("stretch" in tensors):
         raise InputError(f"{path}: expected {expected}, but has only one of `centre`, `stretch`")
-    if not isinstance(metadata.get("regional", True), bool):
+    regional = metadata.get("regional", True)
+    if regional in ("true", "false"):  # as the first version wrote it
+        regional = regional == "true"
+    if not isinstance(regional, bool):
         raise InputError(f"{path}: expected {expected}, but `regional` is not true or false")
     if (scale := metadata.get("scale", "")) not in ("", *NAMED):
         raise InputError(f"{path}: expected {expected}, but its scale {quoted(scale)} is not known")
@@ -235,7 +241,7 @@ def load_boundaries(path: Path) -> Boundaries:
         biases=_in_order(units, tensors["biases"]),
         lengths=_in_order(units, tensors["lengths"]),
         generator=metadata.get("generator", "unknown"),
-        regional=bool(metadata.get("regional", True)),
+        regional=regional,
         provenance=metadata["provenance"],
         stretch=_stretch(tensors, path),
         photo_gain=None if gain is None else _in_order(units, gain, 1.0),

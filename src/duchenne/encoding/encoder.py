@@ -158,7 +158,9 @@ def load_encoder(path: Path | None = None) -> Encoder:
     if path is None:
         with resources.as_file(BUILT_IN) as file:
             return load_encoder(file)
-    tensors, metadata = codes.read_tensors(path, FORMAT, EXPECTED)
+    tensors, metadata = codes.read_tensors(
+        path, FORMAT, EXPECTED, command=f"fit encoder -o {path.name}"
+    )
     arrays.check(tensors, _expected(), path, "a whole encoder")
     state = {k: torch.from_numpy(v).float() for k, v in tensors.items()}
     try:

@@ -12,7 +12,7 @@ from ..generators.spec import Spec
 
 FORMAT = "duchenne-initial-code-1"
 BUILT_IN = resources.files("duchenne") / "data/encoder.safetensors"
-EXPECTED = "an encoder"
+EXPECTED = "an encoder from `duchenne fit encoder`"
 SIDE = 128  # pixels of the picture that is looked at
 
 

@@ -109,13 +109,22 @@ class OutputFolder:
                     raise OutputError(
                         f"{self._journal}: line {number} is damaged; give an empty folder"
                     ) from None
-        if lines and (not isinstance(lines[0], dict) or lines[0].get("format") != FORMAT):
-            raise OutputError(f"{self._journal}: is no journal of this version; give a new folder")
+        if lines and not _is_journal(lines):
+            raise OutputError(
+                f"{self._journal}: is no journal of this version; what the folder holds stays: run "
+                "the same command into a new folder"
+            )
         return lines
 
     def _require_same(self, recorded: Mapping[str, Any]) -> None:
         names = sorted({*recorded, *self.settings})
         differing = [name for name in names if recorded.get(name) != self.settings.get(name)]
+        if "version" in differing or set(recorded) != set(self.settings):
+            raise OutputError(
+                f"{self.path}: was begun by another version of duchenne ({', '.join(differing)} "
+                "differ), which draws otherwise; what the folder holds stays: run the same command "
+                "into a new folder"
+            )
         if differing:
             raise OutputError(
                 f"{self.path}: was begun with other settings ({', '.join(differing)}); give an "
@@ -174,6 +183,13 @@ class OutputFolder:
     def _rewrite(self, rows: Iterable[Row]) -> None:
         head = {"format": FORMAT, "settings": self.settings}
         codes.write_atomically("".join(map(_line, (head, *rows))).encode(), self._journal)
+
+
+def _is_journal(lines: Sequence[Any]) -> bool:
+    """Whether the first line has format and settings, and the others, which are rows, keys."""
+    if not all(isinstance(line, dict) for line in lines) or lines[0].get("format") != FORMAT:
+        return False
+    return isinstance(lines[0].get("settings"), dict) and all("key" in row for row in lines[1:])
 
 
 def sha256_of(path: Path) -> str:

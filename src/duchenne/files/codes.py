@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from ..reading import places, texts
 from ..types import WIDTH, LatentCode
 from . import arrays, pictures, writing
 from .arrays import Expected
+
+log = logging.getLogger(__name__)
 
 FORMAT = "duchenne-code-1"
 SUFFIX = ".safetensors"
@@ -39,7 +42,7 @@ def write_code(code: LatentCode, path: Path) -> None:
 def read_code(path: Path) -> LatentCode:
     """Load a code written by `write_code`; InputError names what is wrong with another file."""
     expected = "a latent code from `encode` or `sample`"
-    tensors, metadata = read_tensors(path, FORMAT, expected)
+    tensors, metadata = read_tensors(path, FORMAT, expected, command=f"encode PHOTO -o {path.name}")
     w = Expected(("L", WIDTH), -MOST_LATENT, MOST_LATENT, longest=MOST_ROWS)
     arrays.check(tensors, {"w": w}, path, f"finite numbers `w` of shape [L, {WIDTH}], {expected}")
     if "generator" not in metadata:
@@ -64,11 +67,13 @@ def read_tensors(
     expected: str,
     most: int | None = MOST_BYTES,
     only: Collection[str] | None = None,
+    command: str = "",
 ) -> tuple[dict[str, Any], Mapping[str, Any]]:
     """Tensors and header of a safetensors file whose header names `file_format`.
 
-    most: bytes of the file; a larger one is not read. only: the tensors to read, None for all. What
-    the tensors must be is for `arrays`.
+    most: bytes of the file; a larger one is not read. only: the tensors to read, None for all.
+    command: of duchenne, which makes such a file anew; told about one of an older format. What the
+    tensors must be is for `arrays`.
     """
     if not places.is_file(path):
         raise InputError(f"{path}: no such file; expected {expected}")
@@ -80,7 +85,8 @@ def read_tensors(
             metadata = texts.parse_json(header, f"expected {expected}, but its header is")
             named = metadata.get("format", "none") if isinstance(metadata, dict) else "none"
             if named != file_format:
-                raise InputError(f"expected {expected}, but {_other_format(named, file_format)}")
+                other = _other_format(named, file_format, command)
+                raise InputError(f"expected {expected}, but {other}")
             if not isinstance(metadata.setdefault("provenance", {}), dict):
                 raise InputError(f"expected {expected}, but its provenance is no table")
             generator = metadata.get("generator", "")
@@ -96,29 +102,34 @@ def read_tensors(
         raise InputError(f"{path}: expected {expected}, but cannot read it ({reason})") from error
 
 
-def _other_format(named: object, wanted: str) -> str:
+def _other_format(named: object, wanted: str, command: str) -> str:
     """What a file is instead. Formats end in a number; a file of another one is not converted.
 
-    >>> _other_format("duchenne-scores-2", "duchenne-scores-3")
-    'it was written by an older version (duchenne-scores-2, now -3); make it anew'
+    >>> _other_format("duchenne-scores-2", "duchenne-scores-3", "fit boundaries")
+    'it is of an older version (duchenne-scores-2, now -3); make it anew: duchenne fit boundaries'
     """
     kind, _, number = wanted.rpartition("-")
     before, _, other = named.rpartition("-") if isinstance(named, str) else ("", "", "")
     if before != kind or not (other.isascii() and other.isdigit()) or len(other) > 9:
         return f"its format is {quoted(named)}"
     if int(other) > int(number):
-        return f"it was written by a newer version ({named}, here -{number}); update duchenne"
-    return f"it was written by an older version ({named}, now -{number}); make it anew"
+        return f"it is of a newer version ({named}, here -{number}); update duchenne"
+    anew = f"make it anew: duchenne {command}" if command else "make it anew"
+    return f"it is of an older version ({named}, now -{number}); {anew}"
 
 
 def read_kept(
     path: Path, file_format: str, expected: str, generator: str | None = None
 ) -> tuple[dict[str, Any], Mapping[str, Any]] | None:
     """`read_tensors` of what an earlier run may have left; None if it is missing or damaged, or if
-    it is another generator's than the one with this fingerprint."""
+    it is another generator's than the one with this fingerprint. What is there and cannot be taken
+    is logged, since it is made again."""
+    if not places.is_file(path):
+        return None
     try:
         tensors, metadata = read_tensors(path, file_format, expected, most=None)
-    except InputError:
+    except InputError as error:
+        log.info("%s; made again", error)
         return None
     return (tensors, metadata) if generator in (None, metadata.get("generator")) else None
 

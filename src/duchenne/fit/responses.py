@@ -114,7 +114,9 @@ def load(generator: Generator, count: int, folder: Path) -> Responses:
 def _read(generator: Generator, number: int, folder: Path) -> dict[str, Any] | None:
     expected = "the response of a face"
     kept = codes.read_kept(_path(folder, number), FORMAT, expected, generator.fingerprint)
-    return kept and kept[0]
+    if kept is None or kept[1]["provenance"].get("names") != list(NAMES):  # of other measures
+        return None
+    return kept[0]
 
 
 def _path(folder: Path, number: int) -> Path:

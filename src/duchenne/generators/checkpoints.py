@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ..errors import InputError, WeightsError
+from ..errors import InputError, WeightsError, quoted
 from ..files import codes
 from ..reading import texts
 from .foreign import stylegan1_layouts, stylegan2_layouts
@@ -217,7 +217,10 @@ def _read_safetensors(content: memoryview) -> tuple[Config, dict[str, Tensor], s
         )
     if metadata.get("version") != VERSION:
         version = metadata.get("version")
-        raise WeightsError(f"format version {version!a}; this program reads {VERSION}")
+        raise WeightsError(
+            f"format version {quoted(version, bare=True)}, this program reads {VERSION}; convert "
+            "the original anew: duchenne generator convert ORIGINAL -o NEW.safetensors"
+        )
     config = _read_config(metadata.get("architecture"), metadata.get("config", ""))
     if len(content) > 4 * MAX_NUMBERS + MAX_HEADER:
         raise WeightsError(f"more than {MAX_NUMBERS} numbers: no generator")

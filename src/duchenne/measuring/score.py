@@ -131,11 +131,15 @@ def load_scale(path: Path) -> Scale:
     An Action Unit that was not known when it was made scores 0.
     """
     expected = "a score scale from `duchenne fit boundaries --scale`"
-    tensors, metadata = codes.read_tensors(path, SCALE_FORMAT, expected)
+    command = f"fit boundaries -o BOUNDARIES.safetensors --scale {path.name}"
+    tensors, metadata = codes.read_tensors(path, SCALE_FORMAT, expected, command=command)
     names = str(metadata.get("measures")).split(",")
     units = str(metadata.get("action_units")).split(",")
     if not (set(names) <= set(MEASURES) and set(units) <= set(facs.CODES)):
-        raise InputError(f"{path}: was made for other measures or Action Units; fit it again")
+        raise InputError(
+            f"{path}: expected {expected}, but it was made for other measures or Action Units; "
+            f"make it anew: duchenne {command}"
+        )
     measures = (len(names),)
     arrays.check(
         tensors,
