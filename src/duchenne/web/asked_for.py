@@ -40,8 +40,16 @@ def descriptor_of(asked: Mapping[str, Any]) -> facs.Descriptor:
     return facs.check(given)
 
 
+def flag(asked: Mapping[str, Any], key: str) -> bool:
+    """True or false; false where it is not said."""
+    value = asked.get(key, False)
+    if not isinstance(value, bool):
+        raise InputError(f"{key}: expected true or false")
+    return value
+
+
 def shape_of(asked: Mapping[str, Any], sitter: Sitter) -> Shape:
-    paste = asked.get("paste") is True
+    paste = flag(asked, "paste")
     if paste and sitter.photo is None:
         raise InputError("only a face from a photo can be put back into one; choose the crop")
     return Shape(paste, one_of({"longest": 0, **asked}, "longest", SIZES))

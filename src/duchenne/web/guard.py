@@ -15,11 +15,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..errors import quoted
 from .settings import Access
 
 # A page of another site can make a browser send a request here, but not with this header, nor with
 # a token: that takes a permission (CORS) which nobody gets.
 HEADER = "x-duchenne-studio"
+# The version of what programs may rely on; docs/openapi.yaml has it, docs/http.md what it promises.
+API_HEADER, API_VERSION = "x-duchenne-api", "1"
 SAFE = ("GET", "HEAD")
 PASS_COOKIE = "duchenne_pass"
 PASS_SECONDS = 12 * 3600
@@ -38,6 +41,7 @@ ANSWER_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(self), microphone=(), geolocation=()",
     "cache-control": "no-store",
+    API_HEADER: API_VERSION,
 }
 
 
@@ -172,6 +176,10 @@ class Guard:
         page = path in ("/", "/login")  # where links of other sites may lead
         if not (page and request.method in SAFE) and not same_site(request, self._access):
             return refusal(403, "only this server's own page and programs may ask this")
+        wanted = request.headers.getlist(API_HEADER) or [API_VERSION]
+        if wanted != [API_VERSION]:
+            asked = quoted(", ".join(wanted), most=20, bare=True)
+            return refusal(400, f"{API_HEADER}: this server speaks {API_VERSION}, not {asked}")
         token = bearer_of(request)
         if path in OPEN_PATHS or self._passes.knows(token, request.cookies.get(PASS_COOKIE)):
             return None

@@ -13,7 +13,7 @@ from ..motion.blinks import blinking
 from ..motion.drive import Drive, open_recording
 from ..motion.timeline import DEFAULT_FPS, MAX_FRAMES, Rate, Timeline, require_frames
 from ..reading import numbers, tables
-from .asked_for import whole
+from .asked_for import flag, whole
 from .settings import Limits
 
 MAX_KEYS = 500
@@ -90,19 +90,21 @@ def asked_motion(asked: Mapping[str, Any], recording: Timeline | None, most: int
     Raises InputError, before anything of that length is made, for more than `most` frames.
     """
     fps = str(asked.get("fps", DEFAULT_FPS))[:20]
-    if asked.get("recording") is not True:
-        keys = asked.get("keys")
-        timeline = from_rows(keys if isinstance(keys, list) else [], fps, most)
+    if not flag(asked, "recording"):
+        keys = asked.get("keys", [])
+        if not isinstance(keys, list):
+            raise InputError("keys: expected a list of [AU, seconds, value] or with an easing")
+        timeline = from_rows(keys, fps, most)
     elif recording is None:
         raise InputError("there is no recording; choose its CSV file again")
     else:
         require_frames(recording.frames_at(fps), most)
         timeline = recording.resample(fps)
-    there_and_back = asked.get("ping_pong") is True
+    there_and_back = flag(asked, "ping_pong")
     times = whole({"loop": 1, **asked}, "loop", 1, 20)
     require_frames(len(timeline) * (1 + there_and_back) * times, most)
     timeline = (timeline.ping_pong() if there_and_back else timeline).loop(times)
-    return blinking(timeline) if asked.get("blink") is True else timeline
+    return blinking(timeline) if flag(asked, "blink") else timeline
 
 
 def course(timeline: Timeline, most: int) -> dict[str, Any]:

@@ -170,10 +170,10 @@ class Routes:
     async def preview(self, request: Request) -> Response:
         visitor, sitter, asked = await self._asked(request)
         descriptor = asked_for.descriptor_of(asked)
-        paste = asked.get("paste") is True and sitter.photo is not None
+        paste = asked_for.flag(asked, "paste") and sitter.photo is not None
         shape = Shape(paste, asked_for.one_of(asked, "size", PREVIEW_SIZES))
         # The picture of before the edit overtakes none of the sliders, and none overtakes it.
-        before = asked.get("before") is True
+        before = asked_for.flag(asked, "before")
         visitor.newest = number = visitor.newest + (not before)
         work = partial(
             self.service.preview, sitter, descriptor, shape,
@@ -225,7 +225,7 @@ class Routes:
         descriptor = {
             code: value for code, value in asked_for.descriptor_of(asked).items() if value
         }
-        paste = asked.get("paste") is True and sitter.photo is not None
+        paste = asked_for.flag(asked, "paste") and sitter.photo is not None
         origin = tasks.origin_of(self.service, sitter)
         return JSONResponse({
             "command": recipe.command_line(origin, descriptor, paste=paste),
