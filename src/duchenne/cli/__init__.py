@@ -21,6 +21,7 @@ from ..programs import conversion
 from . import (
     animation,
     checking,
+    completion,
     curves,
     demo,
     doctoring,
@@ -165,6 +166,7 @@ def main(command: click.Command = commands, name: str = "duchenne") -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     logging.captureWarnings(True)  # other libraries' warnings: shown with --verbose
     _log_to_stderr(0)
+    completion.offer_values(command)
     try:
         command(prog_name=name)
     except SystemExit as end:

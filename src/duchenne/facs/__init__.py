@@ -354,7 +354,7 @@ def _code(key: str) -> str:
 def _nearest(code: str) -> str:
     """The end of the message about an unknown Action Unit: those with the next numbers or names."""
     number = code.removeprefix("AU")
-    if number.isascii() and number.isdigit():
+    if number.isascii() and number.isdigit() and int(number) <= ACTION_UNITS[-1].number:
         apart = sorted(CODES, key=lambda other: abs(int(other[2:]) - int(number)))
         return f"; nearest are {' and '.join(sorted(apart[:2], key=CODES.index))}"
     if code.strip().lower() in EXPRESSIONS:
