@@ -54,3 +54,10 @@ def test_every_marker_is_explained() -> None:
 def test_coverage_has_a_floor() -> None:
     assert SETTINGS["tool"]["coverage"]["report"]["fail_under"] >= 90
     assert "make coverage" in (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def test_what_is_checked_before_a_commit_is_what_is_checked_after_it() -> None:
+    (checked,) = re.findall(r"ruff check (.+)", (ROOT / "Makefile").read_text())
+    before = (ROOT / ".pre-commit-config.yaml").read_text()
+    folders = re.findall(r"files: \^\(([\w|]+)\)/", before)
+    assert [set(named.split("|")) for named in folders] == [set(checked.split())] * 2
