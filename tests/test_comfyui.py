@@ -127,6 +127,7 @@ def test_the_nodes_are_described_as_comfyui_expects(pack: Any) -> None:
         assert name.startswith("Duchenne")
         assert node.CATEGORY == "duchenne"
         assert node.DESCRIPTION
+        assert "\n   " not in node.DESCRIPTION  # ComfyUI shows it as it is
         told = node.INPUT_TYPES()
         assert "required" in told
         assert set(told) <= {"required", "optional", "hidden"}

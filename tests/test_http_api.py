@@ -74,7 +74,7 @@ def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
 
 def finished(client: TestClient) -> Any:
     """The result of the running job."""
-    for _ in range(1000):
+    for _ in range(6000):  # a minute
         job = client.get("/api/job").json()
         if job["state"] not in ("waiting", "running"):
             assert job["state"] == "done", job

@@ -8,6 +8,7 @@ DUCHENNE_CLIP: the frames of a film with their source and rate, for the node tha
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -284,4 +285,4 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     f"Duchenne{node.__name__}": f"{title} (duchenne)" for node, title in _NODES.items()
 }
 for _node in _NODES:
-    _node.DESCRIPTION = (_node.__doc__ or "").strip()
+    _node.DESCRIPTION = inspect.getdoc(_node)
