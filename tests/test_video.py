@@ -485,3 +485,11 @@ def test_killed_at_any_moment_a_whole_film_is_there(tmp_path, name):
         assert (len(frames), round(level, -1)) in {(5, 200), (30, 90)}
         found.add(len(frames))
     assert 30 in found
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [(17_239, "17 kB"), (999_499, "999 kB"), (1_250_000, "1.2 MB")]
+)
+def test_small_films_are_told_in_small_units(size: int, told: str) -> None:
+    written = films.Written(Path("a.mp4"), 24, Fraction(30000, 1001), (224, 160), size)
+    assert str(written) == f"24 frames, 224x160, 29.97 fps, {told}"

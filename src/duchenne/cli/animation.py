@@ -203,11 +203,7 @@ def animate(
     run.facts["film"] = {
         "frames": written.frames, "fps": str(written.fps), "width": width, "height": height,
     }  # fmt: skip
-    run.wrote(
-        output,
-        f"{written.frames} frames, {width}x{height}, {float(written.fps):g} fps, "
-        f"{written.bytes / 1e6:.1f} MB",
-    )
+    run.wrote(output, str(written))
     run.wrote(sidecar)
     run.note(str(run.stages))
 

@@ -114,12 +114,7 @@ def animate_film(
     _report(run, source, subject)
     for table in tables:
         run.wrote(table)
-    width, height = written.size
-    run.wrote(
-        output,
-        f"{written.frames} frames, {width}x{height}, {float(written.fps):g} fps, "
-        f"{written.bytes / 1e6:.1f} MB",
-    )
+    run.wrote(output, str(written))
     run.wrote(sidecar)
     run.note(str(run.stages))
 

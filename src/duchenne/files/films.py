@@ -61,6 +61,13 @@ class Written:
     size: tuple[int, int]
     bytes: int
 
+    def __str__(self) -> str:
+        """As a command tells it: 24 frames, 224x224, 24 fps, 17 kB."""
+        width, height = self.size
+        large = self.bytes >= 1e6
+        room = f"{self.bytes / 1e6:.1f} MB" if large else f"{self.bytes / 1e3:.0f} kB"
+        return f"{self.frames} frames, {width}x{height}, {float(self.fps):g} fps, {room}"
+
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
     """Whether an output path means a folder of pictures: "frames/", "frames", an existing one."""
