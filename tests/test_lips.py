@@ -175,7 +175,7 @@ def test_closed_lips_are_held_unless_something_parts_them() -> None:
 
     def held(descriptor: dict[str, float], sealed: float = 1.0) -> float:
         table = slot_intensities(descriptor)
-        after = mouths.held_closed(table, sealed)
+        after = mouths.held(table, sealed)
         others = np.arange(len(table)) != row
         assert np.array_equal(after[others], table[others])
         return float((after - table)[row].min())
@@ -200,9 +200,23 @@ def test_what_parts_the_lips_lets_them_part() -> None:
     assert shut({"AU26": 1}) == shut({"AU25L": 1}) == 0
 
 
+def test_stretched_lips_do_not_smile_unless_they_shall() -> None:
+    row = facs.INDEX["AU12"]
+
+    def less(descriptor: dict[str, float]) -> np.ndarray:
+        table = slot_intensities(descriptor)
+        return np.asarray(table - mouths.held(table, 0.0))[row]
+
+    stretched = slot_intensities({"AU20": 1})[facs.INDEX["AU20"]] > 0
+    np.testing.assert_allclose(less({"AU20": 0.5})[stretched], 0.5 * mouths.LEVEL)
+    assert (less({"AU20L": 1}) > 0).sum() == stretched.sum() / 2
+    assert (less({"AU20": 1, "AU12": 0.5}) == 0).all()
+    assert (less({"AU20": -1}) == 0).all()
+
+
 def test_one_side_is_held_alone() -> None:
     table = slot_intensities({"AU15L": 1})
-    after = mouths.held_closed(table, 1.0)
+    after = mouths.held(table, 1.0)
     assert (after[facs.INDEX["AU25"]] < 0).sum() == (table[facs.INDEX["AU15"]] > 0).sum()
 
 

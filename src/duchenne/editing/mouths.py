@@ -26,6 +26,8 @@ SURELY = 0.1  # of AU25, with which lips that close are closed in every look-ali
 MOST = 1.5  # of AU25 or AU26
 HOLD = 0.5
 """Of AU25 for each 1 of what else moves the mouth: so much closes the lips that this parts."""
+LEVEL = 0.3
+"""Of AU12 for each 1 of AU20: stretched corners go aside, where the generator lifts them."""
 PARTED = 0.25  # of a unit that parts the lips, from which nothing holds them
 
 _MOUTH = np.array([unit.area == "mouth" for unit in facs.ACTION_UNITS])
@@ -56,15 +58,18 @@ def matched(
     return replace(code, w=w, provenance={**code.provenance, "mouth": {unit: round(size, 3)}})
 
 
-def held_closed(table: NDArray[np.float64], sealed: float) -> NDArray[np.float64]:
+def held(table: NDArray[np.float64], sealed: float) -> NDArray[np.float64]:
     """[U, 8] intensities with which closed lips stay closed where nothing asks to part them.
 
     A smile, a wrinkled nose, or corners that go down or apart, part the lips of many faces that
-    the generator draws. sealed: whether the photo's lips are closed, 0 to 1.
+    the generator draws. sealed: whether the photo's lips are closed, 0 to 1. And stretched lips do
+    not smile where no smile is asked.
     """
-    held = table.copy()
-    held[facs.INDEX["AU25"]] -= HOLD * sealed * _others(table) * _free_of_parting(table)
-    return held
+    result = table.copy()
+    result[facs.INDEX["AU25"]] -= HOLD * sealed * _others(table) * _free_of_parting(table)
+    smile, stretch = (np.clip(table[facs.INDEX[code]], 0, None) for code in ("AU12", "AU20"))
+    result[facs.INDEX["AU12"]] -= LEVEL * stretch * np.clip(1 - smile / PARTED, 0, 1)
+    return result
 
 
 def kept_shut(table: NDArray[np.float64], sealed: float) -> float:

@@ -22,9 +22,8 @@ from ..moving.clear import canvas_of
 from ..moving.covering import Covering
 from ..moving.moved import Fields, MovedPhoto, at_side, mesh_of, resized
 from ..types import AlignedFace, Photo, Pixels
-from . import face
+from . import face, mouths
 from .boundaries import Boundaries, without_moved
-from .mouths import held_closed, kept_shut
 
 KEPT = 4  # fields of the last pictures, 8 MB each
 logger = logging.getLogger(__name__)
@@ -103,9 +102,9 @@ class MovedFace:
         fields = self._known.get(key)
         if fields is None:
             moved = self.moved_at(side)
-            held = held_closed(table, moved.sealed)
+            held = mouths.held(table, moved.sealed)
             drawn = next(self.drawn.frames(held[None], self.limits, size=side, active=acting))
-            shut = kept_shut(table, moved.sealed)
+            shut = mouths.kept_shut(table, moved.sealed)
             fields = moved.fields(at_side(drawn), self.limits.gains(table), shut)
             with self._turn:
                 self._known[key] = fields

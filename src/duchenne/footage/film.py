@@ -275,7 +275,7 @@ class FilmSubject:
         photo = MovedPhoto(aligned, picture, find_mesh, before)
         if moment.clear is None:  # fingers look like teeth
             self._mouth = moment.track, photo.mouth
-        held = mouths.held_closed(table, photo.sealed)
+        held = mouths.held(table, photo.sealed)
         shut = mouths.kept_shut(table, photo.sealed)
         return photo.fields(drawn(code, held), limits.gains(table), shut)
 
