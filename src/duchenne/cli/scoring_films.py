@@ -125,6 +125,11 @@ def write_table(
             run.note(f"{source}: going on after frame {kept.last['frame']}")
         try:
             damage = _measure(run, source, face, kept)
+            if known is None and kept.count and (kept.last["state"] or {}).get("several"):
+                run.note(
+                    f"{source}: has several people, who are told apart by where they are; "
+                    "`duchenne weights fetch face-mobile-outsider` tells them apart by who they are"
+                )
         except KeyboardInterrupt:
             if kept.count:
                 run.note(

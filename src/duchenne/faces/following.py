@@ -48,6 +48,7 @@ class Follower:
         self._lost = 0  # frames since then; 0 while it is seen
         self._coarse: NDArray[np.float32] | None = None
         self.cuts = 0
+        self.several = False  # whether any frame that was searched had more than one face
 
     def __call__(self, pixels: Pixels) -> Found | None:
         """The face in the next frame; None if it is not there."""
@@ -111,6 +112,7 @@ class Follower:
     def _search(self, pixels: Pixels) -> Found | None:
         faces = landmarks.find_faces(pixels)
         self._unchecked = 0
+        self.several |= len(faces) > 1
         if self._people is not None:
             numbers = self._people.number(pixels, [face.mesh for face in faces], self._number)
             known = zip(numbers, faces, strict=False)
@@ -133,6 +135,7 @@ class Follower:
         """What `restore` needs to go on after this frame, JSON-ready."""
         mesh = None if self._mesh is None else base64.b64encode(self._mesh.tobytes()).decode()
         state: dict[str, Any] = {"mesh": mesh, "lost": self._lost, "cuts": self.cuts}
+        state["several"] = self.several
         if self._people is not None:
             state |= {"unchecked": self._unchecked, "people": self._people.state()}
         return state
@@ -145,6 +148,7 @@ class Follower:
         mesh = None if state["mesh"] is None else base64.b64decode(state["mesh"])
         self._mesh = None if mesh is None else np.frombuffer(mesh, np.float32).reshape(-1, 3)
         self._lost, self.cuts = int(state["lost"]), int(state["cuts"])
+        self.several = bool(state.get("several"))
         self._unchecked = int(state.get("unchecked", 0))
         if self._people is not None:
             self._people.restore(state.get("people", []))

@@ -20,6 +20,7 @@ RESTING = 5  # pictures of a face whose median is its rest
 # Of the full action, half a FACS step: so much does a face that rests move from picture to picture,
 # and so much do its sides differ (docs/scores.md). It is taken off what is measured.
 NOISE = 0.1
+UNSURE = ("AU63", "AU64")  # their scores follow the lids and the brows as much as the eyes
 NEWEST = 0.6  # weight of the newest picture against those before
 
 
@@ -27,7 +28,7 @@ class Live:
     """One person before a camera. units: those that are told. For one thread at a time."""
 
     def __init__(self, scorer: Scorer, units: Collection[str]) -> None:
-        self._scorer, self._units = scorer, units
+        self._scorer, self._units = scorer, [code for code in units if code not in UNSURE]
         self._follower = Follower()
         self.rest_again()
 
