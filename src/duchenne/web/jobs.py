@@ -158,12 +158,12 @@ class Queue:
             job.state = State.CANCELLED
         except DuchenneError as error:
             job.message, job.state = self._describe(error), State.FAILED
-        except (
-            Exception
-        ) as error:  # the queue outlives a bug; the visitor learns that there was one
-            job.state = State.FAILED
+        except Exception as error:
+            # The queue outlives a bug; the visitor learns that there was one. The state comes last:
+            # who sees that it failed sees why.
             if isinstance(error, ModuleNotFoundError) and error.name == "torch":
                 job.message = NEEDS_TORCH
-                return
-            log.exception("the job %s failed", job.kind)
-            job.message = "something went wrong here; it is in the server's log"
+            else:
+                log.exception("the job %s failed", job.kind)
+                job.message = "something went wrong here; it is in the server's log"
+            job.state = State.FAILED
