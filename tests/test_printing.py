@@ -144,3 +144,32 @@ def test_a_stream_keeps_its_first_error_and_takes_the_rest() -> None:
     assert [lasting.write(b"12"), lasting.write(b"345")] == [2, 3]
     assert lasting.error is not None
     assert lasting.error.strerror == "gone"
+
+
+BAR = """
+from duchenne.cli import streams
+streams.make_lasting()
+from duchenne.cli.run import with_bar
+assert sum(with_bar(range(3), 3, "rendering")) == 3
+"""
+
+
+def test_a_bar_is_for_terminals() -> None:
+    """In a pipe, a log and a notebook nothing is said; a terminal is left as it was."""
+    piped = subprocess.run([sys.executable, "-c", BAR], capture_output=True, check=True)
+    assert (piped.stdout, piped.stderr) == (b"", b"")
+    pty = pytest.importorskip("pty", reason="no terminal can be made here")
+    import fcntl
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    subprocess.run([sys.executable, "-c", BAR], stderr=theirs, check=True)
+    os.close(theirs)
+    shown = os.read(ours, 4096).decode()  # all of it: the program has ended
+    os.close(ours)
+    assert "rendering:   0%|" in shown
+    assert "| 0/3 [" in shown
+    assert shown.endswith("\r")
+    assert shown.split("\r")[-2].strip() == ""
