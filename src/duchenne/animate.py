@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from . import facs
+from . import cores, facs
 from .editing import boundaries, face, mouths
 from .editing.boundaries import Boundaries, in_slots, slot_intensities
 from .editing.moved_face import MovedFace
@@ -187,16 +188,19 @@ class Studio:
             photo = pictures.as_photo(source)
             kept = None if keep is None else covering.read_mask(keep, photo)
         with stages("align"):
+            if quick := self.settings == LOOK_ALIKE:
+                self.renderer.passes.begin()  # it is drawn soon
             aligned = align.align(photo, size=self.spec.size, face=index)
         if found:
             found(aligned)
+        search = cores.soon(lambda: covering.find(aligned)) if quick else None
         with stages("encode"):
             code = self.cache.get(aligned.pixels, self.inversion)
             if code is not None:
-                return Subject(self, code, photo, aligned, kept)
+                return Subject(self, code, photo, aligned, kept, search=search)
             code = self.inversion.encode(aligned.pixels, progress=progress)
-            subject = Subject(self, code, photo, aligned, kept)
-            if self.settings == LOOK_ALIKE:
+            subject = Subject(self, code, photo, aligned, kept, search=search)
+            if quick:
                 subject = subject.alike()
             self.cache.put(aligned.pixels, self.inversion, subject.code)
         return subject
@@ -217,7 +221,8 @@ class Subject:
     A face from a photo is drawn with the photo's own pixels, moved as the generator's picture of
     the code moves (`moving`). generated: show that picture itself instead, the paper's Eq. 4; its
     code should then come from a full encoding (`settings=preset("balanced")`).
-    keep: bool [H, W], where the photo's own pixels stay, to the bit.
+    keep: bool [H, W], where the photo's own pixels stay, to the bit. search: for what covers the
+    face, if it has begun.
 
     Pictures are uint8 [H, W, 3]; back in a photo that has transparency [H, W, 4], straight RGBA,
     which `save_image` and `write_frames` keep where the format can.
@@ -229,6 +234,7 @@ class Subject:
     aligned: AlignedFace | None = None
     keep: NDArray[np.bool_] | None = None
     generated: bool = False
+    search: Future[Covering] | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -266,7 +272,8 @@ class Subject:
         assert self.photo
         assert self.aligned
         limits = self.studio.boundaries
-        return MovedFace(self.drawn, limits, self.aligned, self.keep, self.photo.name)
+        name = self.photo.name
+        return MovedFace(self.drawn, limits, self.aligned, self.keep, name, self.search)
 
     @property
     def face_regions(self) -> regions.Regions:

@@ -33,7 +33,8 @@ logger = logging.getLogger(__name__)
 class MovedFace:
     """drawn: the generator's pictures, of these limits. aligned: the face, cut out of its photo.
 
-    keep: bool [H, W], where the photo's own pixels stay. name: the photo's, for warnings.
+    keep: bool [H, W], where the photo's own pixels stay. name: the photo's, for warnings. search:
+    for what covers the face, if it has begun.
     """
 
     drawn: face.DrawnFace
@@ -41,6 +42,7 @@ class MovedFace:
     aligned: AlignedFace
     keep: NDArray[np.bool_] | None = None
     name: str = ""
+    search: Future[Covering] | None = None
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _movers: dict[int, Future[MovedPhoto]] = field(default_factory=dict)
     _known: OrderedDict[bytes, Fields] = field(default_factory=OrderedDict)
@@ -58,7 +60,7 @@ class MovedFace:
 
     @cached_property
     def _search(self) -> Future[Covering]:
-        return cores.soon(lambda: covering.find(self.aligned))
+        return self.search or cores.soon(lambda: covering.find(self.aligned))
 
     @cached_property
     def covering(self) -> Covering:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import openvino as ov
 
+from .. import cores
 from ..generators import built_in
 from ..generators.built_in import BuiltIn
 from ..programs import compiling, kept, shipped
@@ -18,6 +20,10 @@ from .layout import Layout, Recording, blend_layers
 
 class Passes(Protocol):
     """What a renderer asks of a generator."""
+
+    def begin(self) -> None:
+        """Begin to read what `record` needs, beside other work."""
+        ...
 
     def record(self, w: Array) -> Recording:
         """The unedited pass of one code [L, 512]."""
@@ -51,6 +57,10 @@ class ShippedPasses:
     def __init__(self, generator: BuiltIn, threads: int) -> None:
         self._generator, self._threads = generator, threads
         self._models: dict[int, ov.Model] = {}
+        self._begun: Future[ov.CompiledModel] | None = None
+
+    def begin(self) -> None:
+        self._begun = self._begun or cores.soon(lambda: self._compiled("recording"))
 
     def record(self, w: Array) -> Recording:
         image, *features = self._recording([w[None], *self._noises])
@@ -87,7 +97,9 @@ class ShippedPasses:
 
     def _recording(self, inputs: list[Array]) -> list[Array]:
         # The program goes when its work is done: kept, it would hold as much as all the features.
-        return compiling.into_arrays(self._compiled("recording"), inputs)
+        begun, self._begun = self._begun, None
+        program = self._compiled("recording") if begun is None else begun.result()
+        return compiling.into_arrays(program, inputs)
 
     @cached_property
     def _local(self) -> ov.CompiledModel:

@@ -28,6 +28,9 @@ class TracedPasses:
         self._passes: dict[int, RegionalPass] = {}  # by the size of their pictures
         self._local: Callable[..., Array] | None = None
 
+    def begin(self) -> None:
+        """Nothing is read."""
+
     def record(self, w: Array) -> Recording:
         # Once for each face: PyTorch, since compiling this pass too takes longer than it saves, and
         # holds 0.8 GB.
