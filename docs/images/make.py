@@ -22,9 +22,15 @@ FILM_FPS = 15
 FILM_TILE = 256
 SHEET_SEEDS = (15, 27, 38, 32)
 SHEET_TILE = 102
-PHOTO_EDITS = {"AU1 + AU2": "AU1=1,AU2=1", "AU4": "AU4=1", "AU12": "AU12=1", "AU26": "AU26=1"}
+PHOTO_EDITS = {
+    "AU1 + AU2": "AU1=1,AU2=1",
+    "AU4": "AU4=1",
+    "AU6": "AU6=1",
+    "AU9": "AU9=1",
+    "AU26": "AU26=1",
+}
 PHOTO_PART = (slice(200, 960), slice(132, 892))  # of the crop: the face
-PHOTO_TILE = 224
+PHOTO_TILE = 214
 PHOTO_FILM_TILE = 253
 
 
