@@ -57,7 +57,6 @@ PRESENCE = 0.5
 # (presence 0.9); real ones reach 0.9999.
 UPRIGHT = math.radians(75)
 PRESENCE_TURNED = 0.99
-BEYOND_DOUBT = 0.9999  # no face upside down was taken for an upright one so surely (0.9985 at most)
 # The network sees the region found by the detector first, then twice the region of its own points.
 PASSES = 3
 # Candidates whose mesh is fitted, the best first. A crowd has fewer; a picture made for it may not.
@@ -156,10 +155,8 @@ def _judged(
             continue
         # The detector cannot tell a face from the same face upside down; the mesh can.
         angle = float(detections.angles[i])
-        mesh, presence = fit(x, y, REGION_SCALE * width, angle)
-        if presence < BEYOND_DOUBT or abs(face_angle(mesh)) >= UPRIGHT:
-            turned = fit(x, y, REGION_SCALE * width, angle + math.pi)
-            mesh, presence = max((mesh, presence), turned, key=lambda fitted: fitted[1])
+        looks = (fit(x, y, REGION_SCALE * width, turn) for turn in (angle, angle + math.pi))
+        mesh, presence = max(looks, key=lambda fitted: fitted[1])
         needed = PRESENCE if abs(face_angle(mesh)) < UPRIGHT else PRESENCE_TURNED
         if presence >= needed and face_size(mesh)[0] >= usable:
             box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
