@@ -230,7 +230,7 @@ def rewritten(
 
 def test_a_scale_for_other_measures_is_refused(flat: Scale, tmp_path: Path) -> None:
     path = rewritten(flat, tmp_path, measures="smile,frown")
-    with pytest.raises(InputError, match=r"s\.safetensors.*other measures.*fit it again"):
+    with pytest.raises(InputError, match=r"s\.safetensors.*other measures.*make it anew"):
         score.load_scale(path)
 
 

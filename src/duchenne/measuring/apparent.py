@@ -32,7 +32,7 @@ class AgeAndGender:
 
     def __init__(self) -> None:
         core = ov.Core()
-        config = cores.for_openvino(INFERENCE_PRECISION_HINT="f32")
+        config = cores.for_openvino()
         self._networks: dict[str, Any] = {
             name: core.compile_model(str(store.locate(name)), "CPU", config) for name in SIDES
         }

@@ -41,9 +41,7 @@ class ExpressionClassifier:
 
     def __init__(self, file: Path | None = None) -> None:
         model: Any = ov.Core().read_model(str(file or store.locate(WEIGHTS)))
-        self._network = ov.Core().compile_model(
-            model, "CPU", cores.for_openvino(INFERENCE_PRECISION_HINT="f32")
-        )
+        self._network = ov.Core().compile_model(model, "CPU", cores.for_openvino())
 
     def probabilities(self, face: Pixels) -> Array:
         """[7] in the order of LABELS. face: uint8 [S, S, 3], aligned."""

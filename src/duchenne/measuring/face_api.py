@@ -42,7 +42,7 @@ class FaceApiClassifier:
 
     def __init__(self) -> None:
         weights = read(store.locate(WEIGHTS), store.locate(LAYOUT))
-        config = cores.for_openvino(INFERENCE_PRECISION_HINT="f32")
+        config = cores.for_openvino()
         self._network = ov.Core().compile_model(_graph(weights), "CPU", config)
 
     def probabilities(self, face: Pixels) -> Array:

@@ -33,9 +33,7 @@ class MobileFaceNet:
     def __init__(self, file: Path | None = None) -> None:
         core = ov.Core()
         model: Any = core.read_model(str(file or store.locate(WEIGHTS)))
-        self._network = core.compile_model(
-            model, "CPU", cores.for_openvino(INFERENCE_PRECISION_HINT="f32")
-        )
+        self._network = core.compile_model(model, "CPU", cores.for_openvino())
 
     def describe(self, face: Pixels) -> NDArray[np.float64]:
         """[192] descriptor of an aligned face, uint8 [S, S, 3]."""

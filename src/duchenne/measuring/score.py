@@ -308,7 +308,7 @@ def read_networks() -> tuple[Any, Any]:
 @cache
 def _folds() -> PerThread:
     name = "folds"
-    options = cores.for_openvino(INFERENCE_PRECISION_HINT="f32")
+    options = cores.for_openvino()
     program = kept.compiled(name, shipped.digest(name), lambda: shipped.load(name, {}), options)
     return PerThread(program)
 
@@ -321,7 +321,7 @@ def _compiled(task: Path) -> tuple[ov.CompiledModel, ...]:
     """
     models = cache(read_networks)
     digest = store.entry("face-landmarker-task").sha256
-    exact = cores.for_openvino(INFERENCE_PRECISION_HINT="f32")
+    exact = cores.for_openvino()
     return (
         kept.compiled("landmarks", digest, lambda: models()[0], exact),
         kept.compiled("blendshapes", digest, lambda: models()[1], exact),

@@ -13,14 +13,14 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
+from .. import cores
+
 Array = NDArray[np.float32]
 Known = Callable[[], Sequence[NDArray[Any]]]
 Program = Callable[[Array], Array]
 """The one input that varies -> the output."""
 
-# float32 throughout: on processors with bfloat16 OpenVINO would otherwise round to it, which is
-# visible (0.03 in w) and, measured here, not even faster.
-_OPTIONS = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+_OPTIONS = {**cores.FLOAT32, "PERFORMANCE_HINT": "LATENCY"}
 
 
 def exact(threads: int | None = None) -> dict[str, Any]:
