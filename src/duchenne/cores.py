@@ -25,8 +25,8 @@ THREAD_VARIABLES = (
 )  # fmt: skip
 """What numpy, torch, OpenVINO's helpers and OpenCV read when they are loaded."""
 
-# On processors with bfloat16 OpenVINO would otherwise round to it, which is visible (0.03 in w, half
-# a pixel in a mesh of 192 px) and, measured here, not even faster.
+# On processors with bfloat16 OpenVINO would otherwise round to it, which is visible (0.03 in w,
+# half a pixel in a mesh of 192 px) and, measured here, not even faster.
 FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
 IDLE = "4"  # the least: 2^4 turns of a processor's clock
 ROOT = Path("/")
