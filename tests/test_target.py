@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -147,3 +147,26 @@ def test_an_uneven_unit_is_asked_for_on_each_side() -> None:
 def test_a_lopsided_face_is_made_even() -> None:
     rest, wanted = shown(AU12=(0.4, 0.7, 0.1)), shown(AU12=(0.4, 0.4, 0.4))
     assert likeness.targets(rest, wanted) == {"AU12L": 0.4, "AU12R": 0.4}
+
+
+@pytest.mark.parametrize("find", [target.reach, target.approach])
+def test_an_eye_is_not_asked_to_look_two_ways(find: Callable[..., target.Reached]) -> None:
+    """A face that looks up measures less than nothing of looking down; that is not to be added."""
+
+    def respond(offsets: Mapping[str, float]) -> np.ndarray:
+        facs.offsets(offsets)  # raises where both are asked for
+        table = np.zeros((len(facs.CODES), 3))
+        for code in ("AU63", "AU64"):
+            table[facs.INDEX[code]] = offsets.get(code, 0.0)
+        table[facs.INDEX["AU64"]] -= 0.4
+        return table
+
+    found = find({"AU63": 0.6, "AU64": 0.0}, respond).offsets
+    assert found["AU63"] > 0
+    assert found["AU64"] <= 0
+
+
+def test_of_two_opposite_ways_the_weaker_is_no_target() -> None:
+    asked = {"AU12": 0.4, "AU63": 0.2, "AU64": 0.5, "AU61L": 0.3}
+    assert likeness.possible(asked) == {**asked, "AU63": 0.0}
+    facs.check(likeness.possible(asked))

@@ -22,7 +22,7 @@ from ..editing.boundaries import slot_intensities
 from ..faces import align
 from ..faces.warp import apply
 from ..measuring.identity import JUDGES, Network
-from ..measuring.likeness import DIFFER
+from ..measuring.likeness import DIFFER, possible
 from ..types import Pixels, StepProgress
 from . import harness, kept
 from .kept import Kept
@@ -176,7 +176,7 @@ def towards(one: Subject, other: Subject, judges: Mapping[str, Network]) -> dict
     rest, wanted = one.measure(photos[0]), np.clip(other.measure(photos[1]), 0, 1)
     asked = np.abs(wanted - np.clip(rest, 0, 1)) >= DIFFER
     codes = [code for code, differs in zip(facs.CODES, asked, strict=True) if differs]
-    targets = dict(zip(codes, wanted[asked].tolist(), strict=True))
+    targets = possible(dict(zip(codes, wanted[asked].tolist(), strict=True)))
     offsets = dict(one.reach(targets).offsets) if targets else {}
     picture = shown(one, offsets)
     found = {

@@ -138,13 +138,23 @@ def offsets(values: Mapping[str, float]) -> Descriptor:
     return check(values, low=LOWEST, high=HIGHEST)
 
 
+def excludes(code: str, other: str) -> bool:
+    """Whether an eye can do only one of two Action Units: it looks to one side.
+
+    >>> excludes("AU61", "AU62"), excludes("AU12", "AU15")
+    (True, False)
+    """
+    opposed = other in UNITS[code].opposes or code in UNITS[other].opposes
+    return opposed and code in MOVED and other in MOVED
+
+
 def _check_directions(descriptor: Descriptor) -> None:
     """DescriptorError where an eye is to look two opposite ways at once."""
     sides = to_sides(descriptor)
     for code in MOVED:
         for other in UNITS[code].opposes:
             pair = zip(sides[INDEX[code]], sides[INDEX[other]], strict=True)
-            if other in MOVED and any(a > 0 and b > 0 for a, b in pair):
+            if excludes(code, other) and any(a > 0 and b > 0 for a, b in pair):
                 raise DescriptorError(f"{code} and {other} exclude one another; give one of them")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -122,4 +123,14 @@ def targets(rest: Array, wanted: Array) -> facs.Descriptor:
         enough = DIFFER if facs.UNITS[code].read_at_rest else DIFFER_MORE
         if np.abs(then - now)[columns].max() >= enough:
             asked |= dict(zip(names, then[columns].tolist(), strict=True))
-    return asked
+    return possible(asked)
+
+
+def possible(targets: Mapping[str, float]) -> facs.Descriptor:
+    """Measured values as targets: of two units that exclude one another the weaker is not there."""
+    result = dict(targets)
+    for name in targets:
+        for other in targets:
+            if facs.excludes(facs.split_side(name)[0], facs.split_side(other)[0]):
+                result[name if targets[name] < targets[other] else other] = 0.0
+    return result

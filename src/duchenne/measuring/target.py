@@ -57,6 +57,7 @@ def reach(targets: Mapping[str, float], respond: Respond, *, renders: int = REND
     used = 1
     while used < renders and np.abs(wanted - best[2]).max() > TOLERANCE:
         proposed = np.clip(best[1] + (wanted - best[2]) / slopes, facs.LOWEST, 1)
+        proposed = _one_way(names, proposed)
         if np.allclose(proposed, best[1]):
             break  # at the end of the range: this face cannot go further
         response = respond(dict(zip(names, proposed, strict=True)))[index]
@@ -107,7 +108,7 @@ def approach(
         matrix = np.concatenate([slopes, EFFORT * np.eye(count)])
         missing = wanted - within(best[2])
         aim = np.concatenate([missing + slopes @ best[1], np.zeros(count)])
-        proposed = lsq_linear(matrix, aim, (low, np.ones(count))).x
+        proposed = _one_way(names, lsq_linear(matrix, aim, (low, np.ones(count))).x)
         moved = proposed - best[1]
         if np.abs(moved).max() < TOLERANCE:
             break
@@ -132,6 +133,18 @@ def _asked(targets: Mapping[str, float]) -> tuple[list[str], tuple[list[int], li
             )
     index = ([facs.INDEX[code] for code, _ in parts], [COLUMNS.index(side) for _, side in parts])
     return list(checked), index, np.array(list(checked.values()))
+
+
+def _one_way(names: list[str], offsets: Array) -> Array:
+    """What is left of each other by an eye's opposite ways, of which a picture shows one."""
+    result = offsets.copy()
+    named = [facs.split_side(name) for name in names]
+    for i, (code, side) in enumerate(named):
+        for j, (other, its) in enumerate(named):
+            both = not (side and its) or side == its
+            if facs.excludes(code, other) and both and min(result[i], result[j]) > 0:
+                result[[i, j]] -= result[[i, j]].min()
+    return result
 
 
 def _reached(names: list[str], offsets: Array, measured: Array, renders: int) -> Reached:
