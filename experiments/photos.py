@@ -111,7 +111,8 @@ def section(records: Records) -> str:
     lines: list[Bar] = photo_report.bars(ways[OWN])
     parts = [
         f"{len(record['photos'])} photos under free licences (`experiments/free_photos.py`; whose "
-        "faces are missing among them stands there), in no fit. What is measured is the finished "
+        "faces are missing among them stands there); three of them (astronaut, biden, giunchedi) "
+        "took part in the fit of the photos' gains. What is measured is the finished "
         f"picture. {OWN.capitalize()}: the photo moved as a similar face changes. "
         f"{DRAWN.capitalize()}: `--generated --quality fast`, the edited regions pasted into the "
         "photo.",
