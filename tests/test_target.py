@@ -167,6 +167,7 @@ def test_an_eye_is_not_asked_to_look_two_ways(find: Callable[..., target.Reached
 
 
 def test_of_two_opposite_ways_the_weaker_is_no_target() -> None:
-    asked = {"AU12": 0.4, "AU63": 0.2, "AU64": 0.5, "AU61L": 0.3}
+    asked = {"AU12": 0.4, "AU63": 0.2, "AU64": 0.5, "AU61L": 0.3, "AU62R": 0.2}
     assert likeness.possible(asked) == {**asked, "AU63": 0.0}
+    assert sorted(likeness.possible({"AU63": 0.3, "AU64": 0.3}).values()) == [0.0, 0.3]
     facs.check(likeness.possible(asked))

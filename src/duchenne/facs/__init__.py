@@ -138,14 +138,17 @@ def offsets(values: Mapping[str, float]) -> Descriptor:
     return check(values, low=LOWEST, high=HIGHEST)
 
 
-def excludes(code: str, other: str) -> bool:
-    """Whether an eye can do only one of two Action Units: it looks to one side.
+def excludes(name: str, other: str) -> bool:
+    """Whether an eye can do only one of two Action Units, perhaps with sides: it looks one way.
 
-    >>> excludes("AU61", "AU62"), excludes("AU12", "AU15")
-    (True, False)
+    >>> excludes("AU61", "AU62L"), excludes("AU61L", "AU62R"), excludes("AU12", "AU15")
+    (True, False, False)
     """
-    opposed = other in UNITS[code].opposes or code in UNITS[other].opposes
-    return opposed and code in MOVED and other in MOVED
+    (code, side), (opposite, its) = split_side(name), split_side(other)
+    if side and its and side != its:
+        return False
+    opposed = opposite in UNITS[code].opposes or code in UNITS[opposite].opposes
+    return opposed and code in MOVED and opposite in MOVED
 
 
 def _check_directions(descriptor: Descriptor) -> None:

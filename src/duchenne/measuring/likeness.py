@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from itertools import combinations
 
 import numpy as np
 
@@ -129,8 +130,7 @@ def targets(rest: Array, wanted: Array) -> facs.Descriptor:
 def possible(targets: Mapping[str, float]) -> facs.Descriptor:
     """Measured values as targets: of two units that exclude one another the weaker is not there."""
     result = dict(targets)
-    for name in targets:
-        for other in targets:
-            if facs.excludes(facs.split_side(name)[0], facs.split_side(other)[0]):
-                result[name if targets[name] < targets[other] else other] = 0.0
+    for name, other in combinations(targets, 2):
+        if facs.excludes(name, other):
+            result[name if targets[name] < targets[other] else other] = 0.0
     return result

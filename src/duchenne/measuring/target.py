@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from types import MappingProxyType
 
 import numpy as np
@@ -138,12 +139,9 @@ def _asked(targets: Mapping[str, float]) -> tuple[list[str], tuple[list[int], li
 def _one_way(names: list[str], offsets: Array) -> Array:
     """What is left of each other by an eye's opposite ways, of which a picture shows one."""
     result = offsets.copy()
-    named = [facs.split_side(name) for name in names]
-    for i, (code, side) in enumerate(named):
-        for j, (other, its) in enumerate(named):
-            both = not (side and its) or side == its
-            if facs.excludes(code, other) and both and min(result[i], result[j]) > 0:
-                result[[i, j]] -= result[[i, j]].min()
+    for i, j in combinations(range(len(names)), 2):
+        if facs.excludes(names[i], names[j]) and min(result[i], result[j]) > 0:
+            result[[i, j]] -= result[[i, j]].min()
     return result
 
 
